@@ -1,0 +1,109 @@
+"""Which pieces of a manifest are held: one bit a piece, the first piece in the highest bit.
+
+The wire form is the bits, with `None` for "all of them", the usual case.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from protocol.errors import RemoteProtocolError
+
+
+class Bitfield:
+    """A set of piece indices in 0..length-1, counting as it goes."""
+
+    __slots__ = ("_bits", "count", "length")
+
+    def __init__(self, length: int, *, full: bool = False) -> None:
+        self.length = length
+        self.count = length if full else 0
+        self._bits = bytearray(b"\xff" if full else b"\0") * ((length + 7) // 8)
+        if full and length % 8:
+            self._bits[-1] = (0xFF << (8 - length % 8)) & 0xFF
+
+    def __contains__(self, piece: int) -> bool:
+        if not 0 <= piece < self.length:
+            return False
+        return bool(self._bits[piece >> 3] & (0x80 >> (piece & 7)))
+
+    def __iter__(self) -> Iterator[int]:
+        for index, byte in enumerate(self._bits):
+            if byte:
+                base = index * 8
+                for bit in range(8):
+                    if byte & (0x80 >> bit):
+                        yield base + bit
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bitfield):
+            return NotImplemented
+        return self.length == other.length and self._bits == other._bits
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def full(self) -> bool:
+        """Whether every piece is held."""
+        return self.count == self.length
+
+    def add(self, piece: int) -> bool:
+        """Add one piece; False when it was there already. IndexError outside the range."""
+        if not 0 <= piece < self.length:
+            raise IndexError(f"piece {piece} of {self.length}")
+        mask = 0x80 >> (piece & 7)
+        if self._bits[piece >> 3] & mask:
+            return False
+        self._bits[piece >> 3] |= mask
+        self.count += 1
+        return True
+
+    def discard(self, piece: int) -> bool:
+        """Take one piece out; False when it was not there."""
+        if piece not in self:
+            return False
+        self._bits[piece >> 3] &= ~(0x80 >> (piece & 7)) & 0xFF
+        self.count -= 1
+        return True
+
+    def update(self, pieces: Iterable[int]) -> None:
+        """Add many pieces."""
+        for piece in pieces:
+            self.add(piece)
+
+    def missing(self) -> Iterator[int]:
+        """The pieces not held, in order."""
+        return (piece for piece in range(self.length) if piece not in self)
+
+    def copy(self) -> "Bitfield":
+        """An independent copy."""
+        twin = Bitfield(self.length)
+        twin._bits[:] = self._bits
+        twin.count = self.count
+        return twin
+
+    def to_bytes(self) -> bytes:
+        """The bits alone, zero-padded to whole bytes."""
+        return bytes(self._bits)
+
+    def to_wire(self) -> bytes | None:
+        """None when full, else the bits."""
+        return None if self.full else bytes(self._bits)
+
+
+def bitfield_untrusted(bits: bytes | None, length: int) -> Bitfield:
+    """Read a wire form for a manifest of `length` pieces.
+
+    Raises RemoteProtocolError when the number of bytes is wrong or a bit past the end is set.
+    """
+    if bits is None:
+        return Bitfield(length, full=True)
+    field = Bitfield(length)
+    if len(bits) != len(field._bits):
+        raise RemoteProtocolError(f"bitfield of {len(bits)} bytes for {length} pieces")
+    if length % 8 and bits[-1] & (0xFF >> (length % 8)):
+        raise RemoteProtocolError(f"bitfield sets bits past piece {length}")
+    field._bits[:] = bits
+    field.count = int.from_bytes(bits).bit_count()
+    return field

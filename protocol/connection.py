@@ -1,0 +1,269 @@
+"""One encrypted connection, sans I/O: bytes in, events out; messages in, bytes out.
+
+States, in order: OPENING (handshake), CONTROL (between messages), BYTES (raw bytes of the last
+message are due), CLOSED. Whatever a remote sends wrong raises RemoteProtocolError, after which
+the connection is CLOSED and only fit to be dropped. An end of the stream without a Close message
+is a cut, not an end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from protocol import codec
+from protocol.errors import LocalProtocolError, ProtocolError, RefusedError, RemoteProtocolError
+from protocol.handshake import Handshake, Initiator, Responder
+from protocol.hello import Credentials, Hello
+from protocol.ids import StaticKey
+from protocol.messages import decode_message_untrusted
+from protocol.messages.base import Close, Message, bytes_following
+from protocol.noise import MAX_MESSAGE_LENGTH, TAG_LENGTH, CipherState
+from protocol.receive_buffer import ReceiveBuffer
+
+PAYLOAD = MAX_MESSAGE_LENGTH - TAG_LENGTH
+RECORD = 2 + MAX_MESSAGE_LENGTH
+BATCH = 16
+BATCH_PAYLOAD = BATCH * PAYLOAD
+BATCH_LENGTH = BATCH * RECORD
+"""Bytes of a buffer that holds one batch of sealed transport messages (about 1 MiB)."""
+
+
+class State(Enum):
+    """Where a connection is; each state accepts only what its name says."""
+
+    OPENING = "opening"
+    CONTROL = "control"
+    BYTES = "bytes"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class NeedData:
+    """Nothing more can be told before more bytes are received."""
+
+
+@dataclass(frozen=True)
+class Established:
+    """The handshake is done and the other side admitted."""
+
+    hello: Hello
+    static: StaticKey
+
+
+@dataclass(frozen=True)
+class Received:
+    """A control message; when `following` is not 0, `receive_into` must be called next."""
+
+    message: Message
+    following: int
+
+
+@dataclass(frozen=True)
+class BytesReceived:
+    """The buffer given to `receive_into` is full."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The other side closed in good order, and said why."""
+
+    reason: str
+
+
+Event = NeedData | Established | Received | BytesReceived | Ended
+NEED_DATA = NeedData()
+BYTES_RECEIVED = BytesReceived()
+
+
+class Connection:
+    """Either end of a connection. Not for two tasks at once in the same direction."""
+
+    def __init__(self, credentials: Credentials, *, initiator: bool) -> None:
+        self.state = State.OPENING
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._initiator = initiator
+        self._buffer = ReceiveBuffer()
+        self._outgoing = bytearray()
+        self._handshake: Handshake
+        if initiator:
+            opening = Initiator(credentials)
+            self._outgoing += opening.start()
+            self._handshake = opening
+        else:
+            self._handshake = Responder(credentials)
+        self._receiving: CipherState
+        self._sending: CipherState | None = None
+        self._target: memoryview | None = None
+        self._filled = 0
+        self._due = 0
+
+    @property
+    def handshake_hash(self) -> bytes:
+        """Names this very connection: equal at both ends, never twice the same."""
+        return self._handshake.noise.handshake_hash
+
+    # Receiving
+
+    def receive_space(self) -> memoryview:
+        """Where the next bytes from the socket go; call `received` with their number."""
+        return self._buffer.space()
+
+    def received(self, count: int) -> None:
+        """Count bytes now in `receive_space`. RemoteProtocolError for 0, the end of the stream."""
+        if count == 0 and self.state is not State.CLOSED:
+            self.state = State.CLOSED
+            raise RemoteProtocolError("the connection was cut")
+        self.bytes_in += count
+        self._buffer.filled(count)
+
+    def receive_into(self, target: memoryview) -> None:
+        """Say where the bytes that follow the last message go: exactly that many."""
+        if self.state is not State.BYTES or self._target is not None:
+            raise LocalProtocolError("no bytes are due")
+        if len(target) != self._due:
+            raise LocalProtocolError(f"{self._due} bytes are due, the buffer has {len(target)}")
+        self._target, self._filled = target, 0
+        self._buffer.expect(self._due)
+
+    def next_event(self) -> Event:
+        """The next thing the remote said. Raises RemoteProtocolError or RefusedError."""
+        try:
+            if self.state is State.OPENING:
+                return self._next_opening()
+            if self.state is State.BYTES:
+                return self._next_bytes()
+            if self.state is State.CONTROL:
+                return self._next_control()
+        except ProtocolError as error:
+            self._fail(error)
+            raise
+        raise LocalProtocolError("the connection is closed")
+
+    def trim(self) -> None:
+        """Give back what memory an idle connection does not need."""
+        self._buffer.trim()
+
+    # Sending
+
+    def take_outgoing(self) -> bytes:
+        """Handshake bytes to send now, or nothing."""
+        outgoing = bytes(self._outgoing)
+        self._outgoing.clear()
+        self.bytes_out += len(outgoing)
+        return outgoing
+
+    def send(self, message: Message) -> bytes:
+        """The bytes of one control message."""
+        return self._seal(codec.encode_control(message))
+
+    def send_bytes(self, content: memoryview, out: memoryview) -> Iterator[memoryview]:
+        """The bytes that follow a header, sealed a batch at a time into `out`.
+
+        `out` has BATCH_LENGTH bytes; each view yielded must be sent before the next is asked for.
+        """
+        sending = self._open_sending()
+        for start in range(0, len(content), BATCH_PAYLOAD):
+            position = 0
+            stop = min(start + BATCH_PAYLOAD, len(content))
+            for at in range(start, stop, PAYLOAD):
+                end = min(at + PAYLOAD, stop)
+                length = end - at + TAG_LENGTH
+                out[position] = length >> 8
+                out[position + 1] = length & 0xFF
+                position += 2
+                sending.encrypt_into(content[at:end], out[position : position + length])
+                position += length
+            self.bytes_out += position
+            yield out[:position]
+
+    def close(self, reason: str = "", *, refused: bool = False) -> bytes:
+        """The bytes of a good end; nothing when there is nobody to tell any more."""
+        if self._sending is None or self.state is State.CLOSED:
+            self.state = State.CLOSED
+            return b""
+        farewell = self.send(Close(reason=reason[:1000], refused=refused))
+        self.state = State.CLOSED
+        return farewell
+
+    def _open_sending(self) -> CipherState:
+        if self._sending is None or self.state is State.CLOSED:
+            raise LocalProtocolError("the connection is not open")
+        return self._sending
+
+    def _seal(self, plaintext: bytes) -> bytes:
+        length = len(plaintext) + TAG_LENGTH
+        sealed = bytearray(2 + length)
+        sealed[:2] = length.to_bytes(2)
+        self._open_sending().encrypt_into(plaintext, memoryview(sealed)[2:])
+        self.bytes_out += len(sealed)
+        return bytes(sealed)
+
+    # Events, state by state
+
+    def _next_opening(self) -> Event:
+        handshake = self._handshake
+        while not handshake.finished:
+            received = self._buffer.take(handshake.wanted)
+            if received is None:
+                return NEED_DATA
+            try:
+                self._outgoing += handshake.receive(bytes(received))
+            finally:
+                if handshake.finished:
+                    self._install(handshake)
+        self.state = State.CONTROL
+        if handshake.hello is None:
+            raise LocalProtocolError("a finished handshake has a hello")
+        return Established(handshake.hello, handshake.remote_static)
+
+    def _install(self, handshake: Handshake) -> None:
+        forth, back = handshake.split()
+        if self._initiator:
+            self._sending, self._receiving = forth, back
+        else:
+            self._sending, self._receiving = back, forth
+
+    def _next_control(self) -> Event:
+        record = self._buffer.take_record()
+        if record is None:
+            return NEED_DATA
+        plaintext = bytearray(max(0, len(record) - TAG_LENGTH))
+        self._receiving.decrypt_into(record, memoryview(plaintext))
+        message = decode_message_untrusted(memoryview(plaintext))
+        if isinstance(message, Close):
+            if message.refused:
+                raise RefusedError(message.reason)
+            self.state = State.CLOSED
+            return Ended(message.reason)
+        self._due = bytes_following(message)
+        if self._due:
+            self.state, self._target = State.BYTES, None
+        return Received(message, self._due)
+
+    def _next_bytes(self) -> Event:
+        target = self._target
+        if target is None:
+            raise LocalProtocolError("receive_into must be called before the next event")
+        filled, due, decrypt_into = self._filled, self._due, self._receiving.decrypt_into
+        while filled < due:
+            record = self._buffer.take_record()
+            if record is None:
+                self._filled = filled
+                return NEED_DATA
+            end = filled + len(record) - TAG_LENGTH
+            if not filled < end <= due:
+                raise RemoteProtocolError("more bytes than the header announced, or none")
+            decrypt_into(record, target[filled:end])
+            filled = end
+        self.state, self._target = State.CONTROL, None
+        return BYTES_RECEIVED
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Tell a proven but refused remote why; anybody else learns nothing."""
+        opening = self.state is State.OPENING
+        if opening and isinstance(error, RefusedError) and self._sending is not None:
+            farewell = Close(reason=str(error)[:1000], refused=True)
+            self._outgoing += self._seal(codec.encode_control(farewell))
+        if not isinstance(error, LocalProtocolError):
+            self.state = State.CLOSED

@@ -1,0 +1,44 @@
+"""BLAKE3 with one context string for each use, so that no hash of one kind passes for another."""
+
+from blake3 import blake3
+
+from protocol.ids import EntryId, ManifestId, PieceHash, SpanId
+
+_PIECE = "twofold 2026 piece"
+_MANIFEST = "twofold 2026 manifest"
+_SPAN = "twofold 2026 span"
+_ENTRY = "twofold 2026 entry id"
+_INVITE = "twofold 2026 invite token"
+_CHECKSUM = "twofold 2026 checksum"
+
+Buffer = bytes | bytearray | memoryview
+
+
+def hash_piece(content: Buffer) -> PieceHash:
+    """The hash of one piece's bytes; releases the GIL for anything but the smallest pieces."""
+    return PieceHash(blake3(content, derive_key_context=_PIECE).digest())
+
+
+def hash_manifest(encoded: bytes) -> ManifestId:
+    """The id of a manifest, from its encoded form."""
+    return ManifestId(blake3(encoded, derive_key_context=_MANIFEST).digest())
+
+
+def hash_span(manifest: ManifestId, number: int) -> SpanId:
+    """The id of span `number` (from 0) of a manifest."""
+    return SpanId(blake3(manifest + number.to_bytes(4), derive_key_context=_SPAN).digest())
+
+
+def hash_entry(author: bytes, salt: bytes) -> EntryId:
+    """The id of an entry; nobody but `author` can make another entry with it."""
+    return EntryId(blake3(author + salt, derive_key_context=_ENTRY).digest(16))
+
+
+def hash_invite_token(token: bytes) -> bytes:
+    """What a tracker keeps of an invite's token, 32 bytes."""
+    return blake3(token, derive_key_context=_INVITE).digest()
+
+
+def checksum(payload: bytes) -> bytes:
+    """Four bytes that tell a mistyped string."""
+    return blake3(payload, derive_key_context=_CHECKSUM).digest(4)

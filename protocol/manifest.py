@@ -1,0 +1,188 @@
+"""The immutable description of content: geometry, piece hashes, file list. Its id is its hash.
+
+Long columns are packed bytes rather than msgpack arrays, so that a stranger's manifest costs no
+more memory than its own length. The geometry stands apart from the file list, which sealed
+content will encrypt.
+"""
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol import codec
+from protocol.errors import RemoteProtocolError
+from protocol.fields import MAX_PIECES, ByteLength
+from protocol.geometry import (
+    MAX_PIECE_LENGTH,
+    MIN_PIECE_LENGTH,
+    Geometry,
+    pack_short,
+    unpack_short,
+)
+from protocol.hashing import hash_manifest
+from protocol.ids import HASH_LENGTH, ManifestId, PieceHash
+from protocol.paths import check_relative_path
+
+MAX_MANIFEST = 64 << 20
+_SIZES = struct.Struct("<QQB")
+_EXECUTABLE = 1
+_DIRECTORY = 2
+
+
+class ManifestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is hashed and sent. `short` and `files` are packed; see `pack_short`, `pack_files`."""
+
+    version: Literal[1] = 1
+    piece_length: Annotated[int, Meta(ge=MIN_PIECE_LENGTH, le=MAX_PIECE_LENGTH)]
+    length: ByteLength
+    hashes: Annotated[bytes, Meta(max_length=MAX_PIECES * HASH_LENGTH)]
+    short: bytes
+    files: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """One file of a manifest: `size` bytes at `offset` of the stored content.
+
+    `path` is "" for content that is a single file (its name is in the entry). An empty directory
+    is a record of its own with `directory` set.
+    """
+
+    path: str
+    offset: int
+    size: int
+    executable: bool = False
+    directory: bool = False
+
+
+class Manifest:
+    """A checked manifest: every file lies inside the content, every path is safe to join."""
+
+    def __init__(self, encoded: bytes, body: ManifestBody) -> None:
+        self.encoded = encoded
+        self.id: ManifestId = hash_manifest(encoded)
+        self.geometry = Geometry(
+            piece_length=body.piece_length, length=body.length, short=unpack_short(body.short)
+        )
+        self._hashes = body.hashes
+        self._files = body.files
+        _check(self.geometry, body.hashes)
+        _ = self.files
+
+    @cached_property
+    def files(self) -> tuple[FileRecord, ...]:
+        """The file list, in the order of the manifest."""
+        return _unpack_files(self._files, self.geometry.length)
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces there are."""
+        return self.geometry.pieces
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together, without gaps."""
+        return sum(record.size for record in self.files)
+
+    @property
+    def single(self) -> bool:
+        """Whether this is one file rather than a folder."""
+        return len(self.files) == 1 and self.files[0].path == ""
+
+    def piece_hash(self, piece: int) -> PieceHash:
+        """The hash that piece must have."""
+        return PieceHash(self._hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH])
+
+
+def make_manifest(
+    geometry: Geometry, hashes: list[PieceHash], files: list[FileRecord]
+) -> Manifest:
+    """Build a manifest from parts already worked out; ValueError when they do not fit together."""
+    body = ManifestBody(
+        piece_length=geometry.piece_length,
+        length=geometry.length,
+        hashes=b"".join(hashes),
+        short=pack_short(geometry.short),
+        files=pack_files(files),
+    )
+    return Manifest(codec.encode(body), body)
+
+
+def decode_manifest_untrusted(encoded: bytes, expected: ManifestId) -> Manifest:
+    """Read a manifest that should have id `expected`; RemoteProtocolError for anything else."""
+    if hash_manifest(encoded) != expected:
+        raise RemoteProtocolError("the manifest does not hash to its id")
+    body: ManifestBody = codec.decode_untrusted(encoded, ManifestBody, limit=MAX_MANIFEST)
+    try:
+        return Manifest(encoded, body)
+    except (ValueError, struct.error) as error:
+        raise RemoteProtocolError(f"manifest refused: {error}") from None
+
+
+def pack_files(files: list[FileRecord]) -> bytes:
+    """17 bytes a file (offset, size, flags), preceded by their number, then NUL-ended paths."""
+    fixed = b"".join(
+        _SIZES.pack(f.offset, f.size, f.executable * _EXECUTABLE | f.directory * _DIRECTORY)
+        for f in files
+    )
+    return len(files).to_bytes(4, "little") + fixed + b"".join(f.path.encode() + b"\0" for f in files)
+
+
+def _unpack_files(packed: bytes, length: int) -> tuple[FileRecord, ...]:
+    number = int.from_bytes(packed[:4], "little")
+    paths_at = 4 + number * _SIZES.size
+    if len(packed) < paths_at + number or number == 0:
+        raise ValueError("the file list is cut short")
+    paths = packed[paths_at:].decode().split("\0")
+    if len(paths) != number + 1 or paths[-1]:
+        raise ValueError("the file list names too few or too many paths")
+    records = []
+    for (offset, size, flags), path in zip(
+        _SIZES.iter_unpack(packed[4:paths_at]), paths[:-1], strict=True
+    ):
+        if offset + size > length:
+            raise ValueError(f"file {path!r} lies outside the content")
+        if flags & ~(_EXECUTABLE | _DIRECTORY):
+            raise ValueError(f"file {path!r} has unknown flags")
+        if path or number > 1:
+            check_relative_path(path)
+        records.append(
+            FileRecord(
+                path=path,
+                offset=offset,
+                size=size,
+                executable=bool(flags & _EXECUTABLE),
+                directory=bool(flags & _DIRECTORY),
+            )
+        )
+    _check_tree(records)
+    return tuple(records)
+
+
+def _check_tree(records: list[FileRecord]) -> None:
+    """Two files of one path, or a file where another needs a folder, could overwrite each other."""
+    taken = {record.path for record in records}
+    if len(taken) != len(records):
+        raise ValueError("two files have the same path")
+    for path in taken:
+        parent = path.rpartition("/")[0]
+        while parent:
+            if parent in taken:
+                raise ValueError(f"{parent!r} is a file and a folder at once")
+            parent = parent.rpartition("/")[0]
+
+
+def _check(geometry: Geometry, hashes: bytes) -> None:
+    if geometry.piece_length & (geometry.piece_length - 1):
+        raise ValueError("the piece length is not a power of two")
+    if geometry.pieces > MAX_PIECES or len(hashes) != geometry.pieces * HASH_LENGTH:
+        raise ValueError("the number of piece hashes does not match the length")
+    for piece, size in geometry.short.items():
+        if piece >= geometry.pieces or not 0 < size < geometry.piece_length:
+            raise ValueError(f"short piece {piece} of {size} bytes is out of bounds")
+        if piece * geometry.piece_length + size > geometry.length:
+            raise ValueError(f"short piece {piece} reaches past the end")

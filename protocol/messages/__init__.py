@@ -1,0 +1,38 @@
+"""Every control message there is, and the one way to read them.
+
+`base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
+`operating` are the three conversations. What a remote may say depends on its role: the reader of a
+connection refuses the rest by type.
+"""
+
+import inspect
+from types import ModuleType
+from typing import Any, Union, cast
+
+from protocol import codec
+from protocol.messages import base, operating, peering, shared, tracking
+from protocol.messages.base import Message
+
+
+def _concrete(module: ModuleType) -> list[type[Message]]:
+    found = [item for _, item in inspect.getmembers(module, inspect.isclass)]
+    return [
+        item
+        for item in found
+        if item.__module__ == module.__name__
+        and issubclass(item, Message)
+        and item.__struct_config__.tag is not None
+    ]
+
+
+ALL: tuple[type[Message], ...] = tuple(
+    message
+    for module in (base, shared, tracking, peering, operating)
+    for message in _concrete(module)
+)
+_ANY: Any = Union[ALL]  # noqa: UP007 - built from a tuple
+
+
+def decode_message_untrusted(encoded: bytes | memoryview) -> Message:
+    """One control message from a remote; RemoteProtocolError for anything else."""
+    return cast(Message, codec.decode_untrusted(encoded, _ANY, limit=codec.MAX_CONTROL))

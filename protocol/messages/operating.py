@@ -1,0 +1,328 @@
+"""What an operator (the command line, the web page) and its daemon say to each other."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from protocol.fields import (
+    MAX_TAGS,
+    Bits,
+    Caption,
+    Copies,
+    Count,
+    Label,
+    Name,
+    PathText,
+)
+from protocol.messages.base import Message, Reply, Request
+from protocol.messages.shared import PeerState
+
+EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
+"""A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
+Hex = Annotated[str, Meta(max_length=64)]
+
+
+class CopiesView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`have` counts live holders of the worst-held piece; `want` is what the author asked for."""
+
+    have: Count
+    want: Count
+
+
+class HolderView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine by name, the number of pieces it holds, and whether it is there."""
+
+    peer: str
+    pieces: Count
+    state: PeerState
+
+
+class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry as people and programs are shown it; `created` is milliseconds since 1970.
+
+    `here` is how many of its pieces this machine holds.
+    """
+
+    id: Hex
+    link: str
+    name: str
+    kind: Literal["file", "folder"]
+    size: Count
+    files: Count
+    author: str
+    caption: str
+    tags: tuple[str, ...]
+    created: Count
+    pieces: Count
+    here: Count
+    copies: CopiesView
+    holders: tuple[HolderView, ...]
+
+
+class GetStatus(Request, frozen=True, kw_only=True, tag=True):
+    """Ask how the daemon is."""
+
+
+class PeerView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """This machine."""
+
+    id: Hex
+    name: str
+    version: str
+    listen: str
+
+
+class TrackerView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the tracker is connected now."""
+
+    state: Literal["connected", "unreachable"]
+
+
+class SwarmView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The group: its name, the number of its newest roster, how many peers are members."""
+
+    name: str
+    roster: Count
+    members: Count
+
+
+class StoreView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bytes kept for the group, bytes offered, pieces held."""
+
+    bytes: Count
+    capacity: Count
+    pieces: Count
+
+
+class TransferView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One download under way. `rate` is bytes a second; `left` seconds, None when unknown.
+
+    `purpose`: "get" for a person, "keep" because the ring says so.
+    """
+
+    id: Hex
+    name: str
+    purpose: Literal["get", "keep"]
+    size: Count
+    done: Count
+    rate: Count
+    left: Count | None
+    sources: tuple[str, ...]
+
+
+class Status(Reply, frozen=True, kw_only=True, tag=True):
+    """How the daemon is."""
+
+    peer: PeerView
+    web: str | None
+    tracker: TrackerView
+    swarm: SwarmView
+    store: StoreView
+    transfers: tuple[TransferView, ...]
+    uploaded: Count
+    downloaded: Count
+
+
+class Progress(Message, frozen=True, kw_only=True, tag=True):
+    """Sent any number of times before the reply to a long request. Bytes."""
+
+    call: Count
+    stage: Literal["hashing", "copying", "downloading", "verifying", "replicating"]
+    done: Count
+    total: Count
+    text: str = ""
+
+
+class Add(Request, frozen=True, kw_only=True, tag=True):
+    """Share one file or folder, given by absolute path.
+
+    `owned` files lie in the daemon's spool and become the store's own; others are shared where they
+    lie. With `wait`, the reply comes when the wanted copies exist.
+    """
+
+    path: PathText
+    name: Name | None = None
+    copies: Copies | None = None
+    caption: Caption = ""
+    tags: Annotated[tuple[str, ...], Meta(max_length=MAX_TAGS)] = ()
+    owned: bool = False
+    wait: bool = False
+
+
+class Added(Reply, frozen=True, kw_only=True, tag=True):
+    """The entry as it stands. `skipped` names what in a folder is neither file nor folder."""
+
+    entry: EntryView
+    skipped: tuple[str, ...] = ()
+
+
+class Fetch(Request, frozen=True, kw_only=True, tag=True):
+    """Download an entry to an absolute path, or (None) just into this machine's store."""
+
+    entry: EntryText
+    path: PathText | None
+
+
+class Fetched(Reply, frozen=True, kw_only=True, tag=True):
+    """Every piece is here, verified and on disk. `sources` are the machines that sent pieces."""
+
+    id: Hex
+    path: str | None
+    size: Count
+    seconds: float
+    sources: tuple[str, ...]
+    received: Count
+    """Bytes of pieces that came over the network."""
+
+
+class Find(Request, frozen=True, kw_only=True, tag=True):
+    """Search; "" lists everything, newest first. `cursor` is "" for the first page."""
+
+    words: Annotated[str, Meta(max_length=512)]
+    cursor: Annotated[str, Meta(max_length=128)] = ""
+    limit: Annotated[int, Meta(ge=1, le=50)] = 50
+
+
+class Found(Reply, frozen=True, kw_only=True, tag=True):
+    """A page of entries; `local` when the tracker could not be asked."""
+
+    entries: tuple[EntryView, ...]
+    total: Count
+    cursor: str
+    local: bool
+
+
+class Show(Request, frozen=True, kw_only=True, tag=True):
+    """Ask for one entry."""
+
+    entry: EntryText
+
+
+class Shown(Reply, frozen=True, kw_only=True, tag=True):
+    """One entry."""
+
+    entry: EntryView
+
+
+class GetFiles(Request, frozen=True, kw_only=True, tag=True):
+    """Ask for the files of an entry, from index `start` on."""
+
+    entry: EntryText
+    start: Count = 0
+
+
+class FileView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file: its index in the manifest, path inside the folder ("" for a single file), bytes."""
+
+    index: Count
+    path: str
+    size: Count
+
+
+class Files(Reply, frozen=True, kw_only=True, tag=True):
+    """At most 200 files; `total` in all."""
+
+    files: tuple[FileView, ...]
+    total: Count
+
+
+class GetPieceMap(Request, frozen=True, kw_only=True, tag=True):
+    """Ask which machine holds which pieces of an entry."""
+
+    entry: EntryText
+
+
+class PieceMapRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One machine's pieces; None for all."""
+
+    peer: str
+    state: PeerState
+    bits: Bits | None
+
+
+class PieceMap(Reply, frozen=True, kw_only=True, tag=True):
+    """The pieces of an entry, machine by machine, this one first when it holds any."""
+
+    pieces: Count
+    rows: tuple[PieceMapRow, ...]
+
+
+class Remove(Request, frozen=True, kw_only=True, tag=True):
+    """Delete an entry for everyone: a signed tombstone."""
+
+    entry: EntryText
+
+
+class Verify(Request, frozen=True, kw_only=True, tag=True):
+    """Read and hash every piece held, of one entry or (None) of all."""
+
+    entry: EntryText | None
+
+
+class Verified(Reply, frozen=True, kw_only=True, tag=True):
+    """How many pieces were read, how many were bad (and no longer count)."""
+
+    pieces: Count
+    bad: Count
+    bytes: Count
+    seconds: float
+
+
+class GetPeers(Request, frozen=True, kw_only=True, tag=True):
+    """Ask for the machines of the swarm."""
+
+
+class MachineView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One machine; `seen` is milliseconds since 1970, 0 for never."""
+
+    id: Hex
+    name: str
+    zone: Label
+    state: PeerState
+    addresses: tuple[str, ...]
+    capacity: Count
+    stored: Count
+    seen: Count
+    this: bool
+
+
+class Peers(Reply, frozen=True, kw_only=True, tag=True):
+    """The machines, by name; `local` when the tracker could not be asked."""
+
+    peers: tuple[MachineView, ...]
+    local: bool
+
+
+class Read(Request, frozen=True, kw_only=True, tag=True):
+    """Make bytes of one file readable, fetching them if need be; answers when `offset` is there."""
+
+    entry: EntryText
+    file: Count
+    offset: Count
+
+
+class Readable(Reply, frozen=True, kw_only=True, tag=True):
+    """`length` verified bytes lie at `position` of the local file `path`; 0 at the file's end."""
+
+    path: str
+    position: Count
+    length: Count
+    size: Count
+    complete: bool
+    """Whether the whole file is here, verified."""
+
+
+class MintLogin(Request, frozen=True, kw_only=True, tag=True):
+    """Ask for a one-time login URL of this machine's page."""
+
+
+class LoginMinted(Reply, frozen=True, kw_only=True, tag=True):
+    """Good for one use within ten minutes of the daemon's life."""
+
+    url: str
+
+
+class RedeemLogin(Request, frozen=True, kw_only=True, tag=True):
+    """The page asks whether a one-time token is good; Done, or Failed("refused")."""
+
+    token: Annotated[str, Meta(max_length=128)]

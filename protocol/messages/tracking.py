@@ -1,0 +1,219 @@
+"""What a peer and its tracker say to each other over the connection they keep open."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from protocol.fields import (
+    Addresses,
+    Bits,
+    Count,
+    DigestField,
+    Label,
+    ManifestIdField,
+    Name,
+    PeerIdField,
+    SignatureField,
+    TokenField,
+)
+from protocol.manifest import MAX_MANIFEST
+from protocol.messages.base import Message, Reply, Request
+from protocol.messages.shared import PeerState
+from protocol.signing import Signed
+
+PAGE = 50
+"""Most entries in one answer, so that it fits a control message."""
+
+
+class Join(Request, frozen=True, kw_only=True, tag=True):
+    """Trade an invite's token for a membership.
+
+    `proof` is the signature of `peer` over the Noise handshake hash, under `join_proof_body`.
+    """
+
+    token: TokenField
+    peer: PeerIdField
+    proof: SignatureField
+    name: Name
+    zone: Label | None
+    capacity: Count
+
+
+class Joined(Reply, frozen=True, kw_only=True, tag=True):
+    """The membership; the roster that lists it follows as a RosterDocument."""
+
+    membership: Signed
+
+
+class Present(Request, frozen=True, kw_only=True, tag=True):
+    """First words of a peer after connecting: how to reach it and a digest of what it holds.
+
+    `seen` is the number of the last catalogue change this peer knows.
+    """
+
+    addresses: Addresses
+    capacity: Count
+    stored: Count
+    digest: DigestField
+    seen: Count
+
+
+class Presented(Reply, frozen=True, kw_only=True, tag=True):
+    """`in_sync` is False when the peer must announce everything again.
+
+    `change` is the newest catalogue change; EntryChanged messages for the manifests this peer holds
+    follow for everything after its `seen`, and PeerChanged for every peer that is live.
+    """
+
+    in_sync: bool
+    change: Count
+
+
+class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a peer now holds of one manifest: all (None), some, or nothing (b"")."""
+
+    manifest: ManifestIdField
+    bits: Bits | None
+
+
+class Announce(Request, frozen=True, kw_only=True, tag=True):
+    """What changed since the last announce; with `reset`, forget everything first."""
+
+    reset: bool = False
+    stored: Count
+    holdings: Annotated[tuple[Holding, ...], Meta(max_length=1000)]
+
+
+class Publish(Request, frozen=True, kw_only=True, tag=True):
+    """Put a signed entry or tombstone into the catalogue."""
+
+    record: Signed
+
+
+class Published(Reply, frozen=True, kw_only=True, tag=True):
+    """Stored. `needs_manifest` asks for a PutManifest."""
+
+    needs_manifest: bool
+
+
+class PutManifest(Request, frozen=True, kw_only=True, tag=True):
+    """The encoded manifest follows."""
+
+    max_bytes: ClassVar[int] = MAX_MANIFEST
+
+    length: Count
+    manifest: ManifestIdField
+
+
+class Search(Request, frozen=True, kw_only=True, tag=True):
+    """Entries whose name, caption or tags contain all words; "" lists everything, newest first.
+
+    `cursor` is b"" for the first page, then what the last answer gave.
+    """
+
+    words: Annotated[str, Meta(max_length=512)]
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = PAGE
+    cursor: Annotated[bytes, Meta(max_length=64)] = b""
+
+
+class GetEntry(Request, frozen=True, kw_only=True, tag=True):
+    """Ask for entries whose id starts with these bytes."""
+
+    prefix: Annotated[bytes, Meta(min_length=3, max_length=16)]
+
+
+class HolderSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many pieces one peer holds."""
+
+    peer: PeerIdField
+    pieces: Count
+    state: PeerState
+
+
+class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry and where it is: `have` counts live holders of the worst-held piece."""
+
+    record: Signed
+    have: Count
+    holders: Annotated[tuple[HolderSummary, ...], Meta(max_length=50)]
+
+
+class Listings(Reply, frozen=True, kw_only=True, tag=True):
+    """A page of entries; `cursor` is b"" on the last one."""
+
+    listings: Annotated[tuple[Listing, ...], Meta(max_length=PAGE)]
+    total: Count
+    cursor: Annotated[bytes, Meta(max_length=64)] = b""
+
+
+class PeerChanged(Message, frozen=True, kw_only=True, tag=True):
+    """Pushed by the tracker: a peer came, went, or moved."""
+
+    peer: PeerIdField
+    state: PeerState
+    addresses: Addresses
+
+
+class EntryChanged(Message, frozen=True, kw_only=True, tag=True):
+    """Pushed by the tracker: a record about a manifest this peer holds is new."""
+
+    change: Count
+    record: Signed
+
+
+class CreateInvite(Request, frozen=True, kw_only=True, tag=True):
+    """Operator: make an invite that is good for `expires` seconds."""
+
+    expires: Annotated[int, Meta(ge=1, le=366 * 86_400)]
+    zone: Label
+
+
+class Invited(Reply, frozen=True, kw_only=True, tag=True):
+    """The invite as text, shown this once."""
+
+    invite: Annotated[str, Meta(max_length=4096)]
+    id: Annotated[str, Meta(max_length=64)]
+    expires: Count
+
+
+class GetMembers(Request, frozen=True, kw_only=True, tag=True):
+    """Operator: ask for the members and the open invites."""
+
+
+class InviteSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An invite that has been made; the token itself is not known any more."""
+
+    id: str
+    zone: str
+    expires: Count
+    state: str
+
+
+class Members(Reply, frozen=True, kw_only=True, tag=True):
+    """The machines (with "revoked" ones in `revoked`) and the invites."""
+
+    machines: tuple[tuple[PeerIdField, str, str, str, Count], ...]
+    """(peer, name, zone, state: live | suspect | gone | revoked, capacity)"""
+    invites: tuple[InviteSummary, ...]
+
+
+class Revoke(Request, frozen=True, kw_only=True, tag=True):
+    """Operator: revoke a member by name or id, or an invite by id."""
+
+    target: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Revoked(Reply, frozen=True, kw_only=True, tag=True):
+    """What was revoked, "member" or "invite"."""
+
+    what: str
+    name: str
+    id: str
+    roster: Count
+
+
+def join_proof_body(handshake_hash: bytes) -> bytes:
+    """What a joining machine signs to prove its Ed25519 key on this very connection."""
+    return b"twofold 2026 join\0" + handshake_hash
+
+
