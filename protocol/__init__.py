@@ -1,1 +1,1 @@
-"""What peers, trackers and pages say to one another: pure code, no sockets, clock, loop or files."""
+"""What peers, trackers and pages say to one another: pure, no sockets, clock, loop or files."""

@@ -1,6 +1,6 @@
 """Which pieces of a manifest are held: one bit a piece, the first piece in the highest bit.
 
-The wire form is the bits, with `None` for "all of them", the usual case.
+The wire form is the bits, with `None` for "all of them", the usual case, and b"" for "nothing".
 """
 
 from collections.abc import Iterable, Iterator
@@ -93,13 +93,15 @@ class Bitfield:
 
 
 def bitfield_untrusted(bits: bytes | None, length: int) -> Bitfield:
-    """Read a wire form for a manifest of `length` pieces.
+    """Read a wire form for a manifest of `length` pieces; b"" is nothing, of any length.
 
     Raises RemoteProtocolError when the number of bytes is wrong or a bit past the end is set.
     """
     if bits is None:
         return Bitfield(length, full=True)
     field = Bitfield(length)
+    if not bits:
+        return field
     if len(bits) != len(field._bits):
         raise RemoteProtocolError(f"bitfield of {len(bits)} bytes for {length} pieces")
     if length % 8 and bits[-1] & (0xFF >> (length % 8)):

@@ -97,6 +97,7 @@ class Connection:
         self._target: memoryview | None = None
         self._filled = 0
         self._due = 0
+        self._owed = 0
 
     @property
     def handshake_hash(self) -> bytes:
@@ -154,15 +155,28 @@ class Connection:
         return outgoing
 
     def send(self, message: Message) -> bytes:
-        """The bytes of one control message."""
-        return self._seal(codec.encode_control(message))
+        """The bytes of one control message; after a header, `send_bytes` must be next."""
+        self._open_sending()
+        if self._owed:
+            raise LocalProtocolError(f"{self._owed} bytes are still owed after the last header")
+        try:
+            owed = bytes_following(message)
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(str(error)) from None
+        sealed = self._seal(codec.encode_control(message))
+        self._owed = owed
+        return sealed
 
     def send_bytes(self, content: memoryview, out: memoryview) -> Iterator[memoryview]:
         """The bytes that follow a header, sealed a batch at a time into `out`.
 
         `out` has BATCH_LENGTH bytes; each view yielded must be sent before the next is asked for.
+        LocalProtocolError when these are more than the header announced; they may be fewer, and the
+        rest follow in another call.
         """
         sending = self._open_sending()
+        if len(content) > self._owed:
+            raise LocalProtocolError(f"{len(content)} bytes to send, {self._owed} announced")
         for start in range(0, len(content), BATCH_PAYLOAD):
             position = 0
             stop = min(start + BATCH_PAYLOAD, len(content))
@@ -176,10 +190,13 @@ class Connection:
                 position += length
             self.bytes_out += position
             yield out[:position]
+            # Only now: a batch that was not sent to its end is still owed.
+            self._owed -= stop - start
 
     def close(self, reason: str = "", *, refused: bool = False) -> bytes:
         """The bytes of a good end; nothing when there is nobody to tell any more."""
-        if self._sending is None or self.state is State.CLOSED:
+        # In the middle of bytes a Close would be taken for some of them.
+        if self._sending is None or self._owed or self.state is State.CLOSED:
             self.state = State.CLOSED
             return b""
         farewell = self.send(Close(reason=reason[:1000], refused=refused))

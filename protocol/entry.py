@@ -33,9 +33,7 @@ MAX_ENTRY = 32 << 10
 _CONTEXT = "entry"
 
 
-class Entry(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="entry"
-):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="entry"):
     """What one author says of one manifest. `size` is bytes, `pieces` and `files` are numbers."""
 
     salt: SaltField

@@ -31,7 +31,9 @@ Text = Annotated[str, Meta(max_length=4096)]
 PathText = Annotated[str, Meta(min_length=1, max_length=4096)]
 AddressText = Annotated[str, Meta(min_length=3, max_length=280)]
 Addresses = Annotated[tuple[AddressText, ...], Meta(max_length=16)]
-Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...], Meta(max_length=MAX_TAGS)]
+Tags = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...], Meta(max_length=MAX_TAGS)
+]
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 62))]
 ByteLength = Annotated[int, Meta(ge=0, le=MAX_LENGTH)]

@@ -6,11 +6,13 @@ are packed together behind them. Pure arithmetic.
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 
 MIN_PIECE_LENGTH = 256 << 10
 MAX_PIECE_LENGTH = 16 << 20
 WANTED_PIECES = 2_000
 _PAIR = struct.Struct("<II")
+SHORT_LENGTH = _PAIR.size
 
 
 def choose_piece_length(content_length: int) -> int:
@@ -60,7 +62,7 @@ def unpack_short(packed: bytes) -> dict[int, int]:
     if len(packed) % _PAIR.size:
         raise ValueError("short pieces are not whole pairs")
     pairs = list(_PAIR.iter_unpack(packed))
-    if any(a[0] >= b[0] for a, b in zip(pairs, pairs[1:], strict=False)):
+    if any(a[0] >= b[0] for a, b in pairwise(pairs)):
         raise ValueError("short pieces are not in rising order")
     return dict(pairs)
 
@@ -80,7 +82,8 @@ def place_files(sizes: list[int], piece_length: int) -> tuple[list[int], Geometr
                 position += piece_length - tail
     packed_from = position
     for index, size in enumerate(sizes):
-        if size < piece_length:
+        # Empty files lie at 0: behind the last piece would be outside the content.
+        if 0 < size < piece_length:
             offsets[index] = position
             position += size
     if position == packed_from and short:

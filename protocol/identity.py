@@ -1,4 +1,4 @@
-"""A machine's two key pairs: X25519 for transport, Ed25519 for signatures. Made once, kept for life."""
+"""A machine's two key pairs, kept for life: X25519 for transport, Ed25519 for signatures."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey

@@ -6,8 +6,10 @@ content will encrypt.
 """
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,6 +21,7 @@ from protocol.fields import MAX_PIECES, ByteLength
 from protocol.geometry import (
     MAX_PIECE_LENGTH,
     MIN_PIECE_LENGTH,
+    SHORT_LENGTH,
     Geometry,
     pack_short,
     unpack_short,
@@ -28,6 +31,7 @@ from protocol.ids import HASH_LENGTH, ManifestId, PieceHash
 from protocol.paths import check_relative_path
 
 MAX_MANIFEST = 64 << 20
+MAX_FILES = 1 << 20
 _SIZES = struct.Struct("<QQB")
 _EXECUTABLE = 1
 _DIRECTORY = 2
@@ -40,11 +44,11 @@ class ManifestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     piece_length: Annotated[int, Meta(ge=MIN_PIECE_LENGTH, le=MAX_PIECE_LENGTH)]
     length: ByteLength
     hashes: Annotated[bytes, Meta(max_length=MAX_PIECES * HASH_LENGTH)]
-    short: bytes
+    short: Annotated[bytes, Meta(max_length=MAX_PIECES * SHORT_LENGTH)]
     files: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FileRecord:
     """One file of a manifest: `size` bytes at `offset` of the stored content.
 
@@ -60,7 +64,8 @@ class FileRecord:
 
 
 class Manifest:
-    """A checked manifest: every file lies inside the content, every path is safe to join."""
+    """A checked manifest: every path is safe to join, every byte of every file lies in a piece, and
+    no two files share one: together they are at most as long as the content."""
 
     def __init__(self, encoded: bytes, body: ManifestBody) -> None:
         self.encoded = encoded
@@ -71,7 +76,7 @@ class Manifest:
         self._hashes = body.hashes
         self._files = body.files
         _check(self.geometry, body.hashes)
-        _ = self.files
+        _check_places(self.geometry, self.files)
 
     @cached_property
     def files(self) -> tuple[FileRecord, ...]:
@@ -98,9 +103,7 @@ class Manifest:
         return PieceHash(self._hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH])
 
 
-def make_manifest(
-    geometry: Geometry, hashes: list[PieceHash], files: list[FileRecord]
-) -> Manifest:
+def make_manifest(geometry: Geometry, hashes: list[PieceHash], files: list[FileRecord]) -> Manifest:
     """Build a manifest from parts already worked out; ValueError when they do not fit together."""
     body = ManifestBody(
         piece_length=geometry.piece_length,
@@ -116,7 +119,7 @@ def decode_manifest_untrusted(encoded: bytes, expected: ManifestId) -> Manifest:
     """Read a manifest that should have id `expected`; RemoteProtocolError for anything else."""
     if hash_manifest(encoded) != expected:
         raise RemoteProtocolError("the manifest does not hash to its id")
-    body: ManifestBody = codec.decode_untrusted(encoded, ManifestBody, limit=MAX_MANIFEST)
+    body: ManifestBody = codec.decode_flat_untrusted(encoded, ManifestBody, limit=MAX_MANIFEST)
     try:
         return Manifest(encoded, body)
     except (ValueError, struct.error) as error:
@@ -129,7 +132,9 @@ def pack_files(files: list[FileRecord]) -> bytes:
         _SIZES.pack(f.offset, f.size, f.executable * _EXECUTABLE | f.directory * _DIRECTORY)
         for f in files
     )
-    return len(files).to_bytes(4, "little") + fixed + b"".join(f.path.encode() + b"\0" for f in files)
+    return (
+        len(files).to_bytes(4, "little") + fixed + b"".join(f.path.encode() + b"\0" for f in files)
+    )
 
 
 def _unpack_files(packed: bytes, length: int) -> tuple[FileRecord, ...]:
@@ -137,19 +142,25 @@ def _unpack_files(packed: bytes, length: int) -> tuple[FileRecord, ...]:
     paths_at = 4 + number * _SIZES.size
     if len(packed) < paths_at + number or number == 0:
         raise ValueError("the file list is cut short")
-    paths = packed[paths_at:].decode().split("\0")
-    if len(paths) != number + 1 or paths[-1]:
+    if number > MAX_FILES:
+        raise ValueError(f"{number} files are over the limit of {MAX_FILES}")
+    if packed.count(b"\0", paths_at) != number:
         raise ValueError("the file list names too few or too many paths")
+    paths = packed[paths_at:].decode().split("\0")
+    if paths.pop():
+        raise ValueError("the file list ends in the middle of a path")
     records = []
     for (offset, size, flags), path in zip(
-        _SIZES.iter_unpack(packed[4:paths_at]), paths[:-1], strict=True
+        _SIZES.iter_unpack(packed[4:paths_at]), paths, strict=True
     ):
+        if path or number > 1:
+            check_relative_path(path)
         if offset + size > length:
             raise ValueError(f"file {path!r} lies outside the content")
         if flags & ~(_EXECUTABLE | _DIRECTORY):
             raise ValueError(f"file {path!r} has unknown flags")
-        if path or number > 1:
-            check_relative_path(path)
+        if flags & _DIRECTORY and (size or not path):
+            raise ValueError(f"folder {path!r} has no name, or bytes of its own")
         records.append(
             FileRecord(
                 path=path,
@@ -165,15 +176,28 @@ def _unpack_files(packed: bytes, length: int) -> tuple[FileRecord, ...]:
 
 def _check_tree(records: list[FileRecord]) -> None:
     """Two files of one path, or a file where another needs a folder, could overwrite each other."""
-    taken = {record.path for record in records}
-    if len(taken) != len(records):
-        raise ValueError("two files have the same path")
-    for path in taken:
-        parent = path.rpartition("/")[0]
-        while parent:
-            if parent in taken:
-                raise ValueError(f"{parent!r} is a file and a folder at once")
-            parent = parent.rpartition("/")[0]
+    # NUL sorts before all else, so whatever lies in a folder comes right behind its name.
+    paths = sorted(record.path.replace("/", "\0") for record in records)
+    for path, following in pairwise(paths):
+        if path == following:
+            raise ValueError("two files have the same path")
+        if following.startswith(path + "\0"):
+            raise ValueError("a path is a file and a folder at once")
+
+
+def _check_places(geometry: Geometry, records: tuple[FileRecord, ...]) -> None:
+    """Overlapping files could fill a disk from a few pieces; a gap is never verified."""
+    short = sorted(geometry.short)
+    end = 0
+    for record in sorted((r for r in records if r.size), key=lambda r: r.offset):
+        if record.offset < end:
+            raise ValueError(f"file {record.path!r} overlaps another")
+        end = record.offset + record.size
+        at = bisect_left(short, record.offset // geometry.piece_length)
+        if at < len(short):
+            full_until = short[at] * geometry.piece_length + geometry.short[short[at]]
+            if end > full_until:
+                raise ValueError(f"file {record.path!r} lies where no piece is")
 
 
 def _check(geometry: Geometry, hashes: bytes) -> None:

@@ -27,6 +27,10 @@ class OperatorAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def __repr__(self) -> str:
         return f"OperatorAccess(address={self.address!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The field to print: `rich` asks here and would print the keys too."""
+        return [("address", self.address)]
+
 
 def make_operator_access(
     address: Address, psk: bytes, key: X25519PrivateKey, daemon: StaticKey
@@ -49,7 +53,9 @@ def decode_operator_access(content: bytes) -> OperatorAccess:
     """Read the file; InvalidTextError when it is damaged."""
     try:
         access = msgspec.json.decode(content, type=OperatorAccess)
-        if any(len(bytes.fromhex(x)) != 32 for x in (access.psk, access.operator_key, access.daemon)):
+        if any(
+            len(bytes.fromhex(x)) != 32 for x in (access.psk, access.operator_key, access.daemon)
+        ):
             raise ValueError("keys have 32 bytes")
     except (msgspec.MsgspecError, ValueError) as error:
         raise InvalidTextError(f"{FILE_NAME} is damaged ({error}); restart the daemon") from None

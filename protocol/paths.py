@@ -3,14 +3,17 @@
 import unicodedata
 
 MAX_COMPONENT = 255
+MAX_PATH = 4096
 
 
 def check_relative_path(path: str) -> str:
     """Return `path` if it can only name something below the folder it is joined to.
 
-    ValueError for absolute paths, empty, "." or ".." parts, NUL, lone surrogates and parts over
-    255 bytes of UTF-8.
+    ValueError for absolute paths, empty, "." or ".." parts, NUL, lone surrogates, parts over
+    255 bytes of UTF-8 and paths over 4096.
     """
+    if len(path) > MAX_PATH:
+        raise ValueError(f"unsafe path {path[:40]!r}…: it has over {MAX_PATH} characters")
     for part in path.split("/"):
         if part in ("", ".", ".."):
             raise ValueError(f"unsafe path {path!r}: a part is {part!r}")
@@ -32,14 +35,14 @@ def clean_name(name: str) -> str:
     """
     kept = "".join("_" if _unprintable(char) else char for char in name).strip()
     while len(kept.encode()) > MAX_COMPONENT:
-        kept = _shorten(kept)
+        kept = _shorten(kept).strip()
     return "unnamed" if kept.strip("._ ") == "" else kept
 
 
 def _unprintable(char: str) -> bool:
     if char in "/\\" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
         return True
-    return char in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+    return char in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
 
 def _shorten(name: str) -> str:

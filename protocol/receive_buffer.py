@@ -16,13 +16,14 @@ class ReceiveBuffer:
         self._start = 0
         self._end = 0
         self._wanted = SMALL
+        self._trimming = False
 
     def __len__(self) -> int:
         return self._end - self._start
 
     def space(self) -> memoryview:
         """Free space behind what is held; never empty."""
-        if self._wanted > len(self._memory):
+        if self._wanted > len(self._memory) or (self._trimming and len(self) <= self._wanted):
             self._resize(self._wanted)
         elif self._start:
             held = len(self)
@@ -64,13 +65,17 @@ class ReceiveBuffer:
         return memory[start + 2 : stop]
 
     def trim(self) -> None:
-        """Go back to a small buffer if nothing large is held."""
+        """Go back to a small buffer at the next `space`, if nothing large is held then.
+
+        Not at once: a read into what `space` gave may be under way.
+        """
         if len(self) <= SMALL < len(self._memory):
             self._wanted = SMALL
-            self._resize(SMALL)
+            self._trimming = True
 
     def _resize(self, size: int) -> None:
         held = len(self)
+        self._trimming = False
         memory = memoryview(bytearray(max(size, held)))
         memory[:held] = self._memory[self._start : self._end]
         self._memory, self._start, self._end = memory, 0, held

@@ -107,7 +107,7 @@ def open_membership_untrusted(signed: Signed, swarm: SwarmKey, static: StaticKey
 
 
 def check_not_revoked(roster: Roster | None, member: Member) -> None:
-    """Raise RefusedError when the newest roster known says this member is revoked or has moved on."""
+    """Raise RefusedError when the newest roster known has revoked this member, or its key."""
     listed = roster.find(member.peer) if roster else None
     if listed is None:
         return
@@ -128,10 +128,16 @@ def encode_signed(signed: Signed) -> bytes:
 
 
 def open_roster_untrusted(encoded: bytes, swarm: SwarmKey) -> Roster:
-    """Check and read a roster; RemoteProtocolError unless this swarm's key signed it."""
-    signed: Signed = codec.decode_untrusted(encoded, Signed, limit=MAX_ROSTER)
+    """Check and read a roster.
+
+    RemoteProtocolError unless this swarm's key signed it, and it lists nobody twice.
+    """
+    signed: Signed = codec.decode_flat_untrusted(encoded, Signed, limit=MAX_ROSTER)
     check_signature(signed, swarm, _ROSTER)
     roster: Roster = codec.decode_untrusted(signed.body, Roster, limit=MAX_ROSTER)
     if roster.swarm != swarm:
         raise RemoteProtocolError("the roster is of another swarm")
+    for keys in ({m.peer for m in roster.members}, {m.static for m in roster.members}):
+        if len(keys) != len(roster.members):
+            raise RemoteProtocolError("the roster lists a machine twice")
     return roster

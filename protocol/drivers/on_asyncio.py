@@ -6,7 +6,15 @@ The same contract as `on_trio`: one task receives, one sends, an interrupted sen
 import asyncio
 import socket
 
-from protocol.connection import BytesReceived, Connection, Ended, Established, NeedData, Received
+from protocol.connection import (
+    BytesReceived,
+    Connection,
+    Ended,
+    Established,
+    NeedData,
+    Received,
+    State,
+)
 from protocol.errors import RemoteProtocolError
 from protocol.hello import Credentials
 from protocol.messages.base import Message
@@ -56,6 +64,9 @@ class AsyncioChannel:
 
     async def send(self, message: Message) -> None:
         """Send one control message."""
+        # The task that receives may have met the end: no mistake of the task that sends.
+        if self.connection.state is State.CLOSED:
+            raise ConnectionLostError("the connection is closed")
         await self._write(self.connection.send(message))
 
     def close(self) -> None:
@@ -72,9 +83,7 @@ class AsyncioChannel:
 
     async def _read(self) -> None:
         try:
-            count = await self._loop.sock_recv_into(
-                self._socket, self.connection.receive_space()
-            )
+            count = await self._loop.sock_recv_into(self._socket, self.connection.receive_space())
         except OSError as error:
             raise ConnectionLostError(f"receiving failed: {error}") from None
         try:
@@ -92,6 +101,7 @@ async def open_channel(host: str, port: int, credentials: Credentials) -> Asynci
         family, kind, number, _, address = infos[0]
         sock = socket.socket(family, kind, number)
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         await loop.sock_connect(sock, address)
         channel = AsyncioChannel(sock, credentials, initiator=True)
         await channel.handshake()

@@ -14,6 +14,7 @@ from protocol.connection import (
     Established,
     NeedData,
     Received,
+    State,
 )
 from protocol.errors import RemoteProtocolError
 from protocol.hello import Credentials
@@ -72,12 +73,14 @@ class TrioChannel:
 
     async def send(self, message: Message) -> None:
         """Send one control message."""
+        self._check_open()
         await self._write(self.connection.send(message))
 
     async def send_bytes(
         self, header: Message, content: memoryview | bytes, out: memoryview | None = None
     ) -> None:
         """Send a header and the bytes it announces, sealed a batch at a time into `out`."""
+        self._check_open()
         await self._write(self.connection.send(header))
         if out is None:
             out = memoryview(bytearray(min(BATCH_LENGTH, len(content) * 2 + 256)))
@@ -94,6 +97,11 @@ class TrioChannel:
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                 scope.cancel()
         await trio.aclose_forcefully(self.stream)
+
+    def _check_open(self) -> None:
+        """The task that receives may have met the end: no mistake of the task that sends."""
+        if self.connection.state is State.CLOSED:
+            raise ConnectionLostError("the connection is closed")
 
     async def _write(self, outgoing: bytes | memoryview) -> None:
         if not outgoing:

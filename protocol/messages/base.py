@@ -62,11 +62,14 @@ class Done(Reply, frozen=True, kw_only=True, tag=True):
 
 
 def bytes_following(message: Message) -> int:
-    """How many raw bytes follow this message; RemoteProtocolError when over its kind's limit."""
+    """How many raw bytes follow this message.
+
+    RemoteProtocolError for a header that announces none, or more than its kind allows.
+    """
     if not message.max_bytes:
         return 0
     length: int = getattr(message, "length")  # noqa: B009 - only headers have the field
-    if length > message.max_bytes:
+    if not 0 < length <= message.max_bytes:
         name = type(message).__name__
-        raise RemoteProtocolError(f"{name} announces {length} bytes, over {message.max_bytes}")
+        raise RemoteProtocolError(f"{name} announces {length} bytes, not 1 to {message.max_bytes}")
     return length

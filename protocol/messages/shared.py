@@ -46,7 +46,7 @@ class ManifestDocument(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class Locate(Request, frozen=True, kw_only=True, tag=True):
-    """Ask who holds pieces of a manifest; answered by the tracker, or by a peer from what it knows."""
+    """Ask who holds pieces of a manifest; the tracker answers, or a peer from what it knows."""
 
     manifest: ManifestIdField
 

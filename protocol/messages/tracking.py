@@ -217,3 +217,7 @@ def join_proof_body(handshake_hash: bytes) -> bytes:
     return b"twofold 2026 join\0" + handshake_hash
 
 
+class SetGrace(Request, frozen=True, kw_only=True, tag=True):
+    """Operator: a silent peer keeps its ring place for this many seconds. Done, or Failed."""
+
+    seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)]

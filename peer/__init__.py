@@ -1,0 +1,1 @@
+"""The daemon on one machine: keeps, trades, replicates and repairs pieces; and its command line."""

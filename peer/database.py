@@ -1,0 +1,97 @@
+"""The peer's SQLite file: what is held and where, records seen, addresses, the roster.
+
+One connection, used in one thread at a time; every `run` is one transaction, durable when it
+returns (`synchronous=FULL`).
+"""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from peer.errors import PeerError
+
+_T = TypeVar("_T")
+
+_VERSION_1 = """
+CREATE TABLE contents (
+    manifest BLOB PRIMARY KEY,
+    encoded BLOB NOT NULL,
+    path TEXT,             -- where the user keeps it; NULL: in our own content file
+    pieces INTEGER NOT NULL,
+    size INTEGER NOT NULL, -- bytes of stored content
+    bits BLOB,             -- NULL: all pieces
+    trashed INTEGER        -- milliseconds since 1970; NULL: in use
+) WITHOUT ROWID;
+CREATE TABLE stats (       -- how the user's files looked when their pieces were verified
+    manifest BLOB NOT NULL REFERENCES contents ON DELETE CASCADE,
+    file INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL, -- nanoseconds
+    PRIMARY KEY (manifest, file)
+) WITHOUT ROWID;
+CREATE TABLE records (
+    entry BLOB PRIMARY KEY,
+    manifest BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    copies INTEGER NOT NULL, -- 0 when dead
+    published INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    signature BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX records_by_manifest ON records (manifest);
+CREATE INDEX records_to_publish ON records (published) WHERE published = 0;
+CREATE TABLE addresses (
+    peer BLOB PRIMARY KEY,
+    addresses TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+_MIGRATIONS = [_VERSION_1]
+
+
+class Database:
+    """Open with `open_database`; `run` from trio, `connection` only inside it or at start."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `work` as one transaction in the database's thread; not cancelled half-way."""
+        return await trio.to_thread.run_sync(self.run_sync, work, limiter=self._limiter)
+
+    def run_sync(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The same, where no event loop is needed."""
+        with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            return work(self.connection)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+
+def open_database(path: Path) -> Database:
+    """Open and bring up to date. PeerError when the file is damaged or of a newer version."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        _migrate(connection)
+    except sqlite3.DatabaseError as error:
+        raise PeerError(f"the database {path} cannot be used: {error}") from None
+    return Database(connection)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(_MIGRATIONS):
+        raise PeerError("the database was written by a newer twofold; update this machine")
+    for number in range(version, len(_MIGRATIONS)):
+        connection.executescript(
+            f"BEGIN;{_MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"
+        )

@@ -1,0 +1,54 @@
+"""Errors of the peer room that a person is told, each with its kind and exit code."""
+
+from protocol.messages.base import FailureKind
+
+
+class PeerError(Exception):
+    """Something could not be done; the message says what and what to do about it."""
+
+    kind: FailureKind = "failed"
+
+
+class UsageError(PeerError):
+    """The request itself is wrong."""
+
+    kind: FailureKind = "invalid"
+
+
+class NotFoundError(PeerError):
+    """What was named does not exist."""
+
+    kind: FailureKind = "not_found"
+
+
+class UnreachableError(PeerError):
+    """Nobody answers: no daemon, no tracker, no holder."""
+
+    kind: FailureKind = "unreachable"
+
+
+class NotPermittedError(PeerError):
+    """The other side refuses: not a member, wrong invite, not the author."""
+
+    kind: FailureKind = "refused"
+
+
+class NotJoinedError(NotPermittedError):
+    """This machine is in no swarm."""
+
+
+class InUseError(PeerError):
+    """Another daemon has the data directory."""
+
+
+class PieceLostError(PeerError):
+    """Bytes that were held are gone or changed under us."""
+
+
+EXIT_CODES: dict[FailureKind, int] = {
+    "failed": 1,
+    "invalid": 2,
+    "not_found": 3,
+    "unreachable": 4,
+    "refused": 5,
+}

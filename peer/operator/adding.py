@@ -1,0 +1,136 @@
+"""`add`: from a path to a published entry, and the wait until it has its copies."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from peer.errors import UsageError
+from peer.operator.lookup import Lookup
+from peer.operator.publishing import Publishing
+from peer.store.contents import Content
+from peer.store.piece_store import PieceStore
+from peer.store.splitter import FileStat, Survey, split, survey
+from peer.swarm.downloads import Downloads
+from protocol.manifest import Manifest
+from protocol.messages.operating import Add, Added, EntryView, Progress
+from protocol.paths import clean_name
+
+PROGRESS_EVERY = 0.25
+LOOK_EVERY = 0.3
+
+
+class Adding:
+    """Shares files. `changed` is called with content that is new here."""
+
+    def __init__(
+        self,
+        store: PieceStore,
+        downloads: Downloads,
+        publishing: Publishing,
+        lookup: Lookup,
+        default_copies: Callable[[], int],
+        changed: Callable[[Content], None],
+        spool: Path,
+    ) -> None:
+        self._store = store
+        self._downloads = downloads
+        self._publishing = publishing
+        self._lookup = lookup
+        self._default_copies = default_copies
+        self._changed = changed
+        self._spool = spool
+
+    async def add(self, request: Add, tell: Callable[[Progress], None]) -> Added:
+        """Do it all. Raises PeerError; progress goes to `tell`."""
+        path = Path(request.path)
+        if not path.is_absolute():
+            raise UsageError(f"{path} is not an absolute path")
+        if request.owned and path.parent != self._spool:
+            raise UsageError("only files in the spool can become the store's own")
+        name = clean_name(request.name or path.name or "unnamed")
+        found = await trio.to_thread.run_sync(survey, path)
+        manifest = await self._split(found, request, tell)
+        content = await self._hold(found, manifest, owned=request.owned)
+        copies = request.copies or self._default_copies()
+        entry = await self._publishing.publish(manifest, name, request, copies)
+        self._changed(content)
+        view = self._lookup.local_view(entry)
+        if request.wait:
+            view = await self._wait_copies(view, request, tell)
+        return Added(call=request.call, entry=view, skipped=tuple(found.skipped[:100]))
+
+    async def _split(
+        self, found: Survey, request: Add, tell: Callable[[Progress], None]
+    ) -> Manifest:
+        state = {"done": 0, "total": found.size, "stop": False}
+
+        def note(done: int, total: int) -> None:
+            state["done"], state["total"] = max(done, state["done"]), total
+
+        async def report() -> None:
+            while True:
+                await trio.sleep(PROGRESS_EVERY)
+                tell(
+                    Progress(
+                        call=request.call,
+                        stage="hashing",
+                        done=state["done"],
+                        total=state["total"],
+                    )
+                )
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(report)
+            manifest = await trio.to_thread.run_sync(
+                lambda: split(found, progress=note, cancelled=lambda: bool(state["stop"]))
+            )
+            nursery.cancel_scope.cancel()
+        return manifest
+
+    async def _hold(self, found: Survey, manifest: Manifest, *, owned: bool) -> Content:
+        contents = self._store.contents
+        known = contents.get(manifest.id)
+        if known is not None and known.complete:
+            if owned:
+                await trio.to_thread.run_sync(os.unlink, found.root)
+            return known
+        running = self._downloads.find(manifest.id)
+        if running is not None:
+            self._downloads.stop(manifest.id, "the same content was added here")
+            await running.closed.wait()
+        if owned:
+            return await self._store.adopt(found.root, manifest)
+        stats: dict[int, FileStat] = {
+            number: stat
+            for number, (record, stat) in enumerate(zip(found.files, found.stats, strict=True))
+            if not record.directory
+        }
+        return await contents.add(manifest, found.root, full=True, stats=stats)
+
+    async def _wait_copies(
+        self, view: EntryView, request: Add, tell: Callable[[Progress], None]
+    ) -> EntryView:
+        told = 0.0
+        while True:
+            view = await self._lookup.view(view.id)
+            if view.copies.have >= view.copies.want:
+                return view
+            now = trio.current_time()
+            if now - told > 1.0 or math.isclose(told, 0.0):
+                told = now
+                text = f"{view.copies.have} of {view.copies.want} copies"
+                pieces = view.pieces * view.copies.want
+                held = sum(min(h.pieces, view.pieces) for h in view.holders if h.state == "live")
+                tell(
+                    Progress(
+                        call=request.call,
+                        stage="replicating",
+                        done=min(held, pieces),
+                        total=pieces,
+                        text=text,
+                    )
+                )
+            await trio.sleep(LOOK_EVERY)

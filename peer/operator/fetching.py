@@ -1,0 +1,204 @@
+"""`get`, and reading for the page: an entry's bytes, wherever they are, to a path or to a reader."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from peer.errors import NotFoundError, PeerError, UnreachableError, UsageError
+from peer.operator.lookup import Lookup
+from peer.roster_book import RosterBook
+from peer.store.contents import Content, Contents
+from peer.store.piece_store import PieceStore
+from peer.swarm.download import Download
+from peer.swarm.downloads import Downloads
+from peer.swarm.links import Links
+from peer.tracker_link import TrackerLink
+from protocol.entry import Entry
+from protocol.errors import RemoteProtocolError
+from protocol.ids import ManifestId
+from protocol.manifest import FileRecord, Manifest, decode_manifest_untrusted
+from protocol.messages.operating import Fetch, Fetched, Progress, Read, Readable
+from protocol.messages.shared import GetManifest, ManifestDocument
+
+PROGRESS_EVERY = 0.25
+
+
+class Fetching:
+    """Downloads for people: to a path, into the store, or just ahead of a reader."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        store: PieceStore,
+        downloads: Downloads,
+        links: Links,
+        lookup: Lookup,
+        tracker: TrackerLink,
+        rosters: RosterBook,
+    ) -> None:
+        self._contents = contents
+        self._store = store
+        self._downloads = downloads
+        self._links = links
+        self._lookup = lookup
+        self._tracker = tracker
+        self._rosters = rosters
+
+    async def fetch(self, request: Fetch, tell: Callable[[Progress], None]) -> Fetched:
+        """Answer when every piece is durable where it was wanted. Raises PeerError."""
+        started = trio.current_time()
+        entry = await self._lookup.entry(request.entry)
+        path = Path(request.path) if request.path else None
+        manifest = await self.manifest(entry)
+        download = await self._have(entry, manifest, path, request.call, tell)
+        content = self._contents.get(manifest.id)
+        if content is None or not content.complete:
+            raise PeerError("the download ended before everything was here")
+        if path is not None and content.path != path:
+            if download is None:
+                await _check_free(path)
+            await self._store.copy_out(content, path)
+        senders = download.senders if download else set()
+        return Fetched(
+            call=request.call,
+            id=entry.id.hex(),
+            path=str(path) if path else None,
+            size=entry.size,
+            seconds=round(trio.current_time() - started, 6),
+            sources=tuple(sorted(self._rosters.name_of(peer) for peer in senders)),
+            received=download.received if download else 0,
+        )
+
+    async def read(self, request: Read) -> Readable:
+        """Answer when the byte at `offset` of a file is here. Raises PeerError."""
+        entry = await self._lookup.entry(request.entry)
+        manifest = await self.manifest(entry)
+        if request.file >= len(manifest.files) or manifest.files[request.file].directory:
+            raise NotFoundError(f"{entry.name} has no file number {request.file}")
+        record = manifest.files[request.file]
+        content = self._contents.get(manifest.id)
+        if content is not None:
+            await self._store.check_file(content, request.file)
+        if content is None or not content.complete:
+            content = await self._read_ahead(entry, manifest, record, request.offset)
+        _, layout = await self._contents.opened(manifest.id)
+        length = _verified_run(content, manifest, record, request.offset)
+        found = layout.segments(record.offset + request.offset, length) if length else []
+        pieces = manifest.geometry.overlapping(record.offset, record.size)
+        return Readable(
+            call=request.call,
+            path=str(found[0].path if found else layout.root),
+            position=found[0].position if found else 0,
+            length=length,
+            size=record.size,
+            complete=all(piece in content.bits for piece in pieces),
+        )
+
+    async def manifest(self, entry: Entry) -> Manifest:
+        """An entry's manifest: from here, from the tracker, or from any peer that has it."""
+        if self._contents.get(entry.manifest) is not None:
+            return await self._contents.manifest(entry.manifest)
+        try:
+            _, encoded = await self._tracker.call(
+                lambda call: GetManifest(call=call, manifest=entry.manifest), ManifestDocument
+            )
+            return decode_manifest_untrusted(encoded, entry.manifest)
+        except (UnreachableError, NotFoundError, RemoteProtocolError):
+            return await self._manifest_from_peers(entry.manifest)
+
+    async def _manifest_from_peers(self, manifest: ManifestId) -> Manifest:
+        roster = self._rosters.roster
+        for member in roster.peers() if roster else ():
+            try:
+                link = await self._links.connect(member.peer)
+                _, encoded = await link.calls.call(
+                    lambda call: GetManifest(call=call, manifest=manifest), ManifestDocument
+                )
+                return decode_manifest_untrusted(encoded, manifest)
+            except (PeerError, RemoteProtocolError):
+                continue
+        raise UnreachableError("no machine that has this entry can be reached")
+
+    async def _have(
+        self,
+        entry: Entry,
+        manifest: Manifest,
+        path: Path | None,
+        call: int,
+        tell: Callable[[Progress], None],
+    ) -> Download | None:
+        """Bring every piece here; the download that did, None if nothing was missing."""
+        content = self._contents.get(manifest.id)
+        if content is not None and content.complete:
+            return None
+        if path is not None and (content is None or content.path != path):
+            await _check_free(path)
+        download = None
+        while content is None or not content.complete:
+            download = await self._downloads.fetch(
+                manifest, path=path, wanted=None, purpose="get", name=entry.name
+            )
+            await _report(download, call, tell)
+            if download.error is not None:
+                raise download.error
+            content = download.content
+        return download
+
+    async def _read_ahead(
+        self, entry: Entry, manifest: Manifest, record: FileRecord, offset: int
+    ) -> Content:
+        download = await self._downloads.fetch(
+            manifest, path=None, wanted=None, purpose="get", name=entry.name
+        )
+        if offset < record.size:
+            piece = (record.offset + offset) // manifest.geometry.piece_length
+            if piece not in download.content.bits:
+                download.read_from(piece)
+                await download.wait_piece(piece)
+            if piece not in download.content.bits:
+                raise download.error or PeerError("the download ended")
+        return download.content
+
+
+def _verified_run(content: Content, manifest: Manifest, record: FileRecord, offset: int) -> int:
+    """How many bytes of a file from `offset` on are here without a gap."""
+    if offset >= record.size:
+        return 0
+    start = record.offset + offset
+    end = record.offset + record.size
+    piece = start // manifest.geometry.piece_length
+    while piece in content.bits and piece * manifest.geometry.piece_length < end:
+        piece += 1
+    return max(0, min(end, piece * manifest.geometry.piece_length) - start)
+
+
+async def _report(download: Download, call: int, tell: Callable[[Progress], None]) -> None:
+    """Tell how far a download is until nothing more is done to its files."""
+    while not download.closed.is_set():
+        with trio.move_on_after(PROGRESS_EVERY):
+            await download.closed.wait()
+        tell(
+            Progress(
+                call=call,
+                stage="downloading",
+                done=download.done_bytes,
+                total=download.size,
+                text=f"{len(download.sources)} sources",
+            )
+        )
+
+
+async def _check_free(path: Path) -> None:
+    """A download never writes over what is there."""
+    if not path.is_absolute():
+        raise UsageError(f"{path} is not an absolute path")
+    try:
+        exists = await trio.to_thread.run_sync(lambda: path.exists() or path.is_symlink())
+        if exists:
+            raise PeerError(f"{path} exists already; give another path with -o")
+        await trio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True))
+    except OSError as error:
+        reason = "a name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
+        raise PeerError(f"cannot write to {path}: {reason}") from None

@@ -1,0 +1,191 @@
+"""Finding entries by what a person gives, and showing them: from the tracker, else from memory."""
+
+from peer.catalogue import Catalogue
+from peer.errors import NotFoundError, UnreachableError, UsageError
+from peer.presence import Presence
+from peer.roster_book import RosterBook
+from peer.store.contents import Contents
+from peer.swarm.replication import Replication
+from peer.tracker_link import TrackerLink
+from protocol.entry import Entry, Tombstone, open_record_untrusted
+from protocol.errors import InvalidTextError, RemoteProtocolError
+from protocol.ids import PeerId, SwarmKey
+from protocol.link import Link, decode_link, encode_link, swarm_tag
+from protocol.messages.operating import CopiesView, EntryView, Find, Found, HolderView
+from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
+
+SHORTEST_PREFIX = 6
+
+
+class Lookup:
+    """Resolves links and ids, and makes views. Remembers every entry it sees."""
+
+    def __init__(
+        self,
+        me: PeerId,
+        swarm: SwarmKey,
+        tracker: TrackerLink,
+        catalogue: Catalogue,
+        rosters: RosterBook,
+        contents: Contents,
+        replication: Replication,
+        presence: Presence,
+    ) -> None:
+        self._me = me
+        self._tag = swarm_tag(swarm)
+        self._tracker = tracker
+        self._catalogue = catalogue
+        self._rosters = rosters
+        self._contents = contents
+        self._replication = replication
+        self._presence = presence
+
+    async def entry(self, text: str) -> Entry:
+        """The entry a link, id or beginning of an id names.
+
+        Raises UsageError for text that can be none, NotFoundError, UnreachableError.
+        """
+        return (await self._find(text))[0]
+
+    async def view(self, text: str) -> EntryView:
+        """The same, as it is shown."""
+        entry, listing = await self._find(text)
+        return self._view(entry, listing)
+
+    def local_view(self, entry: Entry) -> EntryView:
+        """An entry as far as this machine alone knows."""
+        return self._view(entry, None)
+
+    async def find(self, request: Find) -> Found:
+        """A page of the entries that match."""
+        try:
+            reply, _ = await self._tracker.call(
+                lambda call: Search(
+                    call=call,
+                    words=request.words,
+                    limit=request.limit,
+                    cursor=_decode_cursor(request.cursor),
+                ),
+                Listings,
+            )
+        except UnreachableError:
+            return await self._find_here(request)
+        views = []
+        for listing in reply.listings:
+            entry = await self._learn(listing)
+            if entry is not None:
+                views.append(self._view(entry, listing))
+        return Found(
+            call=request.call,
+            entries=tuple(views),
+            total=reply.total,
+            cursor=reply.cursor.hex(),
+            local=False,
+        )
+
+    async def _find_here(self, request: Find) -> Found:
+        found = await self._catalogue.search(request.words, request.limit)
+        records = [open_record_untrusted(signed) for signed in found]
+        views = tuple(self._view(r, None) for r in records if isinstance(r, Entry))
+        return Found(call=request.call, entries=views, total=len(views), cursor="", local=True)
+
+    async def _find(self, text: str) -> tuple[Entry, Listing | None]:
+        prefix = self._parse(text)
+        try:
+            reply, _ = await self._tracker.call(
+                lambda call: GetEntry(call=call, prefix=prefix), Listings
+            )
+        except UnreachableError:
+            return await self._catalogue.find_prefix(prefix), None
+        except NotFoundError:
+            reply = Listings(call=0, listings=(), total=0)
+        if len(reply.listings) > 1:
+            raise UsageError(f"{text} is the beginning of several ids; give more of it")
+        if reply.listings:
+            entry = await self._learn(reply.listings[0])
+            if entry is not None:
+                return entry, reply.listings[0]
+        return await self._catalogue.find_prefix(prefix), None
+
+    async def _learn(self, listing: Listing) -> Entry | None:
+        """The entry of a listing; None when it is forged, or deleted as far as we know."""
+        try:
+            record, _ = await self._catalogue.learn(listing.record)
+        except RemoteProtocolError:
+            return None
+        newest = await self._catalogue.find(record.id)
+        if isinstance(record, Tombstone) or (newest and isinstance(newest[0], Tombstone)):
+            return None
+        return record
+
+    def _parse(self, text: str) -> bytes:
+        stripped = text.strip()
+        try:
+            if not stripped.lower().startswith("twofold"):
+                return _parse_id(stripped)
+            link = decode_link(stripped)
+        except InvalidTextError as error:
+            raise UsageError(str(error)) from None
+        if link.swarm_tag != self._tag:
+            raise UsageError("this link belongs to another swarm")
+        return link.entry
+
+    def _view(self, entry: Entry, listing: Listing | None) -> EntryView:
+        holders = self._holders(entry, listing)
+        have = listing.have if listing else sum(
+            h.state == "live" and h.pieces >= entry.pieces for h in holders
+        )
+        content = self._contents.get(entry.manifest)
+        return EntryView(
+            id=entry.id.hex(),
+            link=encode_link(Link(swarm_tag=self._tag, entry=entry.id)),
+            name=entry.name,
+            kind=entry.kind,
+            size=entry.size,
+            files=entry.files,
+            author=self._rosters.name_of(entry.author),
+            caption=entry.caption,
+            tags=entry.tags,
+            created=entry.created,
+            pieces=entry.pieces,
+            here=content.bits.count if content else 0,
+            copies=CopiesView(have=have, want=entry.copies),
+            holders=tuple(
+                HolderView(
+                    peer=self._rosters.name_of(h.peer), pieces=h.pieces, state=h.state
+                )
+                for h in holders
+            ),
+        )
+
+    def _holders(self, entry: Entry, listing: Listing | None) -> tuple[HolderSummary, ...]:
+        if listing is not None:
+            return listing.holders
+        holders = []
+        content = self._contents.get(entry.manifest)
+        if content is not None:
+            pieces = content.bits.count
+            holders.append(HolderSummary(peer=self._me, pieces=pieces, state="live"))
+        for peer in self._replication.confirmed(entry.manifest):
+            state = self._presence.state(peer)
+            holders.append(HolderSummary(peer=peer, pieces=entry.pieces, state=state))
+        return tuple(holders)
+
+
+def _parse_id(text: str) -> bytes:
+    """The bytes an id begins with; an odd last digit is left out, as ids are matched by bytes."""
+    try:
+        prefix = bytes.fromhex(text[: len(text) // 2 * 2])
+        int(text, 16)
+    except ValueError:
+        raise UsageError(f"{text!r} is neither a link nor an id") from None
+    if not SHORTEST_PREFIX <= len(text) <= 32:
+        raise UsageError(f"an id has 32 hexadecimal digits; give {SHORTEST_PREFIX} of them or more")
+    return prefix
+
+
+def _decode_cursor(cursor: str) -> bytes:
+    try:
+        return bytes.fromhex(cursor)
+    except ValueError:
+        raise UsageError("the page cursor is not one this daemon gave") from None

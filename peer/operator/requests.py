@@ -1,0 +1,209 @@
+"""The answer to each operator request. The one place that knows what an operator may ask."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from peer.catalogue import Catalogue
+from peer.errors import NotPermittedError, UnreachableError, UsageError
+from peer.operator.adding import Adding
+from peer.operator.fetching import Fetching
+from peer.operator.lookup import Lookup
+from peer.operator.publishing import Publishing
+from peer.operator.status import StatusMaker
+from peer.presence import Presence
+from peer.roster_book import RosterBook
+from peer.store.contents import Contents
+from peer.store.piece_store import PieceStore
+from peer.tracker_link import TrackerLink
+from peer.web_process import WebLogins
+from protocol.ids import PeerId
+from protocol.messages.base import Done, Message, Reply, Request
+from protocol.messages.operating import (
+    Add,
+    Fetch,
+    Files,
+    FileView,
+    Find,
+    GetFiles,
+    GetPeers,
+    GetPieceMap,
+    GetStatus,
+    LoginMinted,
+    MachineView,
+    MintLogin,
+    Peers,
+    PieceMap,
+    PieceMapRow,
+    Progress,
+    Read,
+    RedeemLogin,
+    Remove,
+    Show,
+    Shown,
+    Verified,
+    Verify,
+)
+from protocol.messages.shared import GetMachines, Locate, Located, Machine, Machines
+
+FILES_IN_ANSWER = 100
+ROWS_BYTES = 48_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Made once by the daemon; `answer` may run many at a time."""
+
+    me: PeerId
+    status: StatusMaker
+    adding: Adding
+    fetching: Fetching
+    publishing: Publishing
+    lookup: Lookup
+    catalogue: Catalogue
+    contents: Contents
+    store: PieceStore
+    tracker: TrackerLink
+    rosters: RosterBook
+    presence: Presence
+    logins: WebLogins
+
+    async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
+        """The reply. Raises PeerError for what a person must be told instead."""
+        match request:
+            case GetStatus():
+                return self.status.make(request.call)
+            case Add():
+                return await self.adding.add(request, tell)
+            case Fetch():
+                return await self.fetching.fetch(request, tell)
+            case Read():
+                return await self.fetching.read(request)
+            case Find():
+                return await self.lookup.find(request)
+            case Show():
+                view = await self.lookup.view(request.entry)
+                return Shown(call=request.call, entry=view)
+            case GetFiles():
+                return await self._files(request)
+            case GetPieceMap():
+                return await self._piece_map(request)
+            case Remove():
+                await self.publishing.delete(await self.lookup.entry(request.entry))
+                return Done(call=request.call)
+            case Verify():
+                return await self._verify(request, tell)
+            case GetPeers():
+                return await self._peers(request)
+            case MintLogin():
+                return LoginMinted(call=request.call, url=self.logins.mint())
+            case RedeemLogin():
+                if not self.logins.redeem(request.token):
+                    raise NotPermittedError("this login link has been used or is too old")
+                return Done(call=request.call)
+            case _:
+                raise UsageError(f"a daemon does not answer {type(request).__name__}")
+
+    async def _files(self, request: GetFiles) -> Files:
+        entry = await self.lookup.entry(request.entry)
+        files = (await self.fetching.manifest(entry)).files
+        shown: list[FileView] = []
+        size = 0
+        for index in range(request.start, min(len(files), request.start + FILES_IN_ANSWER)):
+            size += len(files[index].path.encode()) + 64
+            if shown and size > ROWS_BYTES:
+                break
+            if not files[index].directory:
+                path, length = files[index].path, files[index].size
+                shown.append(FileView(index=index, path=path, size=length))
+        return Files(call=request.call, files=tuple(shown), total=len(files))
+
+    async def _piece_map(self, request: GetPieceMap) -> PieceMap:
+        entry = await self.lookup.entry(request.entry)
+        rows = []
+        content = self.contents.get(entry.manifest)
+        if content is not None:
+            name = self.rosters.name_of(self.me)
+            rows.append(PieceMapRow(peer=name, state="live", bits=content.bits.to_wire()))
+        try:
+            located, _ = await self.tracker.call(
+                lambda call: Locate(call=call, manifest=entry.manifest), Located
+            )
+        except UnreachableError:
+            located = Located(call=0, holders=())
+        size = sum(len(row.bits or b"") for row in rows)
+        for holder in located.holders:
+            size += len(holder.bits or b"") + 64
+            if holder.peer != self.me and size < ROWS_BYTES:
+                name = self.rosters.name_of(holder.peer)
+                rows.append(PieceMapRow(peer=name, state=holder.state, bits=holder.bits))
+        return PieceMap(call=request.call, pieces=entry.pieces, rows=tuple(rows))
+
+    async def _verify(self, request: Verify, tell: Callable[[Message], None]) -> Verified:
+        started = trio.current_time()
+        if request.entry is None:
+            contents = self.contents.all()
+        else:
+            entry = await self.lookup.entry(request.entry)
+            held = self.contents.get(entry.manifest)
+            contents = [held] if held else []
+        total = sum(c.size * c.bits.count // max(1, c.pieces) for c in contents)
+        state = {"done": 0, "pieces": 0, "told": started}
+
+        def progress(size: int) -> None:
+            state["done"] += size
+            state["pieces"] += 1
+            if trio.current_time() - state["told"] > 0.25:
+                state["told"] = trio.current_time()
+                done = int(min(state["done"], total))
+                tell(Progress(call=request.call, stage="verifying", done=done, total=total))
+
+        bad = 0
+        for content in contents:
+            bad += len(await self.store.verify(content, progress))
+        return Verified(
+            call=request.call,
+            pieces=int(state["pieces"]),
+            bad=bad,
+            bytes=int(state["done"]),
+            seconds=round(trio.current_time() - started, 6),
+        )
+
+    async def _peers(self, request: GetPeers) -> Peers:
+        try:
+            reply, _ = await self.tracker.call(lambda call: GetMachines(call=call), Machines)
+        except UnreachableError:
+            return Peers(call=request.call, peers=self._known_peers(), local=True)
+        views = tuple(self._machine_view(machine) for machine in reply.machines)
+        return Peers(call=request.call, peers=views, local=False)
+
+    def _known_peers(self) -> tuple[MachineView, ...]:
+        roster = self.rosters.roster
+        return tuple(
+            MachineView(
+                id=member.peer.hex(),
+                name=member.name,
+                zone=member.zone,
+                state=self.presence.state(member.peer),
+                addresses=(),
+                capacity=member.capacity,
+                stored=0,
+                seen=0,
+                this=member.peer == self.me,
+            )
+            for member in (roster.peers() if roster else ())
+        )
+
+    def _machine_view(self, machine: Machine) -> MachineView:
+        return MachineView(
+            id=machine.peer.hex(),
+            name=machine.name,
+            zone=machine.zone,
+            state="live" if machine.peer == self.me else machine.state,
+            addresses=machine.addresses,
+            capacity=machine.capacity,
+            stored=machine.stored,
+            seen=machine.seen,
+            this=machine.peer == self.me,
+        )

@@ -1,0 +1,72 @@
+"""The newest roster this machine knows: kept on disk, only ever replaced by a higher number."""
+
+import structlog
+
+from peer.database import Database
+from protocol.errors import RemoteProtocolError
+from protocol.ids import PeerId, SwarmKey
+from protocol.ring import Ring
+from protocol.roster import Member, Roster, check_not_revoked, open_roster_untrusted
+
+log = structlog.get_logger()
+
+
+class RosterBook:
+    """Holds one roster and the ring made from it. `changes` counts replacements."""
+
+    def __init__(self, database: Database, swarm: SwarmKey) -> None:
+        self._database = database
+        self._swarm = swarm
+        self.roster: Roster | None = None
+        self.encoded = b""
+        self.ring = Ring([])
+
+    @property
+    def number(self) -> int:
+        """The number of the roster, 0 before the first."""
+        return self.roster.number if self.roster else 0
+
+    def load(self) -> None:
+        """Read the roster kept from an earlier run."""
+        row = self._database.connection.execute(
+            "SELECT value FROM facts WHERE name = 'roster'"
+        ).fetchone()
+        if row:
+            self._install(row[0], open_roster_untrusted(row[0], self._swarm))
+
+    async def offer(self, encoded: bytes) -> bool:
+        """Take a roster somebody sent if it is newer; whether it was.
+
+        RemoteProtocolError when it is not signed by the swarm.
+        """
+        roster = open_roster_untrusted(encoded, self._swarm)
+        if roster.number <= self.number:
+            if roster.number == self.number and encoded != self.encoded:
+                log.error("two rosters with one number", number=roster.number)
+            return False
+        self._install(encoded, roster)
+        await self._database.run(
+            lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES ('roster', ?)", (encoded,))
+        )
+        log.info("new roster", number=roster.number, members=len(roster.peers()))
+        return True
+
+    def check(self, member: Member) -> None:
+        """RefusedError when the roster says this member is revoked."""
+        check_not_revoked(self.roster, member)
+
+    def find(self, peer: PeerId) -> Member | None:
+        """A member by id."""
+        return self.roster.find(peer) if self.roster else None
+
+    def name_of(self, key: bytes) -> str:
+        """The name of a machine or author, or the beginning of its key when it is unknown."""
+        member = self.find(PeerId(key))
+        return member.name if member else key.hex()[:12]
+
+    def _install(self, encoded: bytes, roster: Roster) -> None:
+        try:
+            ring = roster.ring()
+        except ValueError as error:
+            raise RemoteProtocolError(f"roster refused: {error}") from None
+        self.encoded, self.roster, self.ring = encoded, roster, ring

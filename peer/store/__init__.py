@@ -1,0 +1,1 @@
+"""Pieces on disk: where they lie, how they are written, read, split and verified."""

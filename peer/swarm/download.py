@@ -1,0 +1,305 @@
+"""One download: asks every source for pieces, takes what comes, and counts only what is durable.
+
+The picker says what to ask for, each Source how much; this module moves pieces between them and
+the store. State changes are synchronous; the tasks around them only wait and write.
+"""
+
+import mmap
+import random
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+import trio
+
+from peer.errors import PeerError, UnreachableError
+from peer.store.contents import Content
+from peer.store.piece_store import BadPieceError, PieceStore
+from peer.swarm.peer_link import PeerLink
+from peer.swarm.picker import PieceState, Picker
+from peer.swarm.rate import Rate
+from peer.swarm.source import Source
+from protocol.bitfield import Bitfield
+from protocol.ids import PeerId
+from protocol.manifest import Manifest
+from protocol.messages.peering import CancelPiece, Follow, GetPiece, Unfollow
+
+log = structlog.get_logger()
+
+TICK = 1.0
+BATCH_BYTES = 64 << 20
+BATCH_WAIT = 0.05
+LONELY = 30.0
+"""Seconds without any source after which a download gives up."""
+
+Purpose = Literal["get", "keep"]
+
+
+class Download:
+    """Fetches the `wanted` pieces of one content. `run` returns when all are durable."""
+
+    def __init__(
+        self,
+        content: Content,
+        manifest: Manifest,
+        store: PieceStore,
+        *,
+        wanted: list[int],
+        purpose: Purpose,
+        name: str,
+        chance: random.Random,
+    ) -> None:
+        self.content = content
+        self.manifest = manifest
+        self.purpose: Purpose = purpose
+        self.name = name
+        self.picker = Picker(manifest.pieces, wanted, chance)
+        self.rate = Rate()
+        self.size = sum(manifest.geometry.piece_size(piece) for piece in wanted)
+        self.done_bytes = 0
+        self.received = 0
+        self.senders: set[PeerId] = set()
+        self.finished = trio.Event()
+        self.closed = trio.Event()
+        """Set after `finished`, when nothing more will be done to the files."""
+        self.error: PeerError | None = None
+        self.on_bad: Callable[[PeerLink, int], None] = lambda *_: None
+        self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
+        self.find_sources: Callable[[Download], None] = lambda _: None
+        self._store = store
+        self._sources: dict[PeerLink, Source] = {}
+        self._written: list[int] = []
+        self._written_bytes = 0
+        self._wake = trio.Event()
+        self._progress = trio.Event()
+        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._alone_since = trio.current_time()
+        wanted_set = set(wanted)
+        for piece in content.bits:
+            if piece in wanted_set:
+                self._count(piece)
+
+    @property
+    def sources(self) -> list[PeerLink]:
+        """The links pieces are asked of."""
+        return list(self._sources)
+
+    # Life
+
+    async def run(self) -> None:
+        """Work until every wanted piece is durable; `error` says why if that failed."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
+                    nursery.start_soon(self._record)
+                    nursery.start_soon(self._tick)
+                    self.find_sources(self)
+                    self._pump()
+                    while not self.picker.finished:
+                        await self._wait_progress()
+                    nursery.cancel_scope.cancel()
+        except* PeerError as group:
+            self.error = _first(group)
+        finally:
+            self._nursery = None
+            for link in self.sources:
+                self._leave(link)
+            self.finished.set()
+            self._progress.set()
+        if not self.picker.finished and self.error is None:
+            self.error = PeerError("the download was stopped")
+
+    def stop(self, error: PeerError) -> None:
+        """End the download without finishing it."""
+        self.error = self.error or error
+        self._scope.cancel()
+
+    async def wait_piece(self, piece: int) -> None:
+        """Return when a piece counts, or when the download has ended."""
+        while piece not in self.content.bits and not self.finished.is_set():
+            await self._wait_progress()
+
+    def read_from(self, piece: int) -> None:
+        """Somebody reads: fetch in order from this piece on."""
+        self.picker.read_from(piece)
+        self._pump()
+
+    # What links say
+
+    def add_link(self, link: PeerLink) -> None:
+        """Ask a link what it holds; it becomes a source when it answers."""
+        if link not in self._sources and not link.closed and self._nursery is not None:
+            self._sources[link] = Source(self.manifest.geometry.piece_length)
+            link.put(Follow(manifest=self.manifest.id))
+
+    def source_holds(self, link: PeerLink, held: Bitfield) -> None:
+        """All a source holds."""
+        if link in self._sources:
+            self.picker.set_source(link, held)
+            self._pump()
+
+    def source_gained(self, link: PeerLink, pieces: tuple[int, ...]) -> None:
+        """Pieces a source has gained."""
+        self.picker.add_to_source(link, pieces)
+        self._pump()
+
+    def source_lacks(self, link: PeerLink, piece: int) -> None:
+        """A source will not send a piece it was asked for."""
+        self.picker.take_from_source(link, piece)
+        self._release(link, piece)
+        self._pump()
+
+    def drop_link(self, link: PeerLink) -> None:
+        """A link is gone: its pieces go to others."""
+        source = self._sources.pop(link, None)
+        self.picker.drop_source(link)
+        for piece in list(source.asked) if source else ():
+            self._unask(piece)
+        if not self._sources:
+            self._alone_since = trio.current_time()
+        self._pump()
+
+    def expects(self, link: PeerLink, piece: int) -> bool:
+        """Whether this piece was asked of this link and has not come."""
+        source = self._sources.get(link)
+        return source is not None and piece in source.asked
+
+    def arrived(self, link: PeerLink, piece: int, buffer: mmap.mmap, size: int) -> None:
+        """A whole piece is in `buffer`, which now belongs to the download."""
+        self._sources[link].deliver(piece, size, trio.current_time())
+        self.received += size
+        self.rate.add(size, trio.current_time())
+        for other, source in self._sources.items():
+            if other is not link and piece in source.asked:
+                source.give_up(piece)
+                other.put(CancelPiece(manifest=self.manifest.id, piece=piece))
+        if self._nursery is None or not self.picker.arrived(piece):
+            self._store.buffers.give_back(buffer)
+        else:
+            self._nursery.start_soon(self._write, link, piece, buffer, size)
+        self._pump()
+
+    # Asking
+
+    def _pump(self) -> None:
+        """Ask every source for as much as it has room for."""
+        if self._nursery is None:
+            return
+        now = trio.current_time()
+        for link, source in self._sources.items():
+            for _ in range(source.room()):
+                piece = self.picker.pick(link)
+                if piece is None:
+                    piece = self._pick_twice(link, source)
+                if piece is None:
+                    break
+                source.ask(piece, now)
+                link.put(GetPiece(manifest=self.manifest.id, piece=piece))
+
+    def _pick_twice(self, link: PeerLink, source: Source) -> int | None:
+        """Near the end: a piece that a slower source has been asked for and may hold up."""
+        if self.picker.needed or source.asked or not source.rate:
+            return None
+        best, most = None, 2.0 * self.manifest.geometry.piece_length / source.rate
+        for other, book in self._sources.items():
+            if other is link or not book.asked:
+                continue
+            for place, piece in enumerate(book.asked, start=1):
+                left = place * book.piece_length / book.rate if book.rate else 60.0
+                if left > most and self.picker.has(link, piece):
+                    best, most = piece, left
+        return best
+
+    def _release(self, link: PeerLink, piece: int) -> None:
+        source = self._sources.get(link)
+        if source is not None and piece in source.asked:
+            source.give_up(piece)
+            self._unask(piece)
+
+    def _unask(self, piece: int) -> None:
+        """Back to NEEDED unless another source has been asked for it too."""
+        if any(piece in source.asked for source in self._sources.values()):
+            return
+        if self.picker.state(piece) is PieceState.ASKED:
+            self.picker.put_back(piece)
+
+    def _leave(self, link: PeerLink) -> None:
+        source = self._sources.pop(link)
+        for piece in source.asked:
+            link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
+        link.put(Unfollow(manifest=self.manifest.id))
+
+    # Writing
+
+    async def _write(self, link: PeerLink, piece: int, buffer: mmap.mmap, size: int) -> None:
+        try:
+            await self._store.write_piece(self.content, piece, memoryview(buffer)[:size])
+        except BadPieceError:
+            log.warning("bad piece", peer=link.name, piece=piece, entry=self.name)
+            self.picker.take_from_source(link, piece)
+            self.picker.put_back(piece)
+            self.on_bad(link, piece)
+            self._pump()
+            return
+        finally:
+            self._store.buffers.give_back(buffer)
+        self.senders.add(link.peer)
+        self._written.append(piece)
+        self._written_bytes += size
+        self._wake.set()
+
+    async def _record(self) -> None:
+        """Make written pieces durable, a batch at a time, and only then count them."""
+        while True:
+            if not self._written:
+                self._wake = trio.Event()
+                await self._wake.wait()
+            if self._written_bytes < BATCH_BYTES and not self._last_are_written():
+                await trio.sleep(BATCH_WAIT)
+            batch, self._written, self._written_bytes = self._written, [], 0
+            await self._store.make_durable(self.content, batch)
+            for piece in batch:
+                self._count(piece)
+            self.on_recorded(self.content, batch)
+            self._progress.set()
+            self._progress = trio.Event()
+
+    def _last_are_written(self) -> bool:
+        return not self.picker.needed and not any(s.asked for s in self._sources.values())
+
+    def _count(self, piece: int) -> None:
+        self.picker.done(piece)
+        self.done_bytes += self.manifest.geometry.piece_size(piece)
+
+    async def _wait_progress(self) -> None:
+        await self._progress.wait()
+
+    # Watching
+
+    async def _tick(self) -> None:
+        """Look for sources, take pieces away from stalled ones, give up when all alone."""
+        while True:
+            await trio.sleep(TICK)
+            now = trio.current_time()
+            self.find_sources(self)
+            for link, source in list(self._sources.items()):
+                if source.stalled(now, link.channel.last_received):
+                    log.info("source stalled", peer=link.name, pieces=len(source.asked))
+                    link.cut("stalled: sends nothing of what was asked for")
+                    self.drop_link(link)
+            if self._sources:
+                self._alone_since = now
+            elif now - self._alone_since > LONELY and self.purpose == "get":
+                raise UnreachableError(
+                    f"no machine that holds {self.name!r} has been reachable for {LONELY:.0f} s"
+                )
+            self._pump()
+
+
+def _first(group: BaseExceptionGroup[PeerError]) -> PeerError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, PeerError) else PeerError(str(error))

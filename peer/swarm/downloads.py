@@ -1,0 +1,221 @@
+"""All downloads under way: starts them, finds their sources, hands them what links bring."""
+
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+import trio
+
+from peer.errors import PeerError, UnreachableError
+from peer.store.contents import Content, Contents
+from peer.store.piece_store import PieceStore
+from peer.swarm.download import Download, Purpose
+from peer.swarm.links import Links
+from peer.swarm.peer_link import PeerLink
+from peer.swarm.services import Traffic
+from peer.swarm.shunned import Shunned
+from protocol.bitfield import bitfield_untrusted
+from protocol.errors import RemoteProtocolError
+from protocol.ids import ManifestId, PeerId
+from protocol.manifest import Manifest
+from protocol.messages.peering import Have, Holds, NoPiece, Piece
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 10.0
+FIRST_LOOKS = 1.0
+
+
+class Downloads:
+    """Downloads by manifest, at most one each."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        store: PieceStore,
+        links: Links,
+        traffic: Traffic,
+        locate: Callable[[ManifestId], Awaitable[list[PeerId]]],
+        chance: random.Random,
+    ) -> None:
+        self._contents = contents
+        self._store = store
+        self._links = links
+        self._traffic = traffic
+        self._locate = locate
+        self._chance = chance
+        self._running: dict[ManifestId, Download] = {}
+        self._looked: dict[ManifestId, float] = {}
+        self._nursery: trio.Nursery | None = None
+        self.shunned = Shunned()
+        self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
+        self.on_finished: Callable[[Content], None] = lambda _: None
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Downloads run in this nursery from now on."""
+        self._nursery = nursery
+
+    def all(self) -> list[Download]:
+        """Every download under way."""
+        return list(self._running.values())
+
+    def find(self, manifest: ManifestId) -> Download | None:
+        """The download of a manifest, if one is under way."""
+        return self._running.get(manifest)
+
+    async def fetch(
+        self,
+        manifest: Manifest,
+        *,
+        path: Path | None,
+        wanted: list[int] | None,
+        purpose: Purpose,
+        name: str,
+    ) -> Download:
+        """Begin, or join, the download of these pieces (None: all). Wait on its `finished`.
+
+        `path` is where a user wants the files, None for our own content file; it is ignored when
+        the content has a place already.
+        """
+        running = self._running.get(manifest.id)
+        if running is not None:
+            if purpose == "get":
+                running.purpose = "get"
+            return running
+        content = self._contents.get(manifest.id)
+        if content is None:
+            content = await self._contents.add(manifest, path, full=manifest.pieces == 0)
+        download = Download(
+            content,
+            manifest,
+            self._store,
+            wanted=list(range(manifest.pieces)) if wanted is None else wanted,
+            purpose=purpose,
+            name=name,
+            chance=self._chance,
+        )
+        download.on_bad = self._strike
+        download.on_recorded = self._recorded
+        download.find_sources = self._find_sources
+        # Another task may have begun the same while the content was being noted.
+        download = self._running.setdefault(manifest.id, download)
+        if self._nursery is None:
+            raise PeerError("the daemon is stopping")
+        if download.content is content and not download.finished.is_set():
+            self._nursery.start_soon(self._run, download)
+        return download
+
+    def stop(self, manifest: ManifestId, why: str) -> None:
+        """End a download, if there is one."""
+        running = self._running.get(manifest)
+        if running is not None:
+            running.stop(PeerError(why))
+
+    # What links bring
+
+    async def receive(self, link: PeerLink, header: Piece) -> None:
+        """Take a piece off a link: into a pool buffer if it was asked for, else nowhere."""
+        download = self._running.get(header.manifest)
+        self._traffic.received(link.peer, header.length)
+        if download is None or not download.expects(link, header.piece):
+            await _discard(link, header.length)
+            return
+        geometry = download.manifest.geometry
+        if header.length != geometry.piece_size(header.piece):
+            raise RemoteProtocolError(f"piece {header.piece} has the wrong length")
+        buffer = await self._store.buffers.take(geometry.piece_length)
+        try:
+            await link.channel.receive_bytes(memoryview(buffer)[: header.length])
+        except BaseException:
+            self._store.buffers.give_back(buffer)
+            raise
+        if download.expects(link, header.piece) and not download.finished.is_set():
+            download.arrived(link, header.piece, buffer, header.length)
+        else:
+            self._store.buffers.give_back(buffer)
+
+    def note(self, link: PeerLink, message: Holds | Have | NoPiece) -> None:
+        """Word of what a peer has; of no interest unless it is being downloaded."""
+        download = self._running.get(message.manifest)
+        if download is None:
+            return
+        match message:
+            case Holds(bits=bits):
+                if bits == b"":
+                    download.drop_link(link)
+                else:
+                    held = bitfield_untrusted(bits, download.content.pieces)
+                    download.source_holds(link, held)
+            case Have(pieces=pieces):
+                download.source_gained(link, pieces)
+            case NoPiece(piece=piece):
+                download.source_lacks(link, piece)
+
+    def link_closed(self, link: PeerLink) -> None:
+        """A link has ended."""
+        for download in self.all():
+            download.drop_link(link)
+
+    # Inside
+
+    async def _run(self, download: Download) -> None:
+        content = download.content
+        try:
+            await self._store.prepare(content)
+            await download.run()
+            if download.error is None and content.complete:
+                await self._store.finish(content)
+        except (PeerError, OSError) as error:
+            download.stop(error if isinstance(error, PeerError) else PeerError(str(error)))
+            download.finished.set()
+        finally:
+            self._running.pop(content.id, None)
+            self._looked.pop(content.id, None)
+        if download.error is not None:
+            log.warning("download failed", entry=download.name, error=str(download.error))
+        else:
+            log.info("download finished", entry=download.name, bytes=download.received)
+            self.on_finished(content)
+        download.closed.set()
+
+    def _recorded(self, content: Content, pieces: list[int]) -> None:
+        self._links.tell_have(content.id, pieces)
+        self.on_recorded(content, pieces)
+
+    def _strike(self, link: PeerLink, piece: int) -> None:
+        if self.shunned.strike(link.peer, trio.current_time()):
+            log.error("peer shunned: it sent bad pieces", peer=link.name)
+            link.cut("shunned: sent bad pieces")
+
+    def _find_sources(self, download: Download) -> None:
+        """Look for holders now and then: often at first and while there are none."""
+        if self._nursery is None:
+            return
+        now = trio.current_time()
+        pause = LOOK_EVERY if download.sources else FIRST_LOOKS
+        if now - self._looked.get(download.content.id, -LOOK_EVERY) >= pause:
+            self._looked[download.content.id] = now
+            self._nursery.start_soon(self._look, download)
+
+    async def _look(self, download: Download) -> None:
+        peers = await self._locate(download.content.id)
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(self._try_source, download, peer)
+
+    async def _try_source(self, download: Download, peer: PeerId) -> None:
+        if self.shunned.is_shunned(peer, trio.current_time()):
+            return
+        try:
+            link = await self._links.connect(peer)
+        except UnreachableError as error:
+            log.debug("source not reachable", error=str(error))
+            return
+        if not download.finished.is_set():
+            download.add_link(link)
+
+
+async def _discard(link: PeerLink, length: int) -> None:
+    """Bytes nobody waits for any more: a cancel crossed them on the wire."""
+    await link.channel.receive_bytes(memoryview(bytearray(length)))

@@ -1,0 +1,64 @@
+"""What a link needs of the rest of the daemon, in one place, so that nothing imports it back."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from peer.store.buffers import BufferPool
+from peer.store.contents import Contents
+from peer.store.piece_store import PieceStore
+from protocol.ids import ManifestId, PeerId
+from protocol.messages.peering import Have, Holds, NoPiece, Offer, Piece
+from protocol.messages.shared import Holder
+
+if TYPE_CHECKING:
+    from peer.swarm.peer_link import PeerLink
+
+SERVING_BYTES = 32 << 20
+
+
+class Traffic:
+    """Piece bytes moved since the start, in all and by peer."""
+
+    def __init__(self) -> None:
+        self.uploaded = 0
+        self.downloaded = 0
+        self.received_from: dict[PeerId, int] = defaultdict(int)
+        self.sent_to: dict[PeerId, int] = defaultdict(int)
+
+    def sent(self, peer: PeerId, size: int) -> None:
+        """Count a piece sent."""
+        self.uploaded += size
+        self.sent_to[peer] += size
+
+    def received(self, peer: PeerId, size: int) -> None:
+        """Count a piece received, good or bad."""
+        self.downloaded += size
+        self.received_from[peer] += size
+
+
+class PieceTaker(Protocol):
+    """Where pieces and word of pieces go: the downloads."""
+
+    async def receive(self, link: "PeerLink", header: Piece) -> None:
+        """Take the bytes that follow the header off the link."""
+
+    def note(self, link: "PeerLink", message: Holds | Have | NoPiece) -> None:
+        """Word of what a peer has."""
+
+
+@dataclass(kw_only=True)
+class PeerServices:
+    """Made once by the daemon, given to every link."""
+
+    contents: Contents
+    store: PieceStore
+    pieces: PieceTaker
+    take_roster: Callable[[bytes], Awaitable[None]]
+    consider_offer: Callable[
+        ["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]
+    ]
+    locate_here: Callable[[ManifestId], tuple[Holder, ...]]
+    traffic: Traffic = field(default_factory=Traffic)
+    serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))

@@ -1,0 +1,237 @@
+"""The connection to the tracker, kept open: presents this peer, announces, asks, takes pushes.
+
+Everything here may fail at any time without harm: what was not said is said after the next
+connect.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+import trio
+
+from peer.announcer import Announcer
+from peer.errors import PeerError, UnreachableError
+from peer.rpc import Calls
+from peer.swarm.outbox import Outbox
+from peer.swarm.peer_link import first_reason
+from protocol.address import Address
+from protocol.connection import Ended, Received
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
+from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
+from protocol.hello import Credentials
+from protocol.messages.base import Done, Message, Ping, Reply
+from protocol.messages.shared import RosterDocument
+from protocol.messages.tracking import (
+    Announce,
+    EntryChanged,
+    PeerChanged,
+    Present,
+    Presented,
+)
+
+log = structlog.get_logger()
+
+CONNECT_TIMEOUT = 10.0
+PING_EVERY = 5.0
+SILENT_AFTER = 15.0
+ANNOUNCE_PAUSE = 0.3
+FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+_R = TypeVar("_R", bound=Reply)
+
+
+class TrackerLink:
+    """Keeps trying the tracker's addresses; `connected` tells whether one answers now."""
+
+    def __init__(
+        self,
+        credentials: Callable[[], Credentials],
+        addresses: Callable[[], tuple[str, ...]],
+        announcer: Announcer,
+        chance: random.Random,
+    ) -> None:
+        self._credentials = credentials
+        self._addresses = addresses
+        self._announcer = announcer
+        self._chance = chance
+        self._calls: Calls | None = None
+        self._outbox: Outbox | None = None
+        self._marked = trio.Event()
+        self._change = trio.Event()
+        self.refused = ""
+        """Why the tracker turned this machine away, if it did at the last attempt."""
+        self.present: Callable[[int], Present] = _not_set
+        self.stored: Callable[[], int] = lambda: 0
+        self.take_roster: Callable[[bytes], Awaitable[None]] = _ignore
+        self.take_entry: Callable[[EntryChanged], Awaitable[None]] = _ignore
+        self.take_peer: Callable[[PeerChanged], Awaitable[None]] = _ignore
+        self.on_connected: Callable[[Presented], Awaitable[None]] = _ignore
+
+    @property
+    def connected(self) -> bool:
+        """Whether the tracker is there and knows this peer."""
+        return self._calls is not None
+
+    async def wait_changed(self) -> None:
+        """Return when the tracker came or went."""
+        await self._change.wait()
+
+    async def run(self) -> None:
+        """Connect, serve, reconnect, for ever."""
+        wait = FIRST_WAIT
+        while True:
+            for address in self._addresses():
+                if await self._try(address):
+                    wait = FIRST_WAIT
+            await trio.sleep(wait * self._chance.uniform(0.7, 1.3))
+            wait = min(LONGEST_WAIT, wait * 1.7)
+
+    async def call(
+        self,
+        make: Callable[[int], Message],
+        reply: type[_R],
+        document: bytes | None = None,
+        timeout: float = 15.0,
+    ) -> tuple[_R, bytes]:
+        """Ask the tracker. UnreachableError when it is away; else as `Calls.call`."""
+        if self._calls is None:
+            raise UnreachableError(self.refused or "the tracker cannot be reached")
+        return await self._calls.call(make, reply, document=document, timeout=timeout)
+
+    def mark(self) -> None:
+        """There is something to announce."""
+        self._marked.set()
+
+    async def _try(self, text: str) -> bool:
+        """One connection from dial to end; whether it was ever established."""
+        try:
+            address = Address.parse(text)
+            with trio.fail_after(CONNECT_TIMEOUT):
+                channel = await open_channel(address.host, address.port, self._credentials())
+        except (ConnectionLostError, RemoteProtocolError, InvalidTextError) as error:
+            log.debug("tracker not reached", address=text, error=str(error))
+            return False
+        except trio.TooSlowError:
+            log.debug("tracker did not answer", address=text)
+            return False
+        except RefusedError as error:
+            self.refused = f"the tracker refused this machine: {error}"
+            log.error("refused by the tracker", reason=str(error))
+            return False
+        reason = await self._serve(channel)
+        log.info("tracker connection ended", address=text, reason=reason)
+        return True
+
+    async def _serve(self, channel: TrioChannel) -> str:
+        self._outbox = outbox = Outbox()
+        calls = Calls(outbox.put, "the tracker")
+        reason = "closed by the tracker"
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_write, channel, outbox)
+                nursery.start_soon(_watch, channel, outbox)
+                nursery.start_soon(self._introduce, calls)
+                await self._read(channel, calls)
+                nursery.cancel_scope.cancel()
+        except* (RemoteProtocolError, ConnectionLostError, PeerError) as group:
+            reason = first_reason(group)
+        except* RefusedError as group:
+            reason = first_reason(group)
+            self.refused = f"the tracker refused this machine: {reason}"
+            log.error("refused by the tracker", reason=reason)
+        finally:
+            self._set_calls(None)
+            calls.lose()
+            await channel.aclose()
+        return reason
+
+    async def _introduce(self, calls: Calls) -> None:
+        # Cleared in the same step that takes the digest: what changes later is marked anew.
+        self._announcer.clear()
+        presented, _ = await calls.call(self.present, Presented)
+        if not presented.in_sync:
+            self._announcer.mark_all()
+            await self._announce(calls, reset=True)
+        self.refused = ""
+        self._set_calls(calls)
+        log.info("tracker connected", in_sync=presented.in_sync)
+        await self.on_connected(presented)
+        while True:
+            if not self._announcer.pending:
+                self._marked = trio.Event()
+                await self._marked.wait()
+            await trio.sleep(ANNOUNCE_PAUSE)
+            await self._announce(calls, reset=False)
+
+    async def _announce(self, calls: Calls, *, reset: bool) -> None:
+        while self._announcer.pending or reset:
+            holdings = self._announcer.take()
+            stored, first = self.stored(), reset
+            await calls.call(
+                lambda call, h=holdings, s=stored, r=first: Announce(  # type: ignore[misc]
+                    call=call, reset=r, stored=s, holdings=h
+                ),
+                Done,
+            )
+            reset = False
+
+    async def _read(self, channel: TrioChannel, calls: Calls) -> None:
+        while True:
+            event = await channel.receive()
+            if isinstance(event, Ended):
+                return
+            await self._understand(channel, calls, event)
+
+    async def _understand(self, channel: TrioChannel, calls: Calls, event: Received) -> None:
+        following = event.following
+        document = await channel.receive_document(following) if following else b""
+        match event.message:
+            case Ping():
+                pass
+            case RosterDocument():
+                await self.take_roster(document)
+            case Reply() as reply:
+                calls.deliver(reply, document)
+            case EntryChanged() as changed:
+                await self.take_entry(changed)
+            case PeerChanged() as changed:
+                await self.take_peer(changed)
+            case other:
+                raise RemoteProtocolError(f"a tracker may not send {type(other).__name__}")
+
+    def _set_calls(self, calls: Calls | None) -> None:
+        if (calls is None) != (self._calls is None):
+            self._change.set()
+            self._change = trio.Event()
+        self._calls = calls
+
+
+async def _write(channel: TrioChannel, outbox: Outbox) -> None:
+    while True:
+        queued = outbox.next_message()
+        if queued is None:
+            await outbox.wait_filled()
+            continue
+        message, document = queued
+        if document is None:
+            await channel.send(message)
+        else:
+            await channel.send_bytes(message, document)
+
+
+async def _watch(channel: TrioChannel, outbox: Outbox) -> None:
+    while True:
+        await trio.sleep(PING_EVERY)
+        outbox.put(Ping())
+        channel.connection.trim()
+        if trio.current_time() - channel.last_received > SILENT_AFTER:
+            raise ConnectionLostError("the tracker is silent")
+
+
+async def _ignore(_: object) -> None:
+    return None
+
+
+def _not_set(call: int) -> Present:
+    raise NotImplementedError(f"present was not set before call {call}")

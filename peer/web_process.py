@@ -1,0 +1,113 @@
+"""The web page's process: started, watched and started again; and its one-time logins.
+
+The page speaks to the daemon as any operator does. It ends when its standard input does, so it
+never outlives the daemon.
+"""
+
+import hashlib
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+import trio
+
+from peer.errors import PeerError
+from protocol.address import Address
+
+log = structlog.get_logger()
+
+LOGIN_LIFETIME = 600.0
+LONGEST_WAIT = 30.0
+
+
+class WebLogins:
+    """One-time tokens, kept as hashes in memory only."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._open: dict[bytes, float] = {}
+        self.url: str | None = None
+        """Where the page is, while it is up."""
+
+    def mint(self) -> str:
+        """A fresh login URL. PeerError when there is no page."""
+        if self.url is None:
+            raise PeerError("this daemon runs without a web page (--web off), or it is not up yet")
+        token = secrets.token_urlsafe(24)
+        self._open[_hash(token)] = self._now() + LOGIN_LIFETIME
+        return f"{self.url}/login?token={token}"
+
+    def redeem(self, token: str) -> bool:
+        """Use a token up; whether it was good."""
+        now = self._now()
+        self._open = {key: until for key, until in self._open.items() if until > now}
+        return self._open.pop(_hash(token), None) is not None
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+class WebProcess:
+    """Supervises `twofold-web`."""
+
+    def __init__(self, data: Path, listen: Address, on_url: Callable[[str | None], None]) -> None:
+        self._data = data
+        self._listen = listen
+        self._on_url = on_url
+
+    async def run(self) -> None:
+        """Keep the page up for ever; a page that ends is started again, ever more slowly."""
+        wait = 1.0
+        while True:
+            started = trio.current_time()
+            code = await self._run_once()
+            self._on_url(None)
+            if trio.current_time() - started > 60:
+                wait = 1.0
+            log.error("the web process ended; starting it again", code=code, seconds=wait)
+            await trio.sleep(wait)
+            wait = min(LONGEST_WAIT, wait * 2)
+
+    async def _run_once(self) -> int:
+        command = [sys.executable, "-m", "web", "--data", str(self._data)]
+        command += ["--listen", str(self._listen), "--supervised"]
+        process = await trio.lowlevel.open_process(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read_output, process)
+                await process.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                with trio.move_on_after(3, shield=True):
+                    await process.wait()
+                if process.returncode is None:
+                    process.kill()
+        return process.returncode or 0
+
+    async def _read_output(self, process: trio.Process) -> None:
+        received = b""
+        if process.stdout is None:
+            return
+        async for part in process.stdout:
+            received += part
+            while b"\n" in received:
+                line, _, received = received.partition(b"\n")
+                try:
+                    told = msgspec.json.decode(line)
+                except msgspec.DecodeError:
+                    continue
+                if isinstance(told, dict) and told.get("type") == "ready":
+                    # The same port again after a restart, so that open pages find it.
+                    port = Address.parse(str(told["url"]).rpartition("/")[2]).port
+                    self._listen = Address(host=self._listen.host, port=port)
+                    self._on_url(str(told["url"]))

@@ -1,0 +1,54 @@
+"""Who is live, suspect and gone, on a clock that stands in the test."""
+
+from protocol.ids import PeerId
+from tracker.presence import Presence
+
+NAS, LAPTOP = PeerId(b"n" * 32), PeerId(b"l" * 32)
+HOME = ("192.168.1.2:4101",)
+
+
+def test_a_peer_goes_from_live_to_suspect_to_gone() -> None:
+    presence = Presence(grace=1800)
+    presence.arrive(NAS, HOME, 100)
+    assert list(presence.changes(100)) == [(NAS, "live", HOME)]
+    assert list(presence.changes(115)) == []
+    assert list(presence.changes(115.1)) == [(NAS, "suspect", HOME)]
+    assert list(presence.changes(1900)) == []
+    assert list(presence.changes(1900.1)) == [(NAS, "gone", HOME)]
+    presence.hear(NAS, 1901)
+    assert list(presence.changes(1901)) == [(NAS, "live", HOME)]
+
+
+def test_a_closed_connection_is_suspect_at_once() -> None:
+    presence = Presence(grace=60)
+    presence.arrive(NAS, HOME, 0)
+    list(presence.changes(0))
+    presence.leave(NAS)
+    assert presence.state(NAS, 1) == "suspect"
+    presence.hear(NAS, 50)
+    assert presence.state(NAS, 61) == "gone"
+
+
+def test_everybody_is_suspect_after_a_start() -> None:
+    presence = Presence(grace=60)
+    presence.expect(NAS, HOME, 1000)
+    assert list(presence.changes(1000)) == []
+    assert presence.states(1000) == {NAS: "suspect"}
+    assert presence.states(1061) == {NAS: "gone"}
+    assert presence.state(LAPTOP, 1000) == "gone"
+
+
+def test_moving_is_a_change() -> None:
+    presence = Presence(grace=60)
+    presence.arrive(NAS, HOME, 0)
+    list(presence.changes(0))
+    presence.arrive(NAS, ("10.0.0.1:4101",), 1)
+    assert list(presence.changes(1)) == [(NAS, "live", ("10.0.0.1:4101",))]
+    assert list(presence.live(1)) == [(NAS, ("10.0.0.1:4101",))]
+
+
+def test_grace_is_never_shorter_than_silence() -> None:
+    presence = Presence(grace=0)
+    presence.arrive(NAS, HOME, 0)
+    assert presence.state(NAS, 15) == "live"
+    assert presence.state(NAS, 16) == "gone"

@@ -1,0 +1,176 @@
+"""Search: words, parts of words, short words, hostile words, pages; always by an index."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tracker_support import NOW, admit, entry_of, manifest_of, signed
+
+from protocol.entry import Entry
+from tracker import catalogue, listing, manifests
+from tracker.data_dir import SwarmKeys
+from tracker.database import Database
+from tracker.errors import RequestFailedError
+from tracker.search_text import MAX_WORDS, fold, split_query, terms
+
+Find = Callable[..., list[str]]
+
+ENTRIES = [
+    ("Holiday Film.mp4", "the beach at Étretat", ("video", "summer")),
+    ("budget 2026.ods", "accounts of the club", ("money",)),
+    ("日本語の本.epub", "", ("book",)),
+    ("STRASSE map.pdf", '100% "quoted" AND NOT (odd)', ("c++", "a-b")),
+    ("x.tar.gz", "", ()),
+]
+
+
+@pytest.fixture
+def find(made: tuple[Database, SwarmKeys]) -> Find:
+    database, keys = made
+    author, _ = admit(database, keys, "Grandma's PC")
+    manifest = manifest_of(1)
+    for number, (name, caption, tags) in enumerate(ENTRIES):
+        entry = entry_of(
+            manifest,
+            author,
+            salt=bytes([number]) * 16,
+            name=name,
+            caption=caption,
+            tags=tags,
+            created=NOW + number,
+        )
+        record = signed(entry, author)
+        database.write_now(lambda c, r=record, e=entry: catalogue.store_record(c, r, e))  # type: ignore[misc]
+    database.write_now(lambda c: manifests.store_manifest(c, manifest))
+
+    def search(words: str, limit: int = 50) -> list[str]:
+        found, cursor = [], b""
+        while True:
+            at = cursor
+            page = database.read_now(lambda c: listing.search(c, words, limit, at, {}))
+            for each in page.listings:
+                record = catalogue.read_record(each.record.body)
+                assert isinstance(record, Entry)
+                found.append(record.name)
+            cursor = page.cursor
+            if not cursor:
+                assert page.total == len(found)
+                return found
+
+    return search
+
+
+@pytest.mark.parametrize(
+    ("words", "index"),
+    [
+        ("holiday", 0),
+        ("HOLIDAY film", 0),
+        ("oliday", 0),
+        ("beach", 0),
+        ("étretat", 0),
+        ("ÉTRETAT", 0),
+        ("summer video", 0),
+        ("holiday money", None),
+        ("hh", None),
+        ("mp", 0),
+        ("bu 20", 1),
+        ("2026 od", 1),
+        ("日本", 2),
+        ("語", 2),
+        ("本語の", 2),
+        ("straße", 3),
+        ("c+", 3),
+        ("c++", 3),
+        ("a-b", 3),
+        ("-b", 3),
+        ('"quoted"', 3),
+        ('"q', 3),
+        ("100%", 3),
+        ("0%", 3),
+        ("(odd)", 3),
+        ("AND NOT", 3),
+        ("tar.gz", 4),
+        ("zzz", None),
+        ("%", 3),
+        ("_", None),
+        ("holiday\0film", 0),
+    ],
+)
+def test_words(find: Find, words: str, index: int | None) -> None:
+    assert find(words) == ([] if index is None else [ENTRIES[index][0]])
+
+
+def test_everything_newest_first_and_by_author(find: Find) -> None:
+    newest = [name for name, _, _ in reversed(ENTRIES)]
+    assert find("") == find(" \t") == newest
+    assert find("grandma's") == find("pc") == find("GRANDMA's p") == newest
+
+
+@pytest.mark.parametrize("words", ["", "grandma's", "pc"])
+def test_pages(find: Find, words: str) -> None:
+    assert find(words, 2) == find(words, 1) == find(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"', '""', "'", "*", "^", "a*", "NEAR(", "text:", "OR", "AND", "NOT", "(", ")", "{x}",
+        "+", "-film", "film*", ";--", "\\", "\x00", "film OR budget", "name : film", "\U0001f4a9",
+    ],
+)  # fmt: skip
+def test_hostile_words_are_only_words(find: Find, words: str) -> None:
+    expected = [
+        name
+        for name, caption, tags in reversed(ENTRIES)
+        if all(
+            any(word in part for text in (name, caption, *tags, "Grandma's PC")
+                for part in fold(text).split())
+            for word in fold(words).split()
+        )
+    ]  # fmt: skip
+    assert find(words) == expected
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.text(max_size=512))
+def test_any_text_is_answered(find: Find, words: str) -> None:
+    find(words)
+
+
+def test_many_words_are_bounded(find: Find) -> None:
+    assert find(" ".join(f"{word:03}" for word in range(128))) == []
+    assert len(split_query(" ".join(map(str, range(300)))).long) <= MAX_WORDS
+
+
+def test_a_foreign_cursor_is_refused(made: tuple[Database, SwarmKeys]) -> None:
+    for cursor in (b"x", b"\xff" * 24):
+        with pytest.raises(RequestFailedError, match="cursor"):
+            made[0].read_now(lambda c, at=cursor: listing.search(c, "", 5, at, {}))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("words", ["holiday", "mp", "holiday mp"])
+def test_words_are_answered_from_an_index(
+    find: Find, made: tuple[Database, SwarmKeys], words: str
+) -> None:
+    plans: list[str] = []
+
+    def explain(connection, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def] # noqa: ANN001
+        if "MATCH" in statement and not statement.startswith("EXPLAIN"):
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    engine = made[0]._reader
+    event.listen(engine, "before_cursor_execute", explain)
+    find(words)
+    event.remove(engine, "before_cursor_execute", explain)
+    touching = [plan for plan in plans if "entries" in plan]
+    assert touching
+    assert all("USING INTEGER PRIMARY KEY" in plan for plan in touching), plans
+    assert all("INDEX" in plan for plan in plans if plan.startswith("SCAN entry_")), plans
+
+
+def test_terms_are_the_short_runs_of_each_word() -> None:
+    assert terms("ab b") == ["a", "ab", "b"]
+    assert terms("") == []

@@ -1,0 +1,293 @@
+"""The daemon's end of the operator protocol over a real socket, with entries on real temp files.
+
+A small daemon of one machine that stores what it is given: a protocol end for tests of the page,
+until and besides the real one in tests/swarm.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from blake3 import blake3
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from protocol.address import Address
+from protocol.connection import Ended
+from protocol.drivers.on_asyncio import AsyncioChannel, ConnectionLostError
+from protocol.drivers.processor import preferred_ciphers
+from protocol.errors import ProtocolError
+from protocol.hello import Credentials, MemberHello
+from protocol.ids import StaticKey
+from protocol.messages import operating as op
+from protocol.messages.base import Done, Failed, Message, Ping, Request
+from protocol.operator_access import FILE_NAME, encode_operator_access, make_operator_access
+from protocol.signing import Signed
+
+PIECE = 256 << 10
+
+
+@dataclass
+class Held:
+    """An entry and where its files lie."""
+
+    view: op.EntryView
+    files: list[tuple[str, Path]]
+
+
+class Refusal(Exception):
+    """Answered with Failed."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind, self.text = kind, text
+
+
+@dataclass
+class OperatorDouble:
+    """Set the plain fields to make it answer otherwise."""
+
+    data: Path
+    entries: dict[str, Held] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+    transfers: tuple[op.TransferView, ...] = ()
+    machines: tuple[op.MachineView, ...] = ()
+    run_length: int = 1 << 40
+    """How many bytes one Readable covers."""
+    breaks_at: int | None = None
+    """Read fails from this offset on."""
+    asked: list[str] = field(default_factory=list)
+    map_bits: bytes | None = None
+    address: Address | None = None
+
+    def __post_init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
+
+    async def start(self) -> None:
+        """Listen under fresh keys and tell operators how to come in."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        self.address = Address(host="127.0.0.1", port=self._listener.getsockname()[1])
+        static, operator, psk = (
+            X25519PrivateKey.generate(),
+            X25519PrivateKey.generate(),
+            os.urandom(32),
+        )
+        public = StaticKey(static.public_key().public_bytes_raw())
+        membership = Signed(b"any", bytes(64))
+        credentials = Credentials(
+            psk=psk,
+            static=static,
+            hello=MemberHello(version="test", membership=membership, roster=1),
+            admit=lambda hello, key: None,
+            ciphers=preferred_ciphers(),
+        )
+        access = make_operator_access(self.address, psk, operator, public)
+        (self.data / FILE_NAME).write_bytes(encode_operator_access(access))
+        self._spawn(self._accept(credentials))
+
+    async def stop(self) -> None:
+        """Vanish: every connection is cut, nothing listens."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+
+    async def __aenter__(self) -> "OperatorDouble":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def hold_file(self, name: str, content: bytes, **more: object) -> str:
+        """An entry of one file; returns its id."""
+        path = self.data / "store" / os.urandom(8).hex()
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return self._hold(name, "file", [("", path)], **more)
+
+    def hold_folder(self, name: str, files: dict[str, bytes], **more: object) -> str:
+        """An entry of a folder; returns its id."""
+        folder = self.data / "store" / os.urandom(8).hex()
+        held = []
+        for path, content in files.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            held.append((path, place))
+        return self._hold(name, "folder", held, **more)
+
+    def _hold(self, name: str, kind: str, files: list[tuple[str, Path]], **more: object) -> str:
+        size = sum(path.stat().st_size for _, path in files)
+        pieces = -(-size // PIECE)
+        number = blake3(name.encode() + os.urandom(8)).hexdigest(16)
+        view = op.EntryView(
+            id=number,
+            link=f"twofold-link-{number}",
+            name=name,
+            kind=kind,  # type: ignore[arg-type]
+            size=size,
+            files=len(files),
+            author="desk",
+            caption="",
+            tags=(),
+            created=int(time.time() * 1000),
+            pieces=pieces,
+            here=pieces,
+            copies=op.CopiesView(have=1, want=2),
+            holders=(op.HolderView(peer="desk", pieces=pieces, state="live"),),
+        )
+        self.entries[number] = Held(msgspec.structs.replace(view, **more), files)
+        return number
+
+    def _spawn(self, work) -> None:  # type: ignore[no-untyped-def]
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, credentials: Credentials) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._listener is not None
+        while True:
+            sock, _ = await loop.sock_accept(self._listener)
+            sock.setblocking(False)
+            self._spawn(self._converse(AsyncioChannel(sock, credentials, initiator=False)))
+
+    async def _converse(self, channel: AsyncioChannel) -> None:
+        with contextlib.closing(channel), contextlib.suppress(ConnectionLostError, ProtocolError):
+            await channel.handshake()
+            while not isinstance(event := await channel.receive(), Ended):
+                for answer in self._answers(event.message):
+                    await channel.send(answer)
+
+    def _answers(self, message: Message) -> list[Message]:
+        self.asked.append(type(message).__name__)
+        if isinstance(message, Ping):
+            return []
+        assert isinstance(message, Request)
+        try:
+            answer = getattr(self, f"_on_{type(message).__name__.lower()}")
+            return answer(message)  # type: ignore[no-any-return]
+        except Refusal as refusal:
+            kind = refusal.kind
+            return [Failed(call=message.call, kind=kind, text=refusal.text)]  # type: ignore[arg-type]
+
+    def _find(self, text: str) -> Held:
+        number = text.removeprefix("twofold-link-")
+        found = [held for key, held in self.entries.items() if key.startswith(number)]
+        if not number or any(char not in "0123456789abcdef" for char in number):
+            raise Refusal("invalid", "this is not a usable link: a character is missing")
+        if len(found) != 1:
+            raise Refusal("not_found", "no such entry in this swarm")
+        return found[0]
+
+    def _on_getstatus(self, ask: op.GetStatus) -> list[Message]:
+        stored = sum(held.view.size for held in self.entries.values())
+        status = op.Status(
+            call=ask.call,
+            peer=op.PeerView(id="ab" * 32, name="desk", version="0.1.0", listen="127.0.0.1:4440"),
+            web=None,
+            tracker=op.TrackerView(state="connected"),
+            swarm=op.SwarmView(name="Studio", roster=4, members=3),
+            store=op.StoreView(bytes=stored, capacity=100 << 30, pieces=len(self.entries)),
+            transfers=self.transfers,
+            uploaded=0,
+            downloaded=0,
+        )
+        return [status]
+
+    def _on_getpeers(self, ask: op.GetPeers) -> list[Message]:
+        return [op.Peers(call=ask.call, peers=self.machines, local=False)]
+
+    def _on_redeemlogin(self, ask: op.RedeemLogin) -> list[Message]:
+        if ask.token not in self.tokens:
+            raise Refusal("refused", "this login address was used or never made")
+        self.tokens.discard(ask.token)
+        return [Done(call=ask.call)]
+
+    def _on_find(self, ask: op.Find) -> list[Message]:
+        words = ask.words.casefold().split()
+        views = [held.view for held in reversed(self.entries.values())]
+        views = [v for v in views if all(w in v.name.casefold() for w in words)]
+        start = int(ask.cursor or 0)
+        page = tuple(views[start : start + ask.limit])
+        stop = start + len(page)
+        cursor = str(stop) if stop < len(views) else ""
+        return [op.Found(call=ask.call, entries=page, total=len(views), cursor=cursor, local=False)]
+
+    def _on_show(self, ask: op.Show) -> list[Message]:
+        return [op.Shown(call=ask.call, entry=self._find(ask.entry).view)]
+
+    def _on_getfiles(self, ask: op.GetFiles) -> list[Message]:
+        held = self._find(ask.entry)
+        listed = [
+            op.FileView(index=index, path=path, size=place.stat().st_size)
+            for index, (path, place) in enumerate(held.files)
+        ]
+        page = tuple(listed[ask.start : ask.start + 200])
+        return [op.Files(call=ask.call, files=page, total=len(listed))]
+
+    def _on_getpiecemap(self, ask: op.GetPieceMap) -> list[Message]:
+        view = self._find(ask.entry).view
+        rows = tuple(
+            op.PieceMapRow(
+                peer=h.peer, state=h.state, bits=None if h.pieces == view.pieces else self.map_bits
+            )
+            for h in view.holders
+        )
+        return [op.PieceMap(call=ask.call, pieces=view.pieces, rows=rows)]
+
+    def _on_remove(self, ask: op.Remove) -> list[Message]:
+        del self.entries[self._find(ask.entry).view.id]
+        return [Done(call=ask.call)]
+
+    def _on_fetch(self, ask: op.Fetch) -> list[Message]:
+        view = self._find(ask.entry).view
+        steps = op.Progress(call=ask.call, stage="downloading", done=0, total=view.size)
+        fetched = op.Fetched(
+            call=ask.call,
+            id=view.id,
+            path=None,
+            size=view.size,
+            seconds=0.1,
+            sources=(),
+            received=0,
+        )
+        return [steps, fetched]
+
+    def _on_add(self, ask: op.Add) -> list[Message]:
+        source = Path(ask.path)
+        if not source.is_file():
+            raise Refusal("invalid", "there is no such file")
+        place = self.data / "store" / os.urandom(8).hex()
+        place.parent.mkdir(exist_ok=True)
+        source.rename(place)
+        number = self._hold(
+            ask.name or source.name, "file", [("", place)], caption=ask.caption, tags=ask.tags
+        )
+        return [op.Added(call=ask.call, entry=self.entries[number].view)]
+
+    def _on_read(self, ask: op.Read) -> list[Message]:
+        held = self._find(ask.entry)
+        if self.breaks_at is not None and ask.offset >= self.breaks_at:
+            raise Refusal("unreachable", "no machine that holds the next piece is there")
+        path = held.files[ask.file][1]
+        size = path.stat().st_size
+        run = max(0, min(self.run_length, size - ask.offset))
+        whole = run == size
+        found = op.Readable(
+            call=ask.call,
+            path=str(path),
+            position=ask.offset,
+            length=run,
+            size=size,
+            complete=whole,
+        )
+        return [found]

@@ -1,0 +1,103 @@
+"""The real page, in this process, over an OperatorDouble and a real socket, and a client for it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import aiohttp.web
+from operator_double import OperatorDouble
+
+from protocol.address import Address
+from web.application import Page, make_page
+from web.daemon import Daemon
+from web.sessions import load_sessions
+
+
+@dataclass
+class PageUnderTest:
+    """Where it listens, what is behind it, and a browser-like client that is logged in."""
+
+    double: OperatorDouble
+    daemon: Daemon
+    page: Page
+    origin: str
+    cookie: dict[str, str]
+    http: aiohttp.ClientSession = field(repr=False)
+
+    def headers(self, **more: str) -> dict[str, str]:
+        """What our own page sends: a session and its origin."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookie.items())
+        return {"Cookie": cookie, "Origin": self.origin} | more
+
+    async def ask(
+        self, method: str, path: str, **more: object
+    ) -> tuple[int, bytes, "aiohttp.typedefs.LooseHeaders"]:
+        """One request as our own page makes it: status, body, headers."""
+        headers = self.headers(**more.pop("headers", {}))  # type: ignore[arg-type]
+        async with self.http.request(
+            method, self.origin + path, headers=headers, allow_redirects=False, **more
+        ) as answer:
+            return answer.status, await answer.read(), answer.headers
+
+
+@asynccontextmanager
+async def running_page(
+    data: Path, double: OperatorDouble | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[PageUnderTest]:
+    """A page on a free port, with tasks and all."""
+    async with double or OperatorDouble(data) as behind:
+        daemon = Daemon(data)
+        await daemon.connect()
+        listener = socket.create_server((host, 0))
+        port = listener.getsockname()[1]
+        page = make_page(data, daemon, Address(host=host, port=port), ())
+        runner = aiohttp.web.AppRunner(
+            page.application,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=0.2,
+            shutdown_timeout=1.0,
+        )
+        await runner.setup()
+        await aiohttp.web.SockSite(runner, listener).start()
+        beside = [asyncio.create_task(daemon.keep()), asyncio.create_task(page.events.poll())]
+        cookie = {f"twofold_session_{port}": load_sessions(data).issue()}
+        # Verbatim: the page's cookie goes by hand, so that each test says who it is.
+        async with aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        ) as http:
+            shown = f"http://127.0.0.1:{port}"
+            try:
+                yield PageUnderTest(behind, daemon, page, shown, cookie, http)
+            finally:
+                await page.fetches.stop()
+                await runner.cleanup()
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+
+def run_with_page(
+    data: Path,
+    work: Callable[[PageUnderTest], Awaitable[None]],
+    *,
+    double: OperatorDouble | None = None,
+    seconds: float = 30,
+) -> None:
+    """Run one test's coroutine against a fresh page, for a limited time."""
+
+    async def scenario() -> None:
+        async with asyncio.timeout(seconds), running_page(data, double) as page:
+            await work(page)
+
+    asyncio.run(scenario())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something is so; the caller's time-out bounds it."""
+    while not condition():
+        await asyncio.sleep(0.005)

@@ -1,0 +1,245 @@
+"""Every route against every combination of host, origin, session and method; and the way in."""
+
+import asyncio
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from operator_double import OperatorDouble
+from page_under_test import PageUnderTest, run_with_page
+
+from protocol.address import Address
+from web.security import Gate
+from web.sessions import KEY_FILE, Sessions, load_sessions
+
+ENTRY = "ab" * 16
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+OPEN = ("/login", "/healthz", "/static/app.css")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _addresses(page: PageUnderTest) -> list[str]:
+    """One address for every route there is, and some for none."""
+    found = {
+        resource.canonical.replace("{id}", ENTRY)
+        .replace("{file}", "0")
+        .replace("{name}", "app.css")
+        for resource in page.page.application.router.resources()
+    }
+    assert len(found) >= 14
+    # An open event stream would never end: it has its own test.
+    return [*sorted(found - {"/api/v1/events"}), "/nowhere", "/api/v1/nowhere", "/static/none"]
+
+
+def test_every_route_host_origin_session_and_method(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        port = page.origin.rpartition(":")[2]
+        hosts = {
+            f"127.0.0.1:{port}": True,
+            "127.0.0.1": True,
+            f"LOCALHOST:{port}": True,
+            f"[::1]:{port}": True,
+            f"evil.example:{port}": False,
+            f"127.0.0.1.evil.example:{port}": False,
+            f"127.0.0.1:{int(port) ^ 1}": False,
+            f"192.168.1.5:{port}": False,
+            "": False,
+            "127.0.0.1@evil.example": False,
+        }
+        tried = 0
+        for path in _addresses(page):
+            for method in METHODS:
+                for host, good_host in hosts.items():
+                    for origin, good_origin in _origins(host):
+                        for session in (None, "good", "bad"):
+                            said = await _try(page, method, path, host, origin, session)
+                            expected = _expected(path, method, good_host, good_origin, session)
+                            case = (path, method, host, origin, session)
+                            assert (said in expected[1]) is expected[0], (case, said)
+                            tried += 1
+        assert tried > 5000
+
+    run_with_page(tmp_path, work, seconds=300)
+
+
+def _origins(host: str) -> list[tuple[dict[str, str], bool]]:
+    own = {"Origin": f"http://{host.lower()}"}
+    return [
+        (own, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        (own | {"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+    ]
+
+
+def _expected(
+    path: str, method: str, host: bool, origin: bool, session: str | None
+) -> tuple[bool, tuple[int, ...]]:
+    """(True, the only status) or (False, statuses that must not be: it got past the gate)."""
+    if not host:
+        return True, (421,)
+    if method not in ("GET", "HEAD", "OPTIONS") and not origin:
+        return True, (403,)
+    if session != "good" and path not in OPEN and not path.startswith("/static/"):
+        return True, (401,) if path.startswith("/api/") else (303,)
+    return False, (421, 403, 401, 303, 500)
+
+
+async def _try(
+    page: PageUnderTest,
+    method: str,
+    path: str,
+    host: str,
+    origin: dict[str, str],
+    session: str | None,
+) -> int:
+    headers = {"Host": host} | origin
+    if session:
+        good = page.headers()["Cookie"]
+        headers["Cookie"] = good if session == "good" else good[:-9] + "AAAAAAAA="
+    async with page.http.request(
+        method, page.origin + path, headers=headers, allow_redirects=False
+    ) as answer:
+        for name, value in HEADERS.items():
+            assert answer.headers[name].startswith(value)
+        assert len(answer.headers.getall("Content-Security-Policy")) == 1
+        body = await answer.read()
+        assert b"Traceback" not in body
+        if path.startswith("/api/") or answer.status == 421:
+            assert answer.headers["Cache-Control"] == "no-store"
+        return answer.status
+
+
+def test_the_event_stream_is_guarded_as_well(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        address = page.origin + "/api/v1/events"
+        foreign = page.headers() | {"Host": "evil.example"}
+        assert (await page.http.get(address)).status == 401
+        assert (await page.http.get(address, headers=foreign)).status == 421
+        good = await page.http.get(address, headers=page.headers())
+        assert (good.status, good.headers["X-Content-Type-Options"]) == (200, "nosniff")
+        good.close()
+
+    run_with_page(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("listen", "allowed", "shown", "admitted"),
+    [
+        ("127.0.0.1:8080", (), "127.0.0.1:8080", True),
+        ("127.0.0.1:8080", (), "nas.local:8080", False),
+        ("127.0.0.1:8080", ("nas.local",), "nas.local:8080", True),
+        ("127.0.0.1:8080", ("nas.local",), "NAS.local.", True),
+        ("127.0.0.1:8080", ("nas.local",), "nas.local:443", False),
+        ("127.0.0.1:8080", ("nas.local:443",), "nas.local:443", True),
+        ("127.0.0.1:8080", (), "192.168.1.9:8080", False),
+        ("192.168.1.9:8080", (), "192.168.1.9:8080", True),
+        ("0.0.0.0:8080", (), "192.168.1.9:8080", True),
+        ("0.0.0.0:8080", (), "192.168.1.10:8080", False),
+        ("0.0.0.0:8080", (), "0.0.0.0:8080", False),
+        ("[::]:8080", (), "192.168.1.9:8080", True),
+    ],
+)
+def test_which_hosts_are_ours(
+    listen: str, allowed: tuple[str, ...], shown: str, admitted: bool
+) -> None:
+    """The connection came in on 192.168.1.9."""
+    names = tuple(Address.parse(name, default_port=0) for name in allowed)
+    gate = Gate(Address.parse(listen), names, Sessions(_key()))
+    assert gate.allowed(shown, "192.168.1.9") is admitted
+
+
+def _key() -> bytes:
+    return b"A" * 43 + b"="
+
+
+def test_login_works_once_and_says_what_to_do(tmp_path: Path) -> None:
+    double = OperatorDouble(tmp_path)
+    double.tokens = {"good-token"}
+
+    async def work(page: PageUnderTest) -> None:
+        to_login = await page.http.get(page.origin + "/", allow_redirects=False)
+        assert (to_login.status, to_login.headers["Location"]) == (303, "/login")
+        plain = await page.http.get(page.origin + "/login")
+        assert "twofold login" in await plain.text()
+        address = page.origin + "/login?token=good-token"
+        assert (await page.http.head(address)).status == 405
+        prefetch = {"Sec-Purpose": "prefetch;prerender"}
+        assert (await page.http.get(address, headers=prefetch)).status == 503
+        first = await page.http.get(address)
+        cookie = first.cookies[next(iter(page.cookie))]
+        assert (first.status, cookie["httponly"], cookie["samesite"]) == (200, True, "Strict")
+        assert int(cookie["max-age"]) == 30 * 86_400
+        inside = {"Cookie": f"{cookie.key}={cookie.value}"}
+        assert (await page.http.get(page.origin + "/", headers=inside)).status == 200
+        again = await page.http.get(address)
+        assert (again.status, again.cookies) == (403, {})
+        assert "twofold login" in await again.text()
+
+    run_with_page(tmp_path, work, double=double)
+
+
+def test_login_attempts_are_limited(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        address = page.origin + "/login?token=guess"
+        said = [(await page.http.get(address)).status for _ in range(12)]
+        assert said == [403] * 10 + [429] * 2
+        assert page.double.asked.count("RedeemLogin") == 10
+
+    run_with_page(tmp_path, work)
+
+
+def test_the_session_key_is_secret_and_kept(tmp_path: Path) -> None:
+    token = load_sessions(tmp_path).issue()
+    key = tmp_path / KEY_FILE
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert load_sessions(tmp_path).valid(token)
+    assert not load_sessions(tmp_path).valid(token[:-2] + "é")
+    key.write_bytes(b"damaged")
+    assert not load_sessions(tmp_path).valid(token)
+    assert load_sessions(tmp_path).valid(load_sessions(tmp_path).issue())
+    assert os.listdir(tmp_path) == [KEY_FILE]
+
+
+def test_a_session_ends_after_thirty_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = load_sessions(tmp_path)
+    token = sessions.issue()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 30 * 86_400 + 5)
+    assert not sessions.valid(token)
+
+
+def test_two_hosts_in_one_request_are_refused(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        host = page.origin.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nHost: evil\r\n\r\n".encode())
+        line = await reader.readline()
+        assert line.split()[1] in (b"400", b"421")
+        writer.close()
+
+    run_with_page(tmp_path, work)
+
+
+def test_a_bug_shows_no_traceback(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        async def fails(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("secret detail")
+
+        page.daemon.ask = fails  # type: ignore[method-assign,assignment]
+        status, body, _ = await page.ask("GET", "/api/v1/status")
+        assert status == 500
+        assert b"secret" not in body
+
+    run_with_page(tmp_path, work)

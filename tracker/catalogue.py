@@ -1,0 +1,193 @@
+"""What exists: the newest record of each entry, tombstones too, and when it may be shown.
+
+Refuses records of authors that are no members, and records that are older than what is here. An
+entry is shown, and indexed for search, exactly while it is live and its manifest is stored.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from protocol import codec
+from protocol.entry import MAX_ENTRY, Entry, Record, Tombstone, supersedes
+from protocol.ids import ManifestId, PeerId
+from protocol.signing import Signed
+from tracker import search_index, tables
+from tracker.errors import RequestFailedError
+from tracker.search_text import searchable
+from tracker.swarm import next_change
+
+_table = tables.entries
+_named = tables.entry_manifests
+CATCH_UP_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record that is in the catalogue. `change` is None when it was there before."""
+
+    needs_manifest: bool
+    change: int | None = None
+    holders: tuple[PeerId, ...] = ()
+    """Who holds a manifest that the entry names or named."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A record and the number of the change that brought it."""
+
+    number: int
+    record: Signed
+
+
+def store_record(connection: Connection, signed: Signed, record: Record) -> Stored:
+    """Put a record whose signature has been checked into the catalogue."""
+    _require_author(connection, record)
+    old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
+    if old is not None and old.body == signed.body:
+        return Stored(_needs_manifest(connection, record))
+    if old is not None and not supersedes(record, read_record(old.body)):
+        raise RequestFailedError("refused", "a newer record of this entry is known")
+    change = next_change(connection)
+    number = change if old is None else old.number
+    missing = _needs_manifest(connection, record)
+    shown = isinstance(record, Entry) and not missing
+    _put_row(connection, number, signed, record, shown=shown, known=old is not None)
+    _put_change(connection, record, change)
+    if shown:
+        search_index.put(connection, number, _text(connection, record))
+    elif old is not None:
+        search_index.remove(connection, number)
+    return Stored(missing, change, _holders(connection, record))
+
+
+def manifest_arrived(connection: Connection, manifest: ManifestId) -> None:
+    """Show the entries that were waiting for this manifest."""
+    waiting = _table.c.deleted.is_(False) & _table.c.shown.is_(False)
+    rows = connection.execute(select(_table).where(_table.c.manifest == manifest, waiting))
+    for row in rows.all():
+        shown = update(_table).where(_table.c.number == row.number).values(shown=True)
+        connection.execute(shown)
+        search_index.put(connection, row.number, _text(connection, read_record(row.body)))
+
+
+def naming(connection: Connection, manifest: ManifestId) -> list[Entry]:
+    """The live entries that name this manifest."""
+    live = select(_table.c.body).where(_table.c.manifest == manifest, _table.c.deleted.is_(False))
+    records = [read_record(body) for body in connection.execute(live).scalars()]
+    return [record for record in records if isinstance(record, Entry)]
+
+
+def index_author(connection: Connection, author: PeerId) -> None:
+    """Index a member's entries again, under its new name."""
+    rows = connection.execute(select(_table).where(_table.c.author == author, _table.c.shown))
+    for row in rows.all():
+        search_index.put(connection, row.number, _text(connection, read_record(row.body)))
+
+
+def changes_for(connection: Connection, peer: PeerId, after: int) -> list[Change]:
+    """The oldest changes after `after` to entries that name what `peer` holds: one page."""
+    holdings = tables.holdings
+    held = _named.join(holdings, holdings.c.manifest == _named.c.manifest).join(
+        _table, _table.c.id == _named.c.entry
+    )
+    found = (
+        select(_named.c.change, _table.c.body, _table.c.signature)
+        .select_from(held)
+        .where(holdings.c.peer == peer, _named.c.change > after)
+        .distinct()
+        .order_by(_named.c.change)
+        .limit(CATCH_UP_PAGE)
+    )
+    return [_change(row) for row in connection.execute(found)]
+
+
+def changes_about(
+    connection: Connection, manifests: Iterable[ManifestId], after: int
+) -> list[Change]:
+    """Changes after `after`, and all tombstones, of entries that name these manifests."""
+    found = (
+        select(_named.c.change, _table.c.body, _table.c.signature)
+        .join(_table, _table.c.id == _named.c.entry)
+        .where(_named.c.manifest.in_(list(manifests)))
+        .where((_named.c.change > after) | _table.c.deleted)
+        .distinct()
+        .order_by(_named.c.change)
+    )
+    return [_change(row) for row in connection.execute(found)]
+
+
+def read_record(body: bytes) -> Record:
+    """A record whose signature was checked before it was stored."""
+    record: Record = codec.decode_untrusted(body, Record, limit=MAX_ENTRY)
+    return record
+
+
+def _change(row: Any) -> Change:
+    return Change(row.change, Signed(row.body, row.signature))
+
+
+def _require_author(connection: Connection, record: Record) -> None:
+    table = tables.members
+    found = select(table.c.revoked).where(table.c.peer == record.author)
+    if connection.execute(found).scalar() is not False:
+        raise RequestFailedError("refused", "the author of this record is not a member")
+
+
+def _needs_manifest(connection: Connection, record: Record) -> bool:
+    if isinstance(record, Tombstone):
+        return False
+    found = select(tables.manifests.c.id).where(tables.manifests.c.id == record.manifest)
+    return connection.execute(found).first() is None
+
+
+def _put_row(
+    connection: Connection,
+    number: int,
+    signed: Signed,
+    record: Record,
+    *,
+    shown: bool,
+    known: bool,
+) -> None:
+    values = {
+        "author": record.author,
+        "manifest": record.manifest,
+        "sequence": record.sequence,
+        "body": signed.body,
+        "signature": signed.signature,
+        "deleted": isinstance(record, Tombstone),
+        "shown": shown,
+        "created": record.deleted if isinstance(record, Tombstone) else record.created,
+    }
+    if known:
+        connection.execute(update(_table).where(_table.c.number == number).values(**values))
+    else:
+        connection.execute(insert(_table).values(number=number, id=record.id, **values))
+
+
+def _put_change(connection: Connection, record: Record, change: int) -> None:
+    this = _named.c.entry == record.id
+    connection.execute(update(_named).where(this).values(change=change))
+    named = select(_named.c.entry).where(this, _named.c.manifest == record.manifest)
+    if connection.execute(named).first() is None:
+        row = {"entry": record.id, "manifest": record.manifest, "change": change}
+        connection.execute(insert(_named).values(**row))
+
+
+def _holders(connection: Connection, record: Record) -> tuple[PeerId, ...]:
+    holdings = tables.holdings
+    ever = select(_named.c.manifest).where(_named.c.entry == record.id)
+    found = select(holdings.c.peer).where(holdings.c.manifest.in_(ever)).distinct()
+    return tuple(connection.execute(found).scalars())
+
+
+def _text(connection: Connection, record: Record) -> str:
+    if isinstance(record, Tombstone):
+        return ""
+    table = tables.members
+    found = select(table.c.name).where(table.c.peer == record.author)
+    author = connection.execute(found).scalar() or ""
+    return searchable((record.name, record.caption, *record.tags, author))

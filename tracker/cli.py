@@ -1,0 +1,282 @@
+"""The `twofold-tracker` command.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not reachable, 5 refused. Every command
+prints its result, or one line that says why there is none; never a traceback.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import structlog
+import trio
+from cyclopts import App, CycloptsError, Parameter
+
+from protocol.address import Address
+from protocol.drivers.on_trio import ConnectionLostError
+from protocol.errors import InvalidTextError, ProtocolError, RefusedError
+from protocol.messages.base import Reply, Request
+from protocol.messages.tracking import (
+    CreateInvite,
+    GetMembers,
+    Invited,
+    Members,
+    Revoke,
+    Revoked,
+    SetGrace,
+)
+from tracker import swarm
+from tracker.daemon import run_tracker
+from tracker.data_dir import DataDir, default_data_dir
+from tracker.database import open_database
+from tracker.durations import parse_duration
+from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
+from tracker.operator_client import ask
+from tracker.output import LogLevel, Printer, moment, start_log
+from tracker.version import program_version
+
+FAILED, USAGE, NOT_FOUND, UNREACHABLE, REFUSED = 1, 2, 3, 4, 5
+_CODES = {
+    "not_found": NOT_FOUND,
+    "unreachable": UNREACHABLE,
+    "refused": REFUSED,
+    "invalid": FAILED,
+    "failed": FAILED,
+}
+_R = TypeVar("_R", bound=Reply)
+_MAX_ZONE = 64
+_MAX_TARGET = 255
+
+app = App(
+    name="twofold-tracker",
+    help="The tracker of a Twofold swarm: who is here, who holds what, what exists.",
+    help_epilogue=(
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not reachable, 5 refused."
+    ),
+    version=program_version(),
+    result_action="return_value",
+)
+settings = App(name="set", help="Change a setting of the swarm.")
+app.command(settings)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    data: Annotated[Path | None, Parameter(env_var="TWOFOLD_DATA")] = None
+    """The data directory."""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print one JSON document instead of text."""
+    log_level: LogLevel = "info"
+    """What to log on standard error."""
+
+    def open(self) -> tuple[DataDir, Printer]:
+        """Start the log, and find directory and printer."""
+        start_log(self.log_level)
+        return DataDir(self.data or default_data_dir()), Printer(as_json=self.json)
+
+
+_COMMON = Common()
+
+
+@app.command
+def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> None:
+    """Make a new swarm: its key, the tracker's identity and the database.
+
+    Parameters
+    ----------
+    name
+        What the swarm is called.
+    public
+        HOST:PORT under which machines reach this tracker, for invites.
+    """
+    directory, printer = common.open()
+    addresses = (str(_public_address(public)),) if public else ()
+    if not name.strip():
+        raise UsageError("a swarm needs a name")
+    directory.create()
+    with directory.locked():
+        keys = directory.make_swarm_keys()
+        directory.make_identity()
+        database = open_database(directory.database)
+        try:
+            database.write_now(
+                lambda connection: swarm.found_swarm(
+                    connection, keys.signing, name.strip(), addresses
+                )
+            )
+        finally:
+            database.close()
+    fields: dict[str, object] = {
+        "swarm": name.strip(),
+        "key": keys.public.hex(),
+        "data": str(directory.root),
+    }
+    printer.result(fields, f"swarm {name.strip()} is made in {directory.root}")
+
+
+@app.command
+def run(*, listen: str = "0.0.0.0:4100", common: Common = _COMMON) -> None:
+    """Run the tracker until it is told to stop.
+
+    Parameters
+    ----------
+    listen
+        HOST:PORT to listen at; port 0 takes a free one.
+    """
+    directory, printer = common.open()
+    address = _address(listen)
+
+    def announce(name: str, where: str) -> None:
+        if printer.as_json:
+            printer.line({"type": "listening", "swarm": name, "listen": where})
+        else:
+            print(f"tracker of {name} listening on {where}", flush=True)
+
+    directory.check_made()
+    with directory.locked():
+        trio.run(run_tracker, directory, address, announce)
+    printer.result({}, "")
+
+
+@app.command
+def invite(*, expires: str = "24h", zone: str = "", common: Common = _COMMON) -> None:
+    """Make an invite: one machine may join with it, once.
+
+    Parameters
+    ----------
+    expires
+        For how long it is good: 30s, 15m, 24h, 7d.
+    zone
+        What the machine shares its fate with (a room, an owner), unless it says otherwise itself.
+    """
+    directory, printer = common.open()
+    if len(zone) > _MAX_ZONE:
+        raise UsageError(f"a zone has at most {_MAX_ZONE} characters")
+    request = CreateInvite(call=0, expires=parse_duration(expires), zone=zone)
+    made = _ask(directory, request, Invited)
+    fields = {"invite": made.invite, "id": made.id, "expires": made.expires}
+    printer.result(fields, made.invite)
+    printer.qr_code(made.invite)
+
+
+@app.command
+def members(*, common: Common = _COMMON) -> None:
+    """List the machines of the swarm, and its invites."""
+    directory, printer = common.open()
+    found = _ask(directory, GetMembers(call=0), Members)
+    names = ("id", "name", "zone", "state", "capacity")
+    machines = [dict(zip(names, (row[0].hex(), *row[1:]), strict=True)) for row in found.machines]
+    invites = [
+        {"id": each.id, "zone": each.zone, "expires": each.expires, "state": each.state}
+        for each in found.invites
+    ]
+    printer.table(
+        "Machines",
+        ("NAME", "STATE", "ZONE", "CAPACITY", "ID"),
+        [
+            (row[1], row[3], row[2], f"{row[4] / (1 << 30):.1f} GiB", row[0].hex()[:12])
+            for row in found.machines
+        ],
+    )
+    printer.table(
+        "Invites",
+        ("ID", "STATE", "ZONE", "EXPIRES"),
+        [(each.id, each.state, each.zone, moment(each.expires)) for each in found.invites],
+    )
+    printer.result({"members": machines, "invites": invites}, "")
+
+
+@app.command
+def revoke(target: str, /, *, common: Common = _COMMON) -> None:
+    """Shut a machine out for good, or make an invite worthless.
+
+    Parameters
+    ----------
+    target
+        The name of a machine, or the beginning (6 digits at least) of its id or an invite's.
+    """
+    directory, printer = common.open()
+    if not 1 <= len(target) <= _MAX_TARGET:
+        raise UsageError(f"a name or id has 1 to {_MAX_TARGET} characters")
+    done = _ask(directory, Revoke(call=0, target=target), Revoked)
+    fields = {"what": done.what, "name": done.name, "id": done.id, "roster": done.roster}
+    printer.result(fields, f"revoked {done.what} {done.name or done.id}")
+
+
+@settings.command
+def grace(duration: str, /, *, common: Common = _COMMON) -> None:
+    """How long a silent machine keeps its place before its pieces are copied elsewhere.
+
+    Parameters
+    ----------
+    duration
+        30s, 15m, 24h, 7d.
+    """
+    directory, printer = common.open()
+    seconds = parse_duration(duration)
+    _ask(directory, SetGrace(call=0, seconds=seconds), Reply)
+    printer.result({"grace": seconds}, f"the grace time is {seconds} s")
+
+
+def main() -> None:
+    """Run one command, and exit with its code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    printer = Printer(as_json="--json" in arguments)
+    start_log("warning")
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except Exception as error:
+        # Bugs included: a person is told in one line, and the log has the rest.
+        code, text = _explain(error)
+        structlog.get_logger().debug("the command failed", exc_info=True)
+        return printer.error(text, code)
+    except KeyboardInterrupt:
+        return printer.error("interrupted", FAILED)
+    return 0
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    if isinstance(error, CycloptsError):
+        return USAGE, str(error)
+    if isinstance(error, RequestFailedError):
+        return _CODES[error.kind], error.text
+    known: list[tuple[type[Exception] | tuple[type[Exception], ...], int]] = [
+        (UsageError, USAGE),
+        (DataDirectoryError, FAILED),
+        (RefusedError, REFUSED),
+        (ConnectionLostError, UNREACHABLE),
+        ((ProtocolError, InvalidTextError, OSError), FAILED),
+    ]
+    for kind, code in known:
+        if isinstance(error, kind):
+            return code, str(error)
+    return FAILED, f"something is wrong inside: {type(error).__name__}; see --log-level debug"
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except InvalidTextError as error:
+        raise UsageError(str(error)) from None
+
+
+def _public_address(text: str) -> Address:
+    address = _address(text)
+    if address.port == 0:
+        raise UsageError("--public needs the port that other machines connect to, not 0")
+    return address
+
+
+def _ask(directory: DataDir, request: Request, kind: type[_R]) -> _R:
+    reply = ask(directory, request)
+    if not isinstance(reply, kind):
+        raise ProtocolError(f"the tracker answered with {type(reply).__name__}")
+    return reply

@@ -1,0 +1,92 @@
+"""Which remote may say what, and who in the tracker does it.
+
+Anything else a remote says is against the protocol and ends its connection. A request that cannot
+be done is answered with why.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from protocol.connection import Received
+from protocol.errors import RemoteProtocolError
+from protocol.messages.base import Failed, Message, Ping, Request
+from protocol.messages.shared import GetMachines, GetManifest, Locate
+from protocol.messages.tracking import (
+    Announce,
+    CreateInvite,
+    GetEntry,
+    GetMembers,
+    Join,
+    Present,
+    Publish,
+    PutManifest,
+    Revoke,
+    Search,
+    SetGrace,
+)
+from tracker import joining, peer_requests, questions
+from tracker.admission import Role
+from tracker.errors import RequestFailedError
+from tracker.operating import Office
+from tracker.session import Session
+from tracker.tracker import Tracker
+
+Step = Callable[[Tracker, Session, Any], Awaitable[None]]
+
+
+async def operate(tracker: Tracker, session: Session, request: Request) -> None:
+    """Do what the operator asks, and go by the roster that comes of it."""
+    office = Office(
+        keys=tracker.keys,
+        tracker=tracker.identity.static_key,
+        addresses=tracker.addresses,
+        states=tracker.states(),
+        now=tracker.wall(),
+    )
+    outcome = await tracker.database.write(
+        lambda connection: office.perform(connection, request),
+        then=lambda outcome: tracker.adopt(outcome.roster),
+    )
+    session.log.info("operator", did=type(request).__name__)
+    await session.send(outcome.reply)
+
+
+_QUESTIONS: dict[type[Message], Step] = {
+    Search: questions.search,
+    GetEntry: questions.get_entry,
+    Locate: questions.locate,
+    GetManifest: questions.get_manifest,
+    GetMachines: questions.get_machines,
+}
+STEPS: dict[Role, dict[type[Message], Step]] = {
+    "joiner": {Join: joining.join},
+    "member": _QUESTIONS
+    | {
+        Present: peer_requests.present,
+        Announce: peer_requests.announce,
+        Publish: peer_requests.publish,
+        PutManifest: peer_requests.put_manifest,
+    },
+    "operator": _QUESTIONS
+    | {
+        CreateInvite: operate,
+        GetMembers: operate,
+        Revoke: operate,
+        SetGrace: operate,
+    },
+}
+
+
+async def serve(tracker: Tracker, session: Session, received: Received) -> None:
+    """Do what one message asks. RemoteProtocolError when this remote may not say it."""
+    message = received.message
+    if isinstance(message, Ping):
+        return
+    step = STEPS[session.role].get(type(message))
+    if step is None or not isinstance(message, Request):
+        raise RemoteProtocolError(f"{type(message).__name__} is not for a {session.role} to say")
+    try:
+        await step(tracker, session, message)
+    except RequestFailedError as error:
+        session.log.info("request failed", request=type(message).__name__, why=error.text)
+        await session.send(Failed(call=message.call, kind=error.kind, text=error.text))

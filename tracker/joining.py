@@ -1,0 +1,37 @@
+"""What a machine with an invite may ask: to join, and nothing else.
+
+Refuses keys that were not proven on this very connection.
+"""
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from protocol.messages.tracking import Join, Joined, join_proof_body
+from tracker import members
+from tracker.errors import RequestFailedError
+from tracker.session import Session
+from tracker.tracker import Tracker, roster_document
+
+
+async def join(tracker: Tracker, session: Session, request: Join) -> None:
+    """Admit the machine: it gets its membership, and everybody the new roster."""
+    _check_proof(request, session.channel.connection.handshake_hash)
+    signing, static = tracker.keys.signing, session.static
+    admitted = await tracker.database.write(
+        lambda connection: members.admit_machine(
+            connection, signing, request, static, tracker.wall()
+        ),
+        then=lambda admitted: tracker.adopt(admitted.roster),
+    )
+    session.log.info("joined", name=admitted.member.name, roster=admitted.roster.number)
+    await session.send(Joined(call=request.call, membership=admitted.membership))
+    document = roster_document(admitted.roster)
+    await session.send_document(document.header, document.content)
+
+
+def _check_proof(request: Join, handshake_hash: bytes) -> None:
+    try:
+        key = Ed25519PublicKey.from_public_bytes(request.peer)
+        key.verify(request.proof, join_proof_body(handshake_hash))
+    except (InvalidSignature, ValueError):
+        raise RequestFailedError("refused", "the machine did not prove its key") from None

@@ -1,0 +1,178 @@
+"""Answers about entries: search, ids, and where the content is, each fitting one control message.
+
+Takes the state of every peer as it was when the question was asked; knows nothing of connections.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, tuple_
+
+from protocol import codec
+from protocol.entry import Entry
+from protocol.ids import ENTRY_ID_LENGTH, ManifestId, PeerId
+from protocol.messages.shared import Holder, PeerState
+from protocol.messages.tracking import PAGE, HolderSummary, Listing
+from protocol.signing import Signed
+from tracker import catalogue, manifests, search_index, tables
+from tracker.copies import count_pieces, worst_copies
+from tracker.errors import RequestFailedError
+from tracker.holdings import Held, fits, load_holders
+from tracker.search_text import split_query
+
+REPLY_SPACE = 60_000
+"""Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
+MAX_HOLDERS = 50
+_CURSOR = struct.Struct(f">Q{ENTRY_ID_LENGTH}s")
+_RANK = {"live": 0, "suspect": 1, "gone": 2}
+_table = tables.entries
+
+States = Mapping[PeerId, PeerState]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some listings, how many there are in all, and where to go on ("" at the end)."""
+
+    listings: tuple[Listing, ...]
+    total: int
+    cursor: bytes
+
+
+def search(connection: Connection, words: str, limit: int, cursor: bytes, states: States) -> Page:
+    """One page of the entries that have all the words, newest first."""
+    query = split_query(words)
+    matching = [_table.c.shown.is_(True), *search_index.matching(query)]
+    total = connection.execute(
+        select(func.count()).select_from(_table).where(*matching)
+    ).scalar_one()
+    created = search_index.newest_first(query)
+    found = select(_table).where(*matching).order_by(created.desc(), _table.c.id.desc())
+    if cursor:
+        found = found.where(tuple_(created, _table.c.id) < tuple_(*_read_cursor(cursor)))
+    rows = connection.execute(found.limit(limit + 1)).all()
+    listings = _fitting(_listings(connection, rows[:limit], states))
+    if len(listings) == len(rows):
+        return Page(listings, total, b"")
+    last = rows[len(listings) - 1]
+    return Page(listings, total, _CURSOR.pack(last.created, last.id))
+
+
+def entries_by_prefix(connection: Connection, prefix: bytes, states: States) -> Page:
+    """The shown entries whose id begins with `prefix`, and how many there are."""
+    found = select(_table).where(_table.c.shown, _table.c.id >= prefix)
+    after = _next_prefix(prefix)
+    if after:
+        found = found.where(_table.c.id < after)
+    total = connection.execute(_count(found)).scalar_one()
+    rows = connection.execute(found.order_by(_table.c.id).limit(PAGE)).all()
+    return Page(_fitting(_listings(connection, rows, states)), total, b"")
+
+
+def locate(
+    connection: Connection,
+    manifest: ManifestId,
+    states: States,
+    addresses: Mapping[PeerId, tuple[str, ...]],
+) -> tuple[Holder, ...]:
+    """Who holds pieces of a manifest, the most useful first.
+
+    Bits that would not fit the message are sent as b"": that holder has to be asked itself.
+    """
+    pieces = manifests.load_pieces(connection, [manifest]).get(manifest)
+    held = _countable(load_holders(connection, [manifest])[manifest], pieces, states)
+    held.sort(key=lambda one: _usefulness(one, pieces or 0, states))
+    space = REPLY_SPACE
+    holders = []
+    for one in held[:MAX_HOLDERS]:
+        holder = Holder(
+            peer=one.peer, state=states[one.peer], addresses=addresses[one.peer], bits=b""
+        )
+        space -= len(codec.encode(holder))
+        if one.bits is None or len(one.bits) < space:
+            holder = Holder(
+                peer=one.peer,
+                state=holder.state,
+                addresses=holder.addresses,
+                bits=one.bits,
+            )
+            space -= len(one.bits or b"")
+        if space < 0:
+            break
+        holders.append(holder)
+    return tuple(holders)
+
+
+def _listings(connection: Connection, rows: Sequence[Any], states: States) -> Iterable[Listing]:
+    wanted = [ManifestId(row.manifest) for row in rows]
+    pieces = manifests.load_pieces(connection, wanted)
+    held = load_holders(connection, wanted)
+    for row in rows:
+        manifest = ManifestId(row.manifest)
+        record = catalogue.read_record(row.body)
+        count = pieces.get(manifest, record.pieces if isinstance(record, Entry) else 0)
+        have, holders = summarise(count, held[manifest], states)
+        yield Listing(record=Signed(row.body, row.signature), have=have, holders=holders)
+
+
+def summarise(
+    pieces: int, held: list[Held], states: States
+) -> tuple[int, tuple[HolderSummary, ...]]:
+    """The copies there are of a manifest, and who has how many pieces of it."""
+    counted = _countable(held, pieces, states)
+    live = [one.bits for one in counted if states[one.peer] == "live"]
+    partial = [bits for bits in live if bits is not None]
+    have = worst_copies(pieces, len(live) - len(partial), partial)
+    counted.sort(key=lambda one: _usefulness(one, pieces, states))
+    summaries = tuple(
+        HolderSummary(peer=one.peer, pieces=count_pieces(one.bits, pieces), state=states[one.peer])
+        for one in counted[:MAX_HOLDERS]
+    )
+    return have, summaries
+
+
+def _countable(held: list[Held], pieces: int | None, states: States) -> list[Held]:
+    """Holders that are members and have at least a piece (or the whole of nothing)."""
+    return [
+        one
+        for one in held
+        if one.peer in states
+        and (one.bits is None or ((pieces is None or fits(one.bits, pieces)) and any(one.bits)))
+    ]
+
+
+def _usefulness(held: Held, pieces: int, states: States) -> tuple[int, int, bytes]:
+    return _RANK[states[held.peer]], -count_pieces(held.bits, pieces), held.peer
+
+
+def _fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
+    """As many as one message takes; the first always, which fits by its fields' limits."""
+    fitting: list[Listing] = []
+    space = REPLY_SPACE
+    for listing in listings:
+        space -= len(codec.encode(listing))
+        if space < 0 and fitting:
+            break
+        fitting.append(listing)
+    return tuple(fitting)
+
+
+def _read_cursor(cursor: bytes) -> tuple[int, bytes]:
+    if len(cursor) != _CURSOR.size:
+        raise RequestFailedError("invalid", "this is not a cursor that the tracker gave")
+    created, entry = _CURSOR.unpack(cursor)
+    if created >= 1 << 63:
+        raise RequestFailedError("invalid", "this is not a cursor that the tracker gave")
+    return created, entry
+
+
+def _next_prefix(prefix: bytes) -> bytes:
+    """The first id after all that begin with `prefix`; b"" when there is none."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else b""
+
+
+def _count(found: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(found.subquery())

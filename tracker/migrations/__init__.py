@@ -1,0 +1,1 @@
+"""The history of the tracker's tables, run by alembic at every start."""

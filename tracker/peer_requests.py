@@ -1,0 +1,137 @@
+"""What a member asks, apart from questions: to be known, and to change holdings and catalogue."""
+
+import trio
+from sqlalchemy import Connection
+
+from protocol.entry import open_record_untrusted
+from protocol.errors import RemoteProtocolError
+from protocol.manifest import decode_manifest_untrusted
+from protocol.messages.base import Done
+from protocol.messages.tracking import (
+    Announce,
+    EntryChanged,
+    PeerChanged,
+    Present,
+    Presented,
+    Publish,
+    Published,
+    PutManifest,
+)
+from protocol.roster import Member
+from tracker import catalogue, holdings, machines, manifests, members
+from tracker.catalogue import Change, Stored
+from tracker.errors import RequestFailedError
+from tracker.session import Session
+from tracker.swarm import StoredRoster, newest_change
+from tracker.tracker import Tracker
+
+
+async def present(tracker: Tracker, session: Session, request: Present) -> None:
+    """Note where the peer is; tell it whether it must announce, who is live, and what is new."""
+    member = _member(session)
+    addresses = machines.usable_addresses(request.addresses, session.host)
+
+    def note(connection: Connection) -> StoredRoster | None:
+        signing = tracker.keys.signing
+        roster = members.set_capacity(connection, signing, member.peer, request.capacity)
+        now = tracker.wall()
+        machines.note_present(connection, member.peer, addresses, request.stored, now)
+        return roster
+
+    def compare(connection: Connection) -> tuple[bool, int]:
+        known = holdings.digest(connection, member.peer)
+        return known == request.digest, newest_change(connection)
+
+    await tracker.database.write(note, then=tracker.adopt)
+    in_sync, change = await tracker.database.read(compare)
+    await session.send(Presented(call=request.call, in_sync=in_sync, change=change))
+    session.seen = request.seen
+    tracker.arrive(session, addresses)
+    for peer, known in list(tracker.presence.live(trio.current_time())):
+        if peer != member.peer:
+            await session.send(PeerChanged(peer=peer, state="live", addresses=known))
+    await _catch_up(tracker, session, member, request.seen)
+
+
+async def announce(tracker: Tracker, session: Session, request: Announce) -> None:
+    """Note what the peer holds; tell it of records that it missed about what is new to it."""
+    member = _member(session)
+    seen = session.seen
+    if seen is None:
+        raise RequestFailedError("invalid", "say Present before Announce")
+
+    def apply(connection: Connection) -> list[Change]:
+        fresh = holdings.apply_announce(connection, member.peer, request)
+        return catalogue.changes_about(connection, fresh, seen)
+
+    changes = await tracker.database.write(apply)
+    await session.send(Done(call=request.call))
+    await _tell(session, changes)
+
+
+async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
+    """Put a record into the catalogue, and tell who holds its content."""
+    member = _member(session)
+    try:
+        record = open_record_untrusted(request.record)
+    except RemoteProtocolError as error:
+        raise RequestFailedError("invalid", str(error)) from None
+
+    def store(connection: Connection) -> Stored:
+        members.require_active(connection, member.peer)
+        return catalogue.store_record(connection, request.record, record)
+
+    stored = await tracker.database.write(
+        store, then=lambda stored: tracker.tell_entry(stored, request.record)
+    )
+    await session.send(Published(call=request.call, needs_manifest=stored.needs_manifest))
+
+
+async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> None:
+    """Keep a manifest that an entry names."""
+    encoded = await session.receive_document(request.length)
+    member = _member(session)
+
+    def store(connection: Connection) -> None:
+        members.require_active(connection, member.peer)
+        manifests.store_manifest(connection, manifest)
+
+    try:
+        manifest = await trio.to_thread.run_sync(
+            decode_manifest_untrusted, encoded, request.manifest
+        )
+    except RemoteProtocolError as error:
+        raise RequestFailedError("invalid", str(error)) from None
+    await tracker.database.write(store)
+    await session.send(Done(call=request.call))
+
+
+async def _catch_up(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
+    """Tell a peer all changes to what it holds, until there are none; then they are pushed.
+
+    The last look is a write, so that no change can come between it and the first push.
+    """
+    session.caught_up = False
+
+    def page(connection: Connection) -> list[Change]:
+        return catalogue.changes_for(connection, member.peer, seen)
+
+    def settle(changes: list[Change]) -> None:
+        session.caught_up = not changes
+
+    while not session.caught_up:
+        changes = await tracker.database.read(page) or await tracker.database.write(page, settle)
+        await _tell(session, changes)
+        if changes:
+            seen = changes[-1].number
+
+
+async def _tell(session: Session, changes: list[Change]) -> None:
+    for change in changes:
+        await session.send(EntryChanged(change=change.number, record=change.record))
+
+
+def _member(session: Session) -> Member:
+    if session.member is None:
+        raise RequestFailedError("refused", "this is for members")
+    return session.member

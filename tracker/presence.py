@@ -1,0 +1,100 @@
+"""Who is live, suspect or gone: pure, all times are seconds of one steady clock given as `now`.
+
+A peer is live while its connection is open and something was heard on it lately. Otherwise it is
+suspect, and after the grace time gone. A tracker that starts has heard nobody, and gives everybody
+the grace time from then.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from protocol.ids import PeerId
+from protocol.messages.shared import PeerState
+
+SILENCE = 15.0
+"""Seconds without a word after which an open connection no longer proves life."""
+
+Addresses = tuple[str, ...]
+
+
+@dataclass
+class _Peer:
+    addresses: Addresses
+    since: float
+    """When it was last heard, or when we started waiting for it."""
+    connected: bool = False
+    told: tuple[PeerState, Addresses] = ("suspect", ())
+
+
+class Presence:
+    """Every active member and when it was last heard."""
+
+    def __init__(self, grace: float) -> None:
+        self.grace = grace
+        self._peers: dict[PeerId, _Peer] = {}
+
+    def expect(self, peer: PeerId, addresses: Addresses, now: float) -> None:
+        """Know of a member that is not connected; one already known stays as it is."""
+        if peer not in self._peers:
+            self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
+
+    def arrive(self, peer: PeerId, addresses: Addresses, now: float) -> None:
+        """A member is connected, and can be reached there."""
+        known = self._peers.setdefault(peer, _Peer(addresses, now))
+        known.connected, known.addresses, known.since = True, addresses, now
+
+    def hear(self, peer: PeerId, at: float) -> None:
+        """Something was received from a connected member."""
+        known = self._peers.get(peer)
+        if known is not None and known.connected:
+            known.since = max(known.since, at)
+
+    def leave(self, peer: PeerId) -> None:
+        """A member's connection is over."""
+        known = self._peers.get(peer)
+        if known is not None:
+            known.connected = False
+
+    def forget(self, peer: PeerId) -> None:
+        """Not a member any more."""
+        self._peers.pop(peer, None)
+
+    def state(self, peer: PeerId, now: float) -> PeerState:
+        """How a peer is; strangers are gone."""
+        known = self._peers.get(peer)
+        return "gone" if known is None else self._state(known, now)
+
+    def states(self, now: float) -> dict[PeerId, PeerState]:
+        """How everybody is."""
+        return {peer: self._state(known, now) for peer, known in self._peers.items()}
+
+    def addresses(self) -> dict[PeerId, Addresses]:
+        """Where everybody was last."""
+        return {peer: known.addresses for peer, known in self._peers.items()}
+
+    def silent_for(self, peer: PeerId, now: float) -> float | None:
+        """Seconds since a connected peer was heard; None for one that is not connected."""
+        known = self._peers.get(peer)
+        if known is None or not known.connected:
+            return None
+        return now - known.since
+
+    def changes(self, now: float) -> Iterator[tuple[PeerId, PeerState, Addresses]]:
+        """What is different from the last time this was asked."""
+        for peer, known in self._peers.items():
+            current = (self._state(known, now), known.addresses)
+            if current != known.told:
+                known.told = current
+                yield peer, *current
+
+    def live(self, now: float) -> Iterator[tuple[PeerId, Addresses]]:
+        """The peers that are live, and where."""
+        for peer, known in self._peers.items():
+            if self._state(known, now) == "live":
+                yield peer, known.addresses
+
+    def _state(self, known: _Peer, now: float) -> PeerState:
+        silence = now - known.since
+        if known.connected and silence <= SILENCE:
+            return "live"
+        return "suspect" if silence <= max(self.grace, SILENCE) else "gone"

@@ -1,0 +1,63 @@
+"""What members and operators may ask without changing anything."""
+
+from protocol.messages.shared import (
+    GetMachines,
+    GetManifest,
+    Locate,
+    Located,
+    Machines,
+    ManifestDocument,
+)
+from protocol.messages.tracking import GetEntry, Listings, Search
+from tracker import listing, machines, manifests
+from tracker.session import Session
+from tracker.tracker import Tracker
+
+
+async def search(tracker: Tracker, session: Session, request: Search) -> None:
+    """Answer one page of what is found."""
+    states = tracker.states()
+    page = await tracker.database.read(
+        lambda connection: listing.search(
+            connection, request.words, request.limit, request.cursor, states
+        )
+    )
+    await session.send(
+        Listings(call=request.call, listings=page.listings, total=page.total, cursor=page.cursor)
+    )
+
+
+async def get_entry(tracker: Tracker, session: Session, request: GetEntry) -> None:
+    """Answer the entries with this beginning of an id."""
+    states = tracker.states()
+    page = await tracker.database.read(
+        lambda connection: listing.entries_by_prefix(connection, request.prefix, states)
+    )
+    await session.send(Listings(call=request.call, listings=page.listings, total=page.total))
+
+
+async def locate(tracker: Tracker, session: Session, request: Locate) -> None:
+    """Answer who holds a manifest, and where they are."""
+    states, addresses = tracker.states(), tracker.presence.addresses()
+    holders = await tracker.database.read(
+        lambda connection: listing.locate(connection, request.manifest, states, addresses)
+    )
+    await session.send(Located(call=request.call, holders=holders))
+
+
+async def get_manifest(tracker: Tracker, session: Session, request: GetManifest) -> None:
+    """Answer a manifest; NotFound when it is not here."""
+    encoded = await tracker.database.read(
+        lambda connection: manifests.load_manifest(connection, request.manifest)
+    )
+    header = ManifestDocument(call=request.call, length=len(encoded), manifest=request.manifest)
+    await session.send_document(header, encoded)
+
+
+async def get_machines(tracker: Tracker, session: Session, request: GetMachines) -> None:
+    """Answer the machines of the swarm."""
+    states, addresses, seen = tracker.states(), tracker.presence.addresses(), tracker.seen()
+    found = await tracker.database.read(
+        lambda connection: machines.list_machines(connection, states, addresses, seen)
+    )
+    await session.send(Machines(call=request.call, machines=found))

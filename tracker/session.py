@@ -1,0 +1,171 @@
+"""One open connection: a task that reads and serves, and a task that writes.
+
+Everything sent goes through a bounded line to the one writer. Who does not read is cut, and never
+holds up another. Known errors of the connection end here; bugs go on to its edge.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from protocol.connection import Ended, Received
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
+from protocol.errors import LocalProtocolError, ProtocolError
+from protocol.ids import StaticKey
+from protocol.messages.base import Message, Ping
+from protocol.roster import Member
+from tracker.admission import Role
+
+PING_EVERY = 5.0
+LINE = 4096
+"""Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
+STALLED = 30.0
+SLOWEST = 64 << 10
+"""Bytes a second below which a reader of a document is as good as stalled."""
+_FAREWELL = 2.0
+_log = structlog.get_logger()
+_LOST = (
+    ProtocolError,
+    ConnectionLostError,
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A header and the bytes that follow it; `sent` is set when they have left."""
+
+    header: Message
+    content: bytes
+    sent: trio.Event = field(default_factory=trio.Event)
+
+
+class Session:
+    """A connection after its handshake. `member` is None for joiners and operators."""
+
+    def __init__(
+        self,
+        channel: TrioChannel,
+        role: Role,
+        static: StaticKey,
+        member: Member | None,
+        host: str | None,
+    ) -> None:
+        self.channel = channel
+        self.role = role
+        self.static = static
+        """The transport key that the other side has proven."""
+        self.member = member
+        self.host = host
+        """The address the connection comes from, if it comes from one."""
+        self.seen: int | None = None
+        """The last change the peer knew when it presented itself."""
+        self.caught_up = False
+        """Whether it has been told all changes since: from then on they are pushed."""
+        self._put, self._line = trio.open_memory_channel[Message | Document](LINE)
+        self._scope = trio.CancelScope()
+        self._sending = False
+        self._reason = ""
+        self._refused = False
+        self.log = _log.bind(role=role, peer=member.name if member else None, host=host)
+
+    async def run(self, serve: Callable[["Session", Received], Awaitable[None]]) -> None:
+        """Serve until either side ends it."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._guarded, self._write)
+                    await self._guarded(self._read, serve)
+                    nursery.cancel_scope.cancel()
+        finally:
+            await self._close()
+
+    def push(self, item: Message | Document) -> None:
+        """Send this unasked, without waiting; who has not read for long is cut instead."""
+        try:
+            self._put.send_nowait(item)
+        except trio.WouldBlock:
+            self.cut("this end does not read what it is sent")
+
+    async def send(self, message: Message) -> None:
+        """Send a reply, waiting for room in the line."""
+        await self._put.send(message)
+
+    async def send_document(self, header: Message, content: bytes) -> None:
+        """Send a reply with bytes, and wait until it has left: one at a time in memory."""
+        document = Document(header, content)
+        await self._put.send(document)
+        await document.sent.wait()
+
+    async def receive_document(self, length: int) -> bytes:
+        """The bytes that follow the message being served."""
+        return await self.channel.receive_document(length) if length else b""
+
+    def cut(self, reason: str, *, refused: bool = False) -> None:
+        """End the connection now, telling the other side why if that is possible."""
+        self._reason, self._refused = reason, refused
+        self._scope.cancel()
+
+    async def _guarded(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        try:
+            await task(*args)
+        except LocalProtocolError:
+            raise
+        except _LOST as error:
+            self.log.info("connection lost", why=str(error) or type(error).__name__)
+            self.cut(str(error))
+
+    async def _read(self, serve: Callable[["Session", Received], Awaitable[None]]) -> None:
+        while True:
+            event = await self.channel.receive()
+            if isinstance(event, Ended):
+                self.log.debug("connection ended", why=event.reason)
+                return
+            await serve(self, event)
+            self.channel.connection.trim()
+
+    async def _write(self) -> None:
+        while True:
+            item: Message | Document = Ping()
+            with trio.move_on_after(PING_EVERY):
+                item = await self._line.receive()
+            self._sending = True
+            if isinstance(item, Document):
+                with trio.fail_after(STALLED + len(item.content) / SLOWEST):
+                    await self.channel.send_bytes(item.header, item.content)
+                item.sent.set()
+            else:
+                with trio.fail_after(STALLED):
+                    await self.channel.send(item)
+            self._sending = False
+
+    async def _close(self) -> None:
+        with trio.move_on_after(_FAREWELL, shield=True):
+            # Half a message on the wire can be followed by nothing that would be understood.
+            if not self._sending:
+                await say_farewell(self.channel, self._reason, refused=self._refused)
+        await trio.aclose_forcefully(self.channel.stream)
+
+
+async def say_farewell(channel: TrioChannel, reason: str, *, refused: bool) -> None:
+    """Say why a connection ends; wait for the refused to hear it, which a reset would prevent."""
+    try:
+        farewell = channel.connection.close(reason, refused=refused)
+        if farewell:
+            await channel.stream.send_all(farewell)
+        if refused:
+            await linger(channel.stream)
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+        pass
+
+
+async def linger(stream: trio.abc.HalfCloseableStream) -> None:
+    """Let the other side read to the end, and close first."""
+    await stream.send_eof()
+    while await stream.receive_some():
+        pass

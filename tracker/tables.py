@@ -1,0 +1,118 @@
+"""The tables of the tracker's database, as SQLAlchemy sees them; the migrations make them.
+
+Ids are what the protocol calls them, as bytes. Numbers that order things (`change`, an entry's
+`number`) are drawn from one counter inside the write transaction, never from a sequence. The
+search index is not here: it belongs to `search_index`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+swarm = Table(
+    "swarm",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("public", Text, nullable=False),
+    Column("trackers", Text, nullable=False),
+    Column("grace", BigInteger, nullable=False),
+    Column("copies", Integer, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("roster_number", BigInteger, nullable=False),
+    Column("roster", LargeBinary, nullable=False),
+)
+"""One row. `public` and `trackers` hold addresses, one a line; `roster` is the signed document."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("peer", LargeBinary, primary_key=True),
+    Column("static", LargeBinary, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("capacity", BigInteger, nullable=False),
+    Column("joined", BigInteger, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("addresses", Text, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+)
+"""Every machine that ever joined. `seen` is milliseconds since 1970, 0 for never."""
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("zone", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("used_by", LargeBinary, ForeignKey("members.peer"), nullable=True),
+)
+"""Invites by the hash of their token; times are milliseconds since 1970."""
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("pieces", Integer, nullable=False),
+    Column("encoded", LargeBinary, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column(
+        "number",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("id", LargeBinary, nullable=False, unique=True),
+    Column("author", LargeBinary, nullable=False, index=True),
+    Column("manifest", LargeBinary, nullable=False, index=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("shown", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Index("ix_entries_newest", "shown", "created", "id"),
+)
+"""The newest record of each entry, tombstones too; `shown` while live and its manifest is here."""
+
+entry_manifests = Table(
+    "entry_manifests",
+    metadata,
+    Column("entry", LargeBinary, ForeignKey("entries.id"), primary_key=True),
+    Column("manifest", LargeBinary, primary_key=True),
+    Column("change", BigInteger, nullable=False),
+    Index("ix_entry_manifests_manifest", "manifest", "change"),
+)
+"""Every manifest an entry ever named, with the number of the entry's last change: who holds an
+old version learns of the new one."""
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("peer", LargeBinary, ForeignKey("members.peer"), primary_key=True),
+    Column("manifest", LargeBinary, primary_key=True),
+    Column("bits", LargeBinary, nullable=True),
+    Index("ix_holdings_manifest", "manifest"),
+)
+"""What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces."""

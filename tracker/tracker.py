@@ -1,0 +1,178 @@
+"""The running tracker's memory: the newest roster, who is connected, and who must hear what.
+
+Decides and pushes without waiting; the database is told first, so what is said here survives.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from protocol.identity import Identity
+from protocol.ids import PeerId
+from protocol.messages.shared import PeerState, RosterDocument
+from protocol.messages.tracking import EntryChanged, PeerChanged
+from protocol.signing import Signed
+from tracker import machines
+from tracker.catalogue import Stored
+from tracker.data_dir import SwarmKeys
+from tracker.database import Database
+from tracker.presence import Addresses, Presence
+from tracker.session import Document, Session
+from tracker.swarm import StoredRoster, load_roster
+
+TICK = 1.0
+SAVE_EVERY = 60.0
+SILENT = 60.0
+"""Seconds without a byte after which a connection is cut."""
+_log = structlog.get_logger()
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class Tracker:
+    """What all connections share. Made inside trio; `wall` tells the time of day."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: SwarmKeys,
+        identity: Identity,
+        addresses: Addresses,
+        wall: Callable[[], int] = wall_clock,
+    ) -> None:
+        self.database = database
+        self.keys = keys
+        self.identity = identity
+        self.addresses = addresses
+        self.wall = wall
+        self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
+        self.presence = Presence(self.roster.roster.grace)
+        self.sessions: set[Session] = set()
+        self._present: dict[PeerId, Session] = {}
+        self._left: dict[PeerId, int] = {}
+        self._saved = trio.current_time()
+        for peer, known in database.read_now(machines.load_addresses).items():
+            self.presence.expect(peer, known, trio.current_time())
+
+    # Connections
+
+    def enter(self, session: Session) -> None:
+        """A connection is open: from now on it hears of new rosters."""
+        self.sessions.add(session)
+
+    def leave(self, session: Session) -> None:
+        """A connection is over."""
+        self.sessions.discard(session)
+        peer = session.member.peer if session.member else None
+        if peer is not None and self._present.get(peer) is session:
+            del self._present[peer]
+            self.presence.hear(peer, session.channel.last_received)
+            self._left[peer] = self._seen(peer) or self.wall()
+            self.presence.leave(peer)
+            self.tell_changes()
+
+    def arrive(self, session: Session, addresses: Addresses) -> None:
+        """A member has presented itself; an older connection of the same one gives way."""
+        if session.member is None:
+            return
+        peer = session.member.peer
+        old = self._present.get(peer)
+        self._present[peer] = session
+        if old is not None and old is not session:
+            old.cut("a newer connection of this machine took its place")
+        self.presence.arrive(peer, addresses, trio.current_time())
+        self.tell_changes()
+
+    # News
+
+    def adopt(self, stored: StoredRoster | None) -> None:
+        """Go by a newer roster, and tell everybody; the revoked are cut."""
+        if stored is None or stored.number <= self.roster.number:
+            return
+        self.roster = stored
+        self.presence.grace = stored.roster.grace
+        for peer in stored.roster.revoked():
+            self.presence.forget(peer)
+        for member in stored.roster.peers():
+            self.presence.expect(member.peer, (), trio.current_time())
+        document = roster_document(stored)
+        for session in list(self.sessions):
+            listed = session.member and stored.roster.find(session.member.peer)
+            if listed and listed.state == "revoked":
+                session.cut(f"{listed.name} has been revoked", refused=True)
+            elif session.role == "member":
+                session.push(document)
+
+    def tell_changes(self) -> None:
+        """Tell every present peer which others came, went or moved."""
+        for peer, state, addresses in list(self.presence.changes(trio.current_time())):
+            news = PeerChanged(peer=peer, state=state, addresses=addresses)
+            for other, session in self._present.items():
+                if other != peer:
+                    session.push(news)
+
+    def tell_entry(self, stored: Stored, record: Signed) -> None:
+        """Tell the holders of an entry's content about its new record."""
+        if stored.change is None:
+            return
+        news = EntryChanged(change=stored.change, record=record)
+        for peer in stored.holders:
+            session = self._present.get(peer)
+            if session is not None and session.caught_up:
+                session.push(news)
+
+    # Time
+
+    def states(self) -> dict[PeerId, PeerState]:
+        """How every member is now."""
+        return self.presence.states(trio.current_time())
+
+    def seen(self) -> dict[PeerId, int]:
+        """When the connected members were last heard, by the time of day."""
+        found = ((peer, self._seen(peer)) for peer in self._present)
+        return {peer: seen for peer, seen in found if seen is not None}
+
+    async def keep_time(self) -> None:
+        """Notice silence, and write down from time to time who was seen when."""
+        while True:
+            await trio.sleep(TICK)
+            self.notice_silence()
+            await self._save_seen()
+
+    def notice_silence(self) -> None:
+        """Compare every connection with the clock."""
+        now = trio.current_time()
+        for peer, session in self._present.items():
+            self.presence.hear(peer, session.channel.last_received)
+        for session in list(self.sessions):
+            if now - session.channel.last_received > SILENT:
+                session.cut("nothing was heard for too long")
+        self.tell_changes()
+
+    async def save_everything(self) -> None:
+        """Write down who was seen when, before the end."""
+        seen = self._left | self.seen()
+        await self.database.write(lambda connection: machines.save_seen(connection, seen))
+
+    async def _save_seen(self) -> None:
+        seen, self._left = self._left, {}
+        if trio.current_time() - self._saved >= SAVE_EVERY:
+            seen |= self.seen()
+            self._saved = trio.current_time()
+        if seen:
+            await self.database.write(lambda connection: machines.save_seen(connection, seen))
+
+    def _seen(self, peer: PeerId) -> int | None:
+        silence = self.presence.silent_for(peer, trio.current_time())
+        return None if silence is None else self.wall() - int(silence * 1000)
+
+
+def roster_document(stored: StoredRoster) -> Document:
+    """A roster as it is sent."""
+    header = RosterDocument(length=len(stored.encoded), number=stored.number)
+    return Document(header, stored.encoded)

@@ -1,0 +1,5 @@
+"""`python -m web` is `twofold-web`."""
+
+from web.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""A folder as a zip archive, made while it is being sent: nothing compressed, nothing kept.
+
+Bytes go in at one end and archive bytes come out at the other. Zip64 where sizes need it.
+"""
+
+import time
+import zipfile
+from typing import IO
+
+from protocol.paths import check_relative_path, clean_name
+
+_FIRST_YEAR = 1980
+_REGULAR = 0o100644 << 16
+
+
+class _Outlet:
+    """Where zipfile writes: it cannot seek, so sizes follow the content."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def write(self, content: bytes | bytearray | memoryview) -> int:
+        self._written.append(bytes(content))
+        return len(content)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        taken = b"".join(self._written)
+        self._written.clear()
+        return taken
+
+
+class FolderZip:
+    """One archive: for each file begin, add any number of times, end; then finish."""
+
+    def __init__(self, folder: str, created: int) -> None:
+        """All paths lie in `folder`; `created` (milliseconds since 1970) is every file's time."""
+        self._folder = clean_name(folder)
+        moment = time.gmtime(created / 1000)
+        self._moment = moment[:6] if moment.tm_year >= _FIRST_YEAR else (_FIRST_YEAR, 1, 1, 0, 0, 0)
+        self._outlet = _Outlet()
+        self._zip = zipfile.ZipFile(self._outlet, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]
+        self._member: IO[bytes] | None = None
+
+    def begin(self, path: str, size: int) -> bytes:
+        """Start a file of `size` bytes; the archive bytes to send now. ValueError: unsafe path."""
+        name = f"{self._folder}/{check_relative_path(path)}"
+        about = zipfile.ZipInfo(name, self._moment)
+        about.external_attr = _REGULAR
+        about.file_size = size
+        self._member = self._zip.open(about, "w")
+        return self._outlet.take()
+
+    def add(self, content: bytes) -> bytes:
+        """More of the file begun; the archive bytes to send now."""
+        if self._member is None:
+            raise RuntimeError("no file was begun")
+        self._member.write(content)
+        return self._outlet.take()
+
+    def end(self) -> bytes:
+        """The file is complete; the archive bytes to send now."""
+        if self._member is None:
+            raise RuntimeError("no file was begun")
+        self._member.close()
+        self._member = None
+        return self._outlet.take()
+
+    def finish(self) -> bytes:
+        """The last bytes of the archive."""
+        self._zip.close()
+        return self._outlet.take()

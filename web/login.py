@@ -1,0 +1,73 @@
+"""The way in: a one-time URL from the terminal is traded for a session cookie.
+
+Refuses used and unknown tokens, more than ten attempts a minute, and prefetching browsers, which
+would use the token up before the person does.
+"""
+
+import asyncio
+from collections import deque
+
+import aiohttp.web
+
+from protocol.messages.base import Done
+from protocol.messages.operating import RedeemLogin
+from web.answers import AnswerError, page_answer
+from web.daemon import Daemon
+from web.security import Gate
+
+ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
+COMMAND = "twofold login"
+
+
+class Login:
+    """The login page and what it does."""
+
+    def __init__(self, daemon: Daemon, gate: Gate) -> None:
+        self._daemon = daemon
+        self._gate = gate
+        self._attempts: deque[float] = deque()
+
+    def routes(self) -> list[aiohttp.web.RouteDef]:
+        """GET only: a HEAD must not use the token up."""
+        return [aiohttp.web.get("/login", self._login, allow_head=False)]
+
+    async def _login(self, request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        if self._gate.has_session(request):
+            return page_answer("You are logged in", refresh="/")
+        token = request.query.get("token")
+        if not token:
+            return page_answer(
+                "Log in",
+                "On the machine whose page this is, run this command and open the address it shows."
+                " The terminal of “twofold run” shows one, too.",
+                command=COMMAND,
+            )
+        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+            return aiohttp.web.Response(status=503)
+        self._count_attempt()
+        return await self._redeem(token)
+
+    async def _redeem(self, token: str) -> aiohttp.web.StreamResponse:
+        try:
+            await self._daemon.ask(RedeemLogin(call=0, token=token), Done)
+        except AnswerError as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return page_answer(
+                "This address no longer works",
+                "Each login address works once, within ten minutes. Run this for a new one:",
+                status=403,
+                command=COMMAND,
+            )
+        # Not a redirect: after a click on another site it would go without the Strict cookie.
+        response = page_answer("You are logged in", refresh="/")
+        self._gate.give_session(response)
+        return response
+
+    def _count_attempt(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._attempts and self._attempts[0] <= now - ATTEMPT_SECONDS:
+            self._attempts.popleft()
+        if len(self._attempts) >= ATTEMPTS:
+            raise AnswerError(429, "refused", "Too many attempts to log in. Try again in a minute.")
+        self._attempts.append(now)

@@ -1,0 +1,44 @@
+// Talks to this page's own interface. Every failure becomes an ApiError with a text for people.
+
+export class ApiError extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+async function ask(method, path, body) {
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method,
+      headers: body ? { "Content-Type": "application/json" } : {},
+      body: body && JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError(0, "This page lost its connection. Is the machine still on?");
+  }
+  if (answer.status === 401) location.assign("/login");
+  if (answer.status === 204) return null;
+  const content = await answer.json().catch(() => null);
+  if (answer.ok && content) return content;
+  throw new ApiError(answer.status, errorText(content, answer.status));
+}
+
+/** The text of an error answer, whatever it looks like. */
+export function errorText(content, status) {
+  return content?.error?.text ?? `That did not work (${status}).`;
+}
+
+const entry = (id) => `/entries/${encodeURIComponent(id)}`;
+
+export const api = {
+  entries: (words, cursor = "", limit = 50) =>
+    ask("GET", `/entries?${new URLSearchParams({ q: words, cursor, limit })}`),
+  entry: (id) => ask("GET", entry(id)),
+  files: (id, start) => ask("GET", `${entry(id)}/files?start=${start}`),
+  pieces: (id) => ask("GET", `${entry(id)}/pieces`),
+  remove: (id) => ask("DELETE", entry(id)),
+  fetch: (text) => ask("POST", "/fetch", { entry: text }),
+  peers: () => ask("GET", "/peers"),
+};

@@ -1,0 +1,104 @@
+// Small parts of every place: icons, the copies pill, progress bars, messages, empty states.
+
+import { dismiss, tell, toasts, use } from "./store.js";
+import { percent } from "./format.js";
+import { html } from "./vendor/preact-htm.js";
+
+const PATHS = {
+  download: "M12 4v11m0 0-4.5-4.5M12 15l4.5-4.5M5 20h14",
+  upload: "M12 16V5m0 0L7.5 9.5M12 5l4.5 4.5M5 20h14",
+  link: "M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.3l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3A4 4 0 0 0 11 18.7l1-1",
+  search: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13Zm5-1.5L20 20",
+  file: "M7 3.5h7l4 4V20a.5.5 0 0 1-.5.5h-11A.5.5 0 0 1 6 20V4a.5.5 0 0 1 .5-.5Zm7 0V8h4",
+  folder: "M3.5 6.5A1 1 0 0 1 4.5 5.5h4.7l2 2.5h8.3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1h-15a1 1 0 0 1-1-1Z",
+  close: "M6 6l12 12M18 6 6 18",
+  back: "M19 12H5m0 0 6-6m-6 6 6 6",
+  trash: "M5 7h14M10 7V4.5h4V7m-7 0 .8 12.5h8.4L17 7",
+};
+
+/** A picture beside words; says nothing to a screen reader. */
+export function Icon({ name }) {
+  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+}
+
+/** "a", "a and b", "a, b and c". */
+export function listed(names) {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/** "2 of 2", with a colour that repeats what the words say. */
+export function Copies({ entry }) {
+  const { have, want } = entry.copies;
+  const kind = have >= want ? "good" : have > 0 ? "short" : "bad";
+  const text = `${Math.min(have, want)} of ${want}`;
+  return html`<span class=${`pill ${kind}`}><span class="sr">Copies: </span>${text}</span>`;
+}
+
+/** The machines that hold an entry in whole, then how many hold a part. */
+export function onMachines(entry) {
+  const there = entry.holders.filter((holder) => holder.state !== "gone");
+  const whole = there.filter((holder) => holder.pieces >= entry.pieces).map((holder) => holder.peer);
+  const parts = there.length - whole.length;
+  if (whole.length === 0) return parts ? `in parts on ${parts === 1 ? there[0].peer : `${parts} machines`}` : "on no machine that is there";
+  const shown = whole.length > 3 ? [...whole.slice(0, 2), `${whole.length - 2} more`] : whole;
+  return `on ${listed(shown)}`;
+}
+
+const STATE_HINTS = { live: "There now", suspect: "Not heard of for some seconds", gone: "Not there" };
+
+/** A machine's state, as a word and a dot. */
+export function State({ state }) {
+  return html`<span class=${`state ${state}`} title=${STATE_HINTS[state]}><span class="dot" aria-hidden="true"></span>${state}</span>`;
+}
+
+export function Bar({ done, total, label }) {
+  const shown = percent(done, total);
+  return html`<progress max="100" value=${shown} aria-label=${label}>${shown} %</progress>`;
+}
+
+export function Empty({ icon, title, children }) {
+  return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
+}
+
+export function Waiting() {
+  return html`<p class="waiting" role="status">Loading…</p>`;
+}
+
+export function Problem({ error, retry }) {
+  return html`<div class="empty" role="alert"><h2>That did not work</h2><p>${error.message}</p>
+    ${retry && html`<button class="button" onClick=${retry}>Try again</button>`}</div>`;
+}
+
+export function Toasts() {
+  const shown = use(toasts);
+  return html`<div class="toasts" role="status" aria-live="polite">
+    ${shown.map((toast) => html`<div class=${`toast ${toast.good ? "good" : "bad"}`} key=${toast.id}>
+      <span>${toast.text}</span>
+      <button class="button quiet icon-only" aria-label="Dismiss" onClick=${() => dismiss(toast.id)}><${Icon} name="close" /></button>
+    </div>`)}
+  </div>`;
+}
+
+/** Put an entry's link on the clipboard, also where browsers only allow the old way (plain http). */
+export async function copyLink(entry) {
+  try {
+    await navigator.clipboard.writeText(entry.link);
+  } catch {
+    if (!copyBySelection(entry.link)) return tell(`Copy it by hand: ${entry.link}`, false);
+  }
+  return tell(`The link to ${entry.name} is copied.`);
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.readOnly = true;
+  area.className = "sr";
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  return copied;
+}

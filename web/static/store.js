@@ -1,0 +1,62 @@
+// What several parts of the page share: the daemon's live status, messages to the person, the route.
+// A cell is a value with listeners; use(cell) makes a part draw itself again when it changes.
+
+import { useEffect, useState } from "./vendor/preact-htm.js";
+
+export function cell(value) {
+  const listeners = new Set();
+  return {
+    get: () => value,
+    set(next) {
+      value = next;
+      for (const listener of listeners) listener(next);
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+export function use(source) {
+  const [value, setValue] = useState(source.get());
+  useEffect(() => {
+    setValue(source.get());
+    return source.listen(setValue);
+  }, [source]);
+  return value;
+}
+
+/** The newest Status, or null before the first one. */
+export const status = cell(null);
+/** "connecting", "live", "daemon" (the daemon is gone) or "page" (the page's own process is gone). */
+export const connection = cell("connecting");
+/** Grows whenever the list of entries may have changed. */
+export const changes = cell(0);
+export const toasts = cell([]);
+export const route = cell(readRoute());
+
+let nextToast = 1;
+
+/** Tell the person something; good news goes away by itself. */
+export function tell(text, good = true) {
+  const toast = { id: nextToast++, text, good };
+  toasts.set([...toasts.get().slice(-3), toast]);
+  if (good) setTimeout(() => dismiss(toast.id), 6000);
+}
+
+export function dismiss(id) {
+  toasts.set(toasts.get().filter((toast) => toast.id !== id));
+}
+
+export function changed() {
+  changes.set(changes.get() + 1);
+}
+
+function readRoute() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [place, id] = path.split("/");
+  return { place: place || "library", id: id ?? "", words: new URLSearchParams(query).get("q") ?? "" };
+}
+
+addEventListener("hashchange", () => route.set(readRoute()));
