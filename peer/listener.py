@@ -74,5 +74,9 @@ class Listener:
             if self._shunned(member.peer):
                 await channel.aclose("shunned: sent bad pieces", refused=True)
                 return
-            if self._links.adopt(channel, member.peer, hello.roster, dialled=False) is None:
+            link = self._links.adopt(channel, member.peer, hello.roster, dialled=False)
+            if link is None:
                 await channel.aclose("another connection is kept")
+            else:
+                # The stream is closed when this returns.
+                await link.ended.wait()

@@ -44,7 +44,8 @@ class Page:
 def search(connection: Connection, words: str, limit: int, cursor: bytes, states: States) -> Page:
     """One page of the entries that have all the words, newest first."""
     query = split_query(words)
-    matching = [_table.c.shown.is_(True), *search_index.matching(query)]
+    # Only shown entries are indexed; asking again would tempt SQLite to walk all that are shown.
+    matching = search_index.matching(query) or [_table.c.shown.is_(True)]
     total = connection.execute(
         select(func.count()).select_from(_table).where(*matching)
     ).scalar_one()

@@ -14,7 +14,9 @@ from peer.cli.commands import app
 from peer.cli.output import Printer, start_log
 from peer.errors import EXIT_CODES, PeerError
 from protocol.drivers.on_trio import ConnectionLostError
-from protocol.errors import InvalidTextError, ProtocolError, RefusedError
+from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
+
+_BUG = "internal error, please report it"
 
 __all__ = ["app", "main", "run_command"]
 
@@ -41,7 +43,9 @@ def run_command(arguments: list[str]) -> int:
         return 1
     except Exception as error:  # bugs included: a person gets one line, the log has the rest
         code, text = explain(error)
-        structlog.get_logger().debug("the command failed", exc_info=True)
+        # The daemon's standard error is its log, and a bug there must leave its trace.
+        bug = text.startswith(_BUG) and arguments[:1] == ["run"]
+        structlog.get_logger().log(40 if bug else 10, "the command failed", exc_info=True)
         return printer.error(text, code)
     return code if isinstance(code, int) else 0
 
@@ -60,6 +64,6 @@ def explain(error: BaseException) -> tuple[int, str]:
         return 5, str(error)
     if isinstance(error, ConnectionLostError):
         return 4, str(error)
-    if isinstance(error, ProtocolError | OSError):
+    if isinstance(error, RemoteProtocolError | OSError):
         return 1, str(error)
-    return 1, f"internal error, please report it: {type(error).__name__}: {error}"
+    return 1, f"{_BUG}: {type(error).__name__}: {error}"

@@ -68,6 +68,7 @@ class PeerLink:
         self.calls = Calls(self.put, name)
         self.channel = channel
         self.closed = False
+        self.ended = trio.Event()
         self._services = services
         self._sealed: memoryview | None = None
         self._scope = trio.CancelScope()
@@ -100,6 +101,7 @@ class PeerLink:
         self.calls.lose()
         log.info("link ended", peer=self.name, reason=self._reason or "closed")
         await self.channel.aclose(self._reason)
+        self.ended.set()
 
     # Reading
 

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 LOOK_EVERY = 15.0
 ASK_AGAIN = 2.0
 FULL_FOR = 60.0
+UNREACHABLE_FOR = 5.0
 KEEPING_AT_ONCE = 4
 OFFERS_AT_ONCE = 8
 
@@ -60,6 +61,7 @@ class Replication:
         self._capacity = capacity
         self._confirmed: dict[ManifestId, set[PeerId]] = defaultdict(set)
         self._full_until: dict[PeerId, float] = {}
+        self._unreachable_until: dict[PeerId, float] = {}
         self._taking: set[ManifestId] = set()
         self._keeping = trio.CapacityLimiter(KEEPING_AT_ONCE)
         self._nursery: trio.Nursery | None = None
@@ -103,6 +105,8 @@ class Replication:
                 if self._presence.state(target) == "gone":
                     continue
                 settled = False
+                if self._unreachable_until.get(target, 0.0) > trio.current_time():
+                    continue
                 nursery.start_soon(self._offer_to, target, manifests)
         return settled
 
@@ -136,6 +140,7 @@ class Replication:
             link = await self._links.connect(target)
         except PeerError as error:
             log.debug("cannot offer", error=str(error))
+            self._unreachable_until[target] = trio.current_time() + UNREACHABLE_FOR
             return
         limiter = trio.CapacityLimiter(OFFERS_AT_ONCE)
         async with trio.open_nursery() as nursery:
@@ -156,6 +161,7 @@ class Replication:
                 )
             except PeerError as error:
                 log.info("offer failed", peer=link.name, error=str(error))
+                self._unreachable_until[link.peer] = trio.current_time() + UNREACHABLE_FOR
                 return
         if reply.answer == "have":
             self._confirmed[manifest].add(link.peer)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from tracker_support import NOW, admit, entry_of, manifest_of, signed
 
 from protocol.entry import Entry
@@ -156,7 +156,7 @@ def test_words_are_answered_from_an_index(
 ) -> None:
     plans: list[str] = []
 
-    def explain(connection, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def] # noqa: ANN001
+    def explain(connection, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
         if "MATCH" in statement and not statement.startswith("EXPLAIN"):
             cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
             plans.extend(row[3] for row in cursor.fetchall())

@@ -39,7 +39,7 @@ class Held:
     files: list[tuple[str, Path]]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Answered with Failed."""
 
     def __init__(self, kind: str, text: str) -> None:
@@ -175,7 +175,7 @@ class OperatorDouble:
         try:
             answer = getattr(self, f"_on_{type(message).__name__.lower()}")
             return answer(message)  # type: ignore[no-any-return]
-        except Refusal as refusal:
+        except RefusalError as refusal:
             kind = refusal.kind
             return [Failed(call=message.call, kind=kind, text=refusal.text)]  # type: ignore[arg-type]
 
@@ -183,9 +183,9 @@ class OperatorDouble:
         number = text.removeprefix("twofold-link-")
         found = [held for key, held in self.entries.items() if key.startswith(number)]
         if not number or any(char not in "0123456789abcdef" for char in number):
-            raise Refusal("invalid", "this is not a usable link: a character is missing")
+            raise RefusalError("invalid", "this is not a usable link: a character is missing")
         if len(found) != 1:
-            raise Refusal("not_found", "no such entry in this swarm")
+            raise RefusalError("not_found", "no such entry in this swarm")
         return found[0]
 
     def _on_getstatus(self, ask: op.GetStatus) -> list[Message]:
@@ -208,7 +208,7 @@ class OperatorDouble:
 
     def _on_redeemlogin(self, ask: op.RedeemLogin) -> list[Message]:
         if ask.token not in self.tokens:
-            raise Refusal("refused", "this login address was used or never made")
+            raise RefusalError("refused", "this login address was used or never made")
         self.tokens.discard(ask.token)
         return [Done(call=ask.call)]
 
@@ -265,7 +265,7 @@ class OperatorDouble:
     def _on_add(self, ask: op.Add) -> list[Message]:
         source = Path(ask.path)
         if not source.is_file():
-            raise Refusal("invalid", "there is no such file")
+            raise RefusalError("invalid", "there is no such file")
         place = self.data / "store" / os.urandom(8).hex()
         place.parent.mkdir(exist_ok=True)
         source.rename(place)
@@ -277,7 +277,7 @@ class OperatorDouble:
     def _on_read(self, ask: op.Read) -> list[Message]:
         held = self._find(ask.entry)
         if self.breaks_at is not None and ask.offset >= self.breaks_at:
-            raise Refusal("unreachable", "no machine that holds the next piece is there")
+            raise RefusalError("unreachable", "no machine that holds the next piece is there")
         path = held.files[ask.file][1]
         size = path.stat().st_size
         run = max(0, min(self.run_length, size - ask.offset))

@@ -99,5 +99,5 @@ def run_with_page(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop run until something is so; the caller's time-out bounds it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - the condition may lie in files
         await asyncio.sleep(0.005)

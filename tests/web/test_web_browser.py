@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-quic",
 ]
-NAME = "‮урок <b>1</b> & 'größe' 大.bin"
+NAME = "‮урок <b>1<i> & 'größe' 大.bin"
 
 
 @asynccontextmanager

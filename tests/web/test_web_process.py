@@ -27,6 +27,8 @@ async def _start(data: Path, *options: str) -> asyncio.subprocess.Process:
 
 
 async def _end(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
+    assert process.stdin is not None
+    process.stdin.close()
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from operator_double import OperatorDouble, Refusal
+from operator_double import OperatorDouble, RefusalError
 from page_under_test import PageUnderTest, run_with_page, until
 
 from protocol.messages import operating as op
@@ -22,12 +22,12 @@ def _parts(page: PageUnderTest) -> list[str]:
 def test_an_upload_becomes_an_entry(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         content = os.urandom(5_000_001)
-        query = "name=..%2Fотчёт%0A.pdf&caption=Für%20alle&tags=a,%20b,a,,"
+        query = "name=..%2F図面%0A.pdf&caption=Für%20alle&tags=a,%20b,a,,"
         status, body, _ = await page.ask("POST", f"/api/v1/upload?{query}", data=content)
         entry = json.loads(body)
         assert status == 201
         assert (entry["name"], entry["caption"], entry["tags"]) == (
-            ".._отчёт_.pdf",
+            ".._図面_.pdf",
             "Für alle",
             ["a", "b"],
         )
@@ -122,7 +122,7 @@ def test_a_refusal_by_the_daemon_removes_the_part(tmp_path: Path) -> None:
     class Refuses(OperatorDouble):
         def _on_add(self, ask: op.Add) -> list[object]:  # type: ignore[override]
             assert Path(ask.path).read_bytes() == b"content"
-            raise Refusal("failed", "the store is full")
+            raise RefusalError("failed", "the store is full")
 
     async def work(page: PageUnderTest) -> None:
         status, body, _ = await page.ask("POST", "/api/v1/upload?name=a", data=b"content")
