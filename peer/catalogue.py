@@ -1,4 +1,4 @@
-"""Entries and tombstones this machine has seen: checked, kept on disk, never taken at their word."""
+"""Entries and tombstones this machine has seen: checked first, then kept on disk."""
 
 import sqlite3
 
@@ -22,6 +22,8 @@ class Catalogue:
         self._database = database
         self._rosters = rosters
         self._wanted: dict[ManifestId, int] = {}
+        self.seen_change = 0
+        """The number of the last change the tracker told of."""
 
     def load(self) -> None:
         """Read which manifests are wanted."""
@@ -29,6 +31,17 @@ class Catalogue:
             "SELECT manifest, max(copies) FROM records WHERE dead = 0 GROUP BY manifest"
         ):
             self._wanted[ManifestId(manifest)] = copies
+        row = self._database.connection.execute(
+            "SELECT value FROM facts WHERE name = 'change'"
+        ).fetchone()
+        self.seen_change = int(row[0]) if row else 0
+
+    async def remember_change(self, change: int) -> None:
+        """Everything up to this change of the tracker's is known."""
+        self.seen_change = change
+        await self._database.run(
+            lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES ('change', ?)", (change,))
+        )
 
     def copies_wanted(self, manifest: ManifestId) -> int:
         """The most copies any live entry wants of a manifest; 0 when none names it."""
@@ -102,7 +115,7 @@ class Catalogue:
         )
 
     async def search(self, words: str, limit: int) -> list[Signed]:
-        """Live entries that contain all words, newest first: the search while no tracker answers."""
+        """Live entries that contain all words, newest first: for when no tracker answers."""
         wanted = words.casefold().split()
 
         def matching(connection: sqlite3.Connection) -> list[Signed]:

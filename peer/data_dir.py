@@ -1,4 +1,4 @@
-"""The peer's data directory: what lies where, one daemon at a time, secrets readable by us alone."""
+"""The peer's data directory: what lies where, one daemon at a time, secrets for us alone."""
 
 import fcntl
 import os

@@ -49,7 +49,6 @@ class Calls:
         reply: type[_R],
         *,
         document: bytes | None = None,
-        timeout: float = CALL_TIMEOUT,
     ) -> tuple[_R, bytes]:
         """Send the request `make(call)` and wait; the reply and the bytes that followed it.
 
@@ -61,10 +60,12 @@ class Calls:
         number = self._book.open(waiter)
         try:
             self._put(make(number), document)
-            with trio.fail_after(timeout):
+            with trio.fail_after(CALL_TIMEOUT):
                 await waiter.arrived.wait()
         except trio.TooSlowError:
-            raise UnreachableError(f"{self._whom} did not answer within {timeout:g} s") from None
+            raise UnreachableError(
+                f"{self._whom} did not answer within {CALL_TIMEOUT:g} s"
+            ) from None
         finally:
             self._book.forget(number)
         if isinstance(waiter.reply, Failed):

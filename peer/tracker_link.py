@@ -92,12 +92,11 @@ class TrackerLink:
         make: Callable[[int], Message],
         reply: type[_R],
         document: bytes | None = None,
-        timeout: float = 15.0,
     ) -> tuple[_R, bytes]:
         """Ask the tracker. UnreachableError when it is away; else as `Calls.call`."""
         if self._calls is None:
             raise UnreachableError(self.refused or "the tracker cannot be reached")
-        return await self._calls.call(make, reply, document=document, timeout=timeout)
+        return await self._calls.call(make, reply, document=document)
 
     def mark(self) -> None:
         """There is something to announce."""

@@ -10,7 +10,8 @@ import sys
 import structlog
 from cyclopts import CycloptsError
 
-from peer.cli.commands import app
+from peer.cli import entry_commands, machine_commands
+from peer.cli.app import app
 from peer.cli.output import Printer, start_log
 from peer.errors import EXIT_CODES, PeerError
 from protocol.drivers.on_trio import ConnectionLostError
@@ -18,7 +19,7 @@ from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 
 _BUG = "internal error, please report it"
 
-__all__ = ["app", "main", "run_command"]
+__all__ = ["app", "entry_commands", "machine_commands", "main", "run_command"]
 
 
 def main() -> None:

@@ -69,7 +69,9 @@ class DaemonClient:
 
 async def connect(data: Path) -> DaemonClient:
     """Reach the daemon of a data directory. UnreachableError when none runs."""
-    absent = UnreachableError(f"no daemon runs on {data}: start it with 'twofold run --data {data}'")
+    absent = UnreachableError(
+        f"no daemon runs on {data}: start it with 'twofold run --data {data}'"
+    )
     try:
         access = decode_operator_access((data / FILE_NAME).read_bytes())
     except (FileNotFoundError, NotADirectoryError):

@@ -84,9 +84,14 @@ class ProgressPrinter:
         self._bar = None
         if not printer.as_json and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
             from rich.progress import Progress as Bar
-            from rich.progress import TransferSpeedColumn
 
             self._bar = Bar(
                 TextColumn("{task.description}"),

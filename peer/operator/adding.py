@@ -23,7 +23,7 @@ LOOK_EVERY = 0.3
 
 
 class Adding:
-    """Shares files. `changed` is called with content that is new here."""
+    """Shares files, in place or out of the spool."""
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class Adding:
         publishing: Publishing,
         lookup: Lookup,
         default_copies: Callable[[], int],
-        changed: Callable[[Content], None],
         spool: Path,
     ) -> None:
         self._store = store
@@ -40,8 +39,9 @@ class Adding:
         self._publishing = publishing
         self._lookup = lookup
         self._default_copies = default_copies
-        self._changed = changed
         self._spool = spool
+        self.on_added: Callable[[Content], None] = lambda _: None
+        """Called with content that is here in full."""
 
     async def add(self, request: Add, tell: Callable[[Progress], None]) -> Added:
         """Do it all. Raises PeerError; progress goes to `tell`."""
@@ -56,7 +56,7 @@ class Adding:
         content = await self._hold(found, manifest, owned=request.owned)
         copies = request.copies or self._default_copies()
         entry = await self._publishing.publish(manifest, name, request, copies)
-        self._changed(content)
+        self.on_added(content)
         view = self._lookup.local_view(entry)
         if request.wait:
             view = await self._wait_copies(view, request, tell)

@@ -1,4 +1,4 @@
-"""`get`, and reading for the page: an entry's bytes, wherever they are, to a path or to a reader."""
+"""`get`, and reading for the page: an entry's bytes, from wherever they are."""
 
 import errno
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from peer.errors import NotFoundError, PeerError, UnreachableError, UsageError
 from peer.operator.lookup import Lookup
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
+from peer.store.file_watch import FileWatch
 from peer.store.piece_store import PieceStore
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
@@ -32,6 +33,7 @@ class Fetching:
         self,
         contents: Contents,
         store: PieceStore,
+        watch: FileWatch,
         downloads: Downloads,
         links: Links,
         lookup: Lookup,
@@ -40,6 +42,7 @@ class Fetching:
     ) -> None:
         self._contents = contents
         self._store = store
+        self._watch = watch
         self._downloads = downloads
         self._links = links
         self._lookup = lookup
@@ -80,7 +83,7 @@ class Fetching:
         record = manifest.files[request.file]
         content = self._contents.get(manifest.id)
         if content is not None:
-            await self._store.check_file(content, request.file)
+            await self._watch.check(content)
         if content is None or not content.complete:
             content = await self._read_ahead(entry, manifest, record, request.offset)
         _, layout = await self._contents.opened(manifest.id)
@@ -131,9 +134,12 @@ class Fetching:
     ) -> Download | None:
         """Bring every piece here; the download that did, None if nothing was missing."""
         content = self._contents.get(manifest.id)
+        if content is not None:
+            await self._watch.check(content)
         if content is not None and content.complete:
             return None
-        if path is not None and (content is None or content.path != path):
+        resuming = content is not None and content.path == path and not content.stats
+        if path is not None and not resuming:
             await _check_free(path)
         download = None
         while content is None or not content.complete:

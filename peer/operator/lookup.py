@@ -132,8 +132,10 @@ class Lookup:
 
     def _view(self, entry: Entry, listing: Listing | None) -> EntryView:
         holders = self._holders(entry, listing)
-        have = listing.have if listing else sum(
-            h.state == "live" and h.pieces >= entry.pieces for h in holders
+        have = (
+            listing.have
+            if listing
+            else sum(h.state == "live" and h.pieces >= entry.pieces for h in holders)
         )
         content = self._contents.get(entry.manifest)
         return EntryView(
@@ -151,9 +153,7 @@ class Lookup:
             here=content.bits.count if content else 0,
             copies=CopiesView(have=have, want=entry.copies),
             holders=tuple(
-                HolderView(
-                    peer=self._rosters.name_of(h.peer), pieces=h.pieces, state=h.state
-                )
+                HolderView(peer=self._rosters.name_of(h.peer), pieces=h.pieces, state=h.state)
                 for h in holders
             ),
         )

@@ -1,6 +1,6 @@
 """Making, publishing and deleting this machine's own entries."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -18,7 +18,7 @@ from protocol.entry import (
 )
 from protocol.hashing import hash_entry
 from protocol.identity import Identity
-from protocol.ids import AuthorKey
+from protocol.ids import AuthorKey, ManifestId
 from protocol.manifest import Manifest
 from protocol.messages.base import Done
 from protocol.messages.operating import Add
@@ -44,6 +44,7 @@ class Publishing:
         self._contents = contents
         self._tracker = tracker
         self._now = now
+        self.on_deleted: Callable[[ManifestId], Awaitable[None]] = _nothing
 
     async def publish(self, manifest: Manifest, name: str, request: Add, copies: int) -> Entry:
         """Make the entry of content just added, or edit the one that is there."""
@@ -82,6 +83,7 @@ class Publishing:
                 deleted=self._now(),
             )
         )
+        await self.on_deleted(entry.manifest)
 
     async def send_unpublished(self) -> None:
         """Tell the tracker what it has not confirmed; UnreachableError when it goes away."""
@@ -116,3 +118,7 @@ class Publishing:
             log.error("the tracker refuses an entry", reason=str(error))
             raise
         await self._catalogue.mark_published(record)
+
+
+async def _nothing(_: ManifestId) -> None:
+    return None

@@ -31,7 +31,7 @@ class FileCache:
         self._lock = threading.Lock()
 
     def read(self, path: Path, position: int, target: memoryview) -> os.stat_result:
-        """Fill `target`; returns the file's stat from after the read. OSError, EOFError if short."""
+        """Fill `target`; the file's stat from after the read. OSError, EOFError if short."""
         with self._borrow(path, "read") as descriptor:
             done = 0
             while done < len(target):

@@ -19,7 +19,8 @@ from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
 from peer.store.layout import Layout
-from peer.store.splitter import FileStat, read_segments
+from peer.store.splitter import read_segments
+from peer.store.user_files import copy_out, finish_files, prepare_files
 from protocol.hashing import hash_piece
 from protocol.manifest import Manifest
 
@@ -36,7 +37,7 @@ class DiskFullError(PeerError):
 
 
 class PieceStore:
-    """Pieces on disk. Blocking work goes to a few threads; state changes stay on the trio thread."""
+    """Pieces on disk. Blocking work goes to a few threads; state stays on the trio thread."""
 
     def __init__(self, contents: Contents, trash: Path) -> None:
         self.contents = contents
@@ -46,11 +47,13 @@ class PieceStore:
         self._limiter = trio.CapacityLimiter(DISK_THREADS)
         self.on_lost: Callable[[Content, list[int], str], None] = lambda *_: None
         """Called when pieces stop counting: which, and why."""
+        self.on_regained: Callable[[Content], None] = lambda _: None
+        """Called when such pieces count again."""
 
     async def prepare(self, content: Content) -> None:
         """Make the files a download will fill: sparse, of full size."""
         manifest, layout = await self.contents.opened(content.id)
-        await self._in_thread(lambda: _prepare_files(manifest, layout))
+        await self.in_thread(lambda: prepare_files(manifest, layout))
 
     async def read_piece(self, content: Content, piece: int, target: memoryview) -> None:
         """Fill `target` with a piece that counts.
@@ -59,29 +62,10 @@ class PieceStore:
         """
         manifest, layout = await self.contents.opened(content.id)
         try:
-            await self._in_thread(lambda: self._read_checked(content, layout, piece, target))
+            await self.in_thread(lambda: self._read_checked(content, layout, piece, target))
         except (OSError, EOFError, PieceLostError) as error:
-            await self._lose(content, manifest, layout, piece, str(error))
+            await self._lose_file(content, manifest, layout, piece, str(error))
             raise PieceLostError(f"piece {piece} of {content.id.hex()[:12]}: {error}") from None
-
-    async def check_file(self, content: Content, file: int) -> None:
-        """Notice a user's file that changed or vanished: its pieces stop counting."""
-        expected = content.stats.get(file)
-        if expected is None:
-            return
-        manifest, layout = await self.contents.opened(content.id)
-        record = manifest.files[file]
-        path = layout.path_of(record)
-        try:
-            found = await self._in_thread(path.stat)
-            why = f"{path} has changed since it was shared"
-            if (found.st_size, found.st_mtime_ns) == (expected.size, expected.mtime):
-                return
-        except OSError as error:
-            why = f"{path} cannot be read: {error.strerror}"
-        pieces = list(manifest.geometry.overlapping(record.offset, record.size))
-        await self.contents.discount(content, pieces)
-        self.on_lost(content, pieces, why)
 
     async def write_piece(self, content: Content, piece: int, received: memoryview) -> None:
         """Check a received piece and write it; it does not count before `make_durable`.
@@ -101,7 +85,7 @@ class PieceStore:
                 at += segment.length
 
         try:
-            await self._in_thread(work)
+            await self.in_thread(work)
         except OSError as error:
             raise _write_error(error, layout.root) from None
 
@@ -115,7 +99,7 @@ class PieceStore:
                 self._cache.sync(path)
 
         try:
-            await self._in_thread(work)
+            await self.in_thread(work)
         except OSError as error:
             raise _write_error(error, layout.root) from None
         await self.contents.record(content, pieces)
@@ -125,14 +109,28 @@ class PieceStore:
         manifest, layout = await self.contents.opened(content.id)
         if layout.own:
             return
-        stats = await self._in_thread(lambda: _finish_files(manifest, layout))
+        stats = await self.in_thread(lambda: finish_files(manifest, layout))
         await self.contents.set_stats(content, stats)
 
     async def verify(self, content: Content, progress: Callable[[int], None]) -> list[int]:
         """Read and hash every piece that counts; returns the bad ones, which no longer count."""
         manifest, layout = await self.contents.opened(content.id)
-        bad: list[int] = []
-        pieces = iter(list(content.bits))
+        good = await self.read_and_hash(manifest, layout, list(content.bits), progress)
+        bad = sorted(set(content.bits) - good)
+        if bad:
+            await self.lose(content, bad, "verification found other bytes")
+        return bad
+
+    async def read_and_hash(
+        self,
+        manifest: Manifest,
+        layout: Layout,
+        pieces: list[int],
+        progress: Callable[[int], None],
+    ) -> set[int]:
+        """Those of `pieces` whose bytes on disk are what the manifest says."""
+        good: set[int] = set()
+        left = iter(pieces)
 
         def check(piece: int, target: memoryview) -> bool:
             try:
@@ -144,20 +142,16 @@ class PieceStore:
         async def worker() -> None:
             length = min(manifest.geometry.piece_length, max(1, manifest.geometry.length))
             buffer = memoryview(bytearray(length))
-            for piece in pieces:
+            for piece in left:
                 size = manifest.geometry.piece_size(piece)
-                target = buffer[:size]
-                if not await self._in_thread(check, piece, target):
-                    bad.append(piece)
+                if await self.in_thread(check, piece, buffer[:size]):
+                    good.add(piece)
                 progress(size)
 
         async with trio.open_nursery() as nursery:
             for _ in range(DISK_THREADS):
                 nursery.start_soon(worker)
-        if bad:
-            await self.contents.discount(content, bad)
-            self.on_lost(content, bad, "verification found other bytes")
-        return bad
+        return good
 
     async def adopt(self, content_path: Path, manifest: Manifest) -> Content:
         """Take a spooled file, already hashed, as our own content file."""
@@ -170,14 +164,42 @@ class PieceStore:
             os.replace(content_path, target)
             sync_directory(target.parent)
 
-        await self._in_thread(move)
+        await self.in_thread(move)
         return await self.contents.add(manifest, None, full=True)
+
+    async def rehome(self, content: Content) -> Content:
+        """Move what still counts of a user's changed files to our own content file.
+
+        Afterwards nothing is ever written to the user's files again.
+        """
+        manifest, _ = await self.contents.opened(content.id)
+        pieces = list(content.bits)
+        own = Layout(manifest, self.contents.content_file(content.id), own=True)
+        await self.in_thread(lambda: prepare_files(manifest, own))
+        kept = []
+        buffer = await self.buffers.take(manifest.geometry.piece_length)
+        try:
+            for piece in pieces:
+                target = memoryview(buffer)[: manifest.geometry.piece_size(piece)]
+                try:
+                    await self.read_piece(content, piece, target)
+                except PieceLostError:
+                    continue
+                (segment,) = own.piece(piece)
+                await self.in_thread(self._cache.write, segment.path, segment.position, target)
+                kept.append(piece)
+        finally:
+            self.buffers.give_back(buffer)
+        await self.in_thread(self._cache.sync, own.root)
+        moved = await self.contents.add(manifest, None, full=False)
+        await self.contents.record(moved, kept)
+        return moved
 
     async def copy_out(self, content: Content, destination: Path) -> None:
         """Copy held content to a user's path, as the file or folder it is; durable after."""
         manifest, layout = await self.contents.opened(content.id)
         try:
-            await self._in_thread(lambda: _copy_out(manifest, layout, destination))
+            await self.in_thread(lambda: copy_out(manifest, layout, destination))
         except OSError as error:
             raise _write_error(error, destination) from None
 
@@ -187,7 +209,7 @@ class PieceStore:
         if content.path is None:
             path = self.contents.content_file(content.id)
             self._cache.forget(path)
-            await self._in_thread(lambda: _move_if_there(path, self._trash / path.name))
+            await self.in_thread(lambda: _move_if_there(path, self._trash / path.name))
 
     def close(self) -> None:
         """Close files."""
@@ -197,7 +219,8 @@ class PieceStore:
         """Give back buffers while nothing is under way."""
         self.buffers.trim()
 
-    async def _in_thread(self, work: Callable[..., _T], *args: object) -> _T:
+    async def in_thread(self, work: Callable[..., _T], *args: object) -> _T:
+        """Run blocking disk work in one of the store's threads."""
         return await trio.to_thread.run_sync(work, *args, limiter=self._limiter)
 
     def _read_checked(
@@ -216,7 +239,16 @@ class PieceStore:
                 raise PieceLostError(f"{segment.path} was deleted or replaced")
             at += segment.length
 
-    async def _lose(
+    async def lose(self, content: Content, pieces: list[int], why: str) -> None:
+        """Stop counting pieces, and say why."""
+        await self.contents.discount(content, pieces)
+        self.on_lost(content, pieces, why)
+
+    def forget(self, path: Path) -> None:
+        """Close a file that may have been replaced by another of its name."""
+        self._cache.forget(path)
+
+    async def _lose_file(
         self, content: Content, manifest: Manifest, layout: Layout, piece: int, why: str
     ) -> None:
         """All pieces of a changed file stop counting, as every one of them is in doubt."""
@@ -226,86 +258,7 @@ class PieceStore:
             for segment in layout.piece(piece):
                 record = records[segment.file] if not manifest.single else records[0]
                 lost.update(manifest.geometry.overlapping(record.offset, record.size))
-        await self.contents.discount(content, sorted(lost))
-        self.on_lost(content, sorted(lost), why)
-
-
-def _prepare_files(manifest: Manifest, layout: Layout) -> None:
-    if layout.own or manifest.single:
-        _make_sparse(layout.root, manifest.geometry.length)
-        return
-    layout.root.mkdir(parents=True, exist_ok=True)
-    for record in manifest.files:
-        path = layout.path_of(record)
-        _check_inside(layout.root, path.parent)
-        if record.directory:
-            path.mkdir(parents=True, exist_ok=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _make_sparse(path, record.size)
-
-
-def _check_inside(root: Path, folder: Path) -> None:
-    """A symbolic link that somebody left in the folder must not lead our writes out of it."""
-    real = folder.resolve()
-    if real != root.resolve() and root.resolve() not in real.parents:
-        raise OSError(errno.ELOOP, "a symbolic link leads out of the folder", str(folder))
-
-
-def _make_sparse(path: Path, size: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o666)
-    try:
-        if os.fstat(descriptor).st_size != size:
-            os.ftruncate(descriptor, size)
-    finally:
-        os.close(descriptor)
-
-
-def _finish_files(manifest: Manifest, layout: Layout) -> dict[int, FileStat]:
-    stats = {}
-    folders = set()
-    for number, record in enumerate(manifest.files):
-        path = layout.path_of(record)
-        folders.add(path.parent)
-        if record.directory:
-            continue
-        if record.executable:
-            path.chmod(path.stat().st_mode | 0o111)
-        found = path.stat()
-        stats[number] = FileStat(found.st_size, found.st_mtime_ns)
-    for folder in folders:
-        sync_directory(folder)
-    return stats
-
-
-def _copy_out(manifest: Manifest, layout: Layout, destination: Path) -> None:
-    target = Layout(manifest, destination, own=False)
-    _prepare_files(manifest, target)
-    for record in manifest.files:
-        if record.directory:
-            continue
-        path, position = target.path_of(record), 0
-        for segment in layout.segments(record.offset, record.size):
-            _copy_run(segment.path, segment.position, path, position, segment.length)
-            position += segment.length
-        with path.open("rb") as written:
-            os.fsync(written.fileno())
-        if record.executable:
-            path.chmod(path.stat().st_mode | 0o111)
-
-
-def _copy_run(source: Path, start: int, target: Path, position: int, length: int) -> None:
-    with source.open("rb") as reading, target.open("r+b") as writing:
-        reading.seek(start)
-        writing.seek(position)
-        while length:
-            part = reading.read(min(length, 1 << 20))
-            if not part:
-                raise OSError(errno.EIO, "the content file is cut short", str(source))
-            writing.write(part)
-            length -= len(part)
+        await self.lose(content, sorted(lost), why)
 
 
 def _move_if_there(path: Path, target: Path) -> None:
@@ -317,4 +270,3 @@ def _write_error(error: OSError, where: Path) -> PeerError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(f"no room on the disk of {where}: free some space and try again")
     return PeerError(f"cannot write {error.filename or where}: {error.strerror}")
-

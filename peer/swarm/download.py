@@ -16,7 +16,7 @@ from peer.errors import PeerError, UnreachableError
 from peer.store.contents import Content
 from peer.store.piece_store import BadPieceError, PieceStore
 from peer.swarm.peer_link import PeerLink
-from peer.swarm.picker import PieceState, Picker
+from peer.swarm.picker import Picker, PieceState
 from peer.swarm.rate import Rate
 from peer.swarm.source import Source
 from protocol.bitfield import Bitfield

@@ -86,6 +86,8 @@ class Downloads:
         content = self._contents.get(manifest.id)
         if content is None:
             content = await self._contents.add(manifest, path, full=manifest.pieces == 0)
+        elif content.stats and not content.complete:
+            content = await self._store.rehome(content)
         download = Download(
             content,
             manifest,

@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from peer.errors import UnreachableError
+from peer.store.contents import Content
 from peer.swarm.address_book import AddressBook
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import PeerServices
@@ -19,7 +20,7 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_chan
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
 from protocol.ids import ManifestId, PeerId
-from protocol.messages.peering import Have
+from protocol.messages.peering import Have, Holds
 from protocol.messages.shared import RosterDocument
 
 log = structlog.get_logger()
@@ -116,6 +117,12 @@ class Links:
                     part = tuple(pieces[start : start + HAVE_AT_ONCE])
                     link.put(Have(manifest=manifest, pieces=part))
 
+    def tell_holds(self, content: Content) -> None:
+        """Tell everyone who follows a manifest what is left of it here."""
+        for link in self.all():
+            if content.id in link.followed:
+                link.put(Holds(manifest=content.id, bits=content.bits.to_wire()))
+
     def tell_roster(self, number: int, encoded: bytes) -> None:
         """Pass a new roster on."""
         for link in self.all():
@@ -123,9 +130,7 @@ class Links:
 
     async def _dial(self, peer: PeerId, address: Address) -> PeerLink:
         with trio.fail_after(DIAL_TIMEOUT):
-            channel = await open_channel(
-                address.host, address.port, self._credentials_for(peer)
-            )
+            channel = await open_channel(address.host, address.port, self._credentials_for(peer))
         log.debug("dialled", peer=self._name_of(peer), address=str(address))
         link = self.adopt(channel, peer, 0, dialled=True) or self._by_peer.get(peer)
         if link is None:

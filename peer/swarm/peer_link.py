@@ -58,7 +58,13 @@ class PeerLink:
     """A connection to `peer`. `run` it until it ends; `put` may be called by any task."""
 
     def __init__(
-        self, channel: TrioChannel, peer: PeerId, name: str, services: PeerServices, *, dialled: bool
+        self,
+        channel: TrioChannel,
+        peer: PeerId,
+        name: str,
+        services: PeerServices,
+        *,
+        dialled: bool,
     ) -> None:
         self.peer = peer
         self.name = name

@@ -204,9 +204,11 @@ class Replication:
 
     def _mine(self, manifest: Manifest, copies: int) -> list[int]:
         """Pieces the ring places here; all of them when the offerer's ring is newer than ours."""
+        return self._placed_here(manifest, copies) or list(range(manifest.pieces))
+
+    def _placed_here(self, manifest: Manifest, copies: int) -> list[int]:
         spans = spans_of(manifest.id, manifest.geometry)
-        mine = pieces_to_keep(spans, self._rosters.ring, self._me, copies, self._presence.gone())
-        return mine or list(range(manifest.pieces))
+        return pieces_to_keep(spans, self._rosters.ring, self._me, copies, self._presence.gone())
 
     async def _take(self, link: PeerLink, manifest_id: ManifestId, entry: Entry) -> None:
         try:
@@ -234,14 +236,30 @@ class Replication:
         )
         return decode_manifest_untrusted(encoded, manifest)
 
+    def refetch(self, content: Content) -> None:
+        """Fetch again what was lost here, as far as the ring wants it here."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._complete, content)
+
     async def _resume(self) -> None:
         """Go on with what an earlier run had begun."""
         for content in self._contents.all():
-            copies = self._catalogue.copies_wanted(content.id)
-            if content.complete or not copies or self._nursery is None:
-                continue
-            manifest = await self._contents.manifest(content.id)
-            wanted = None if content.path else self._mine(manifest, copies)
-            await self._downloads.fetch(
-                manifest, path=content.path, wanted=wanted, purpose="keep", name=content.id.hex()[:12]
-            )
+            await self._complete(content)
+
+    async def _complete(self, content: Content) -> None:
+        copies = self._catalogue.copies_wanted(content.id)
+        if content.complete or not copies:
+            return
+        manifest = await self._contents.manifest(content.id)
+        wanted: list[int] | None = None
+        if content.path is None:
+            wanted = self._mine(manifest, copies)
+        elif content.stats:
+            # A user's changed file: what the ring wants of it goes to our own content file.
+            wanted = self._placed_here(manifest, copies)
+            if not wanted:
+                return
+        name = content.id.hex()[:12]
+        await self._downloads.fetch(
+            manifest, path=content.path, wanted=wanted, purpose="keep", name=name
+        )

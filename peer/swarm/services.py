@@ -56,9 +56,7 @@ class PeerServices:
     store: PieceStore
     pieces: PieceTaker
     take_roster: Callable[[bytes], Awaitable[None]]
-    consider_offer: Callable[
-        ["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]
-    ]
+    consider_offer: Callable[["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]]
     locate_here: Callable[[ManifestId], tuple[Holder, ...]]
     traffic: Traffic = field(default_factory=Traffic)
     serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))

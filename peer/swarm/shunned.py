@@ -1,4 +1,4 @@
-"""Peers that sent bad pieces: two within a day and a key is shunned. Pure: takes `now` in seconds."""
+"""Peers that sent bad pieces: two within a day and a key is shunned. Pure: takes `now`."""
 
 from collections import defaultdict
 

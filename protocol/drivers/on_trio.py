@@ -81,7 +81,6 @@ class TrioChannel:
     ) -> None:
         """Send a header and the bytes it announces, sealed a batch at a time into `out`."""
         self._check_open()
-        self._check_open()
         await self._write(self.connection.send(header))
         if out is None:
             out = memoryview(bytearray(min(BATCH_LENGTH, len(content) * 2 + 256)))
@@ -103,10 +102,6 @@ class TrioChannel:
         """The task that receives may have met the end: no mistake of the task that sends."""
         if self.connection.state is State.CLOSED:
             raise ConnectionLostError("the connection is closed")
-
-    def _check_open(self) -> None:
-        if self.connection.state is State.CLOSED:
-            raise ConnectionLostError("the connection has been closed")
 
     async def _write(self, outgoing: bytes | memoryview) -> None:
         if not outgoing:

@@ -7,7 +7,7 @@ connection refuses the rest by type.
 
 import inspect
 from types import ModuleType
-from typing import Any, Union, cast
+from typing import cast
 
 from protocol import codec
 from protocol.messages import base, operating, peering, shared, tracking
@@ -30,9 +30,11 @@ ALL: tuple[type[Message], ...] = tuple(
     for module in (base, shared, tracking, peering, operating)
     for message in _concrete(module)
 )
-_ANY: Any = Union[ALL]  # noqa: UP007 - built from a tuple
+_BY_TYPE: dict[str, type] = {str(message.__struct_config__.tag): message for message in ALL}
 
 
 def decode_message_untrusted(encoded: bytes | memoryview) -> Message:
     """One control message from a remote; RemoteProtocolError for anything else."""
-    return cast(Message, codec.decode_untrusted(encoded, _ANY, limit=codec.MAX_CONTROL))
+    return cast(
+        Message, codec.decode_tagged_untrusted(encoded, _BY_TYPE, "type", limit=codec.MAX_CONTROL)
+    )

@@ -1,0 +1,225 @@
+"""Commands about entries: add, get, search, ls, show, link, rm, verify. Thin: ask, then print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from peer.cli.app import COMMON, Common, app, fields_of
+from peer.cli.daemon_client import ask_daemon
+from peer.cli.output import bytes_text, shown
+from peer.errors import UsageError
+from protocol.messages.base import Done
+from protocol.messages.operating import (
+    Add,
+    Added,
+    EntryView,
+    Fetch,
+    Fetched,
+    Find,
+    Found,
+    Remove,
+    Show,
+    Shown,
+    Verified,
+    Verify,
+)
+from protocol.paths import clean_name
+
+
+@app.command
+def add(
+    paths: tuple[Path, ...],
+    /,
+    *,
+    name: str | None = None,
+    copies: int | None = None,
+    caption: str = "",
+    tag: tuple[str, ...] = (),
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = COMMON,
+) -> None:
+    """Share files and folders where they lie.
+
+    Parameters
+    ----------
+    paths
+        Files and folders; each becomes one entry.
+    name
+        What the entry is called, if not as the file is.
+    copies
+        On how many machines every piece is kept.
+    wait
+        Return only when the wanted copies exist.
+    """
+    printer = common.printer()
+    if not paths:
+        raise UsageError("give at least one file or folder to add")
+    if name and len(paths) > 1:
+        raise UsageError("--name is for a single file or folder")
+    if copies is not None and not 1 <= copies <= 16:
+        raise UsageError("--copies is a number from 1 to 16")
+    added = []
+    for path in paths:
+        whole = Path(path).absolute()
+        with printer.progress() as progress:
+            reply = ask_daemon(
+                common.path,
+                lambda call, whole=whole: Add(  # type: ignore[misc]
+                    call=call,
+                    path=str(whole),
+                    name=name,
+                    copies=copies,
+                    caption=caption,
+                    tags=tag,
+                    wait=wait,
+                ),
+                Added,
+                progress.show,
+            )
+        added.append(reply)
+        if not printer.as_json:
+            print(f"{shown(reply.entry.name)}  {reply.entry.link}", flush=True)
+            for skipped in reply.skipped:
+                print(f"skipped, neither file nor folder: {shown(skipped)}", file=sys.stderr)
+    entries = [{**entry_fields(r.entry), "skipped": list(r.skipped)} for r in added]
+    printer.result(entries[0] if len(entries) == 1 else {"entries": entries})
+
+
+@app.command
+def get(
+    entry: str,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    common: Common = COMMON,
+) -> None:
+    """Download an entry by its link or id.
+
+    Parameters
+    ----------
+    entry
+        A link, an id, or the beginning of an id.
+    out
+        Where to; a folder that exists takes the entry under its own name.
+    """
+    printer = common.printer()
+    target = (out or Path()).absolute()
+    if target.is_dir():
+        view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
+        target = target / clean_name(view.name)
+    with printer.progress() as progress:
+        done = ask_daemon(
+            common.path,
+            lambda call: Fetch(call=call, entry=entry, path=str(target)),
+            Fetched,
+            progress.show,
+        )
+    rate = bytes_text(done.size / max(done.seconds, 1e-6))
+    source = ", ".join(done.sources) or "this machine"
+    text = f"{done.path}  {bytes_text(done.size)} in {done.seconds:.1f} s ({rate}/s) from {source}"
+    printer.result(fields_of(done), text)
+
+
+@app.command
+def search(*words: str, common: Common = COMMON) -> None:
+    """Find entries by words of name, caption and tags."""
+    if not words:
+        raise UsageError("give at least one word; 'twofold ls' lists everything")
+    _list(" ".join(words), common)
+
+
+@app.command(name="ls")
+def list_all(*, common: Common = COMMON) -> None:
+    """List all entries, newest first."""
+    _list("", common)
+
+
+@app.command
+def show(entry: str, /, *, common: Common = COMMON) -> None:
+    """Tell about one entry: its copies and who holds them."""
+    printer = common.printer()
+    view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
+    lines = [
+        f"{shown(view.name)}  {bytes_text(view.size)} in {view.pieces} pieces, by {view.author}",
+        f"id {view.id}",
+        view.link,
+        f"{view.copies.have} of {view.copies.want} copies",
+        *(f"  {h.peer}: {h.pieces} of {view.pieces} pieces, {h.state}" for h in view.holders),
+    ]
+    if view.caption:
+        lines.insert(1, " ".join(view.caption.split()))
+    printer.result(entry_fields(view), "\n".join(lines))
+
+
+@app.command
+def link(entry: str, /, *, common: Common = COMMON) -> None:
+    """Print the link of an entry, to pass on."""
+    printer = common.printer()
+    view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
+    printer.result({"id": view.id, "link": view.link, "name": view.name}, view.link)
+
+
+@app.command(name="rm")
+def remove(entry: str, /, *, common: Common = COMMON) -> None:
+    """Delete an entry for everyone. Files you shared stay where they are."""
+    printer = common.printer()
+    view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
+    ask_daemon(common.path, lambda call: Remove(call=call, entry=entry), Done)
+    printer.result({"id": view.id, "name": view.name}, f"deleted {shown(view.name)}")
+
+
+@app.command
+def verify(entry: str | None = None, /, *, common: Common = COMMON) -> int:
+    """Read and check every piece this machine holds, of one entry or of all.
+
+    Ends with exit code 1 when pieces were bad; those are fetched again from other machines.
+    """
+    printer = common.printer()
+    with printer.progress() as progress:
+        done = ask_daemon(
+            common.path, lambda call: Verify(call=call, entry=entry), Verified, progress.show
+        )
+    text = f"{done.pieces} pieces, {bytes_text(done.bytes)}: {done.bad or 'none'} bad"
+    printer.result(fields_of(done), text)
+    return 1 if done.bad else 0
+
+
+def entry_fields(view: EntryView) -> dict[str, object]:
+    """An entry as programs get it."""
+    fields: dict[str, object] = msgspec.to_builtins(view)
+    return fields
+
+
+def _list(words: str, common: Common) -> None:
+    printer = common.printer()
+    views: list[EntryView] = []
+    cursor, local = "", False
+    while True:
+        found = ask_daemon(
+            common.path,
+            lambda call, c=cursor: Find(call=call, words=words, cursor=c),  # type: ignore[misc]
+            Found,
+        )
+        views += found.entries
+        cursor, local = found.cursor, found.local
+        if not cursor:
+            break
+    if local and not printer.as_json:
+        print("tracker unreachable, searching what this machine knows", file=sys.stderr)
+    printer.table(
+        ("ID", "SIZE", "COPIES", "AUTHOR", "NAME"),
+        [
+            (
+                view.id[:12],
+                bytes_text(view.size),
+                f"{view.copies.have} of {view.copies.want}",
+                view.author,
+                shown(view.name),
+            )
+            for view in views
+        ],
+    )
+    printer.result({"entries": [entry_fields(view) for view in views], "local": local})

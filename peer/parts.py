@@ -1,0 +1,171 @@
+"""The parts of a running peer, made in the order in which they need one another.
+
+Nothing runs here and nothing is decided: `peer.reactions` ties the parts, `peer.daemon` runs them.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import trio
+
+from peer.admission import Admission
+from peer.announcer import Announcer
+from peer.catalogue import Catalogue
+from peer.data_dir import DataDir
+from peer.database import open_database
+from peer.operator.adding import Adding
+from peer.operator.fetching import Fetching
+from peer.operator.lookup import Lookup
+from peer.operator.publishing import Publishing
+from peer.operator.requests import Requests
+from peer.operator.status import StatusMaker
+from peer.presence import Presence
+from peer.roster_book import RosterBook
+from peer.store.contents import Contents
+from peer.store.file_watch import FileWatch
+from peer.store.piece_store import PieceStore
+from peer.swarm.address_book import AddressBook
+from peer.swarm.downloads import Downloads
+from peer.swarm.links import Links
+from peer.swarm.locator import Locator
+from peer.swarm.replication import Replication
+from peer.swarm.services import Traffic
+from peer.tracker_link import TrackerLink
+from peer.web_process import WebLogins
+from protocol.ids import PeerId
+
+
+class Parts:
+    """Opens the data directory; PeerError when it is in use, damaged, or in no swarm yet."""
+
+    def __init__(self, data: Path) -> None:
+        self.directory = DataDir(data)
+        self.directory.create()
+        self.lock = self.directory.lock()
+        self.joined = joined = self.directory.load_joined()
+        self.identity = self.directory.load_identity()
+        self.me = me = self.identity.peer
+        self.addresses: tuple[str, ...] = ()
+        """Where others may reach this peer; known once it listens."""
+        self.database = database = open_database(self.directory.database)
+        self.rosters = RosterBook(database, joined.swarm)
+        self.catalogue = Catalogue(database, self.rosters)
+        self.contents = Contents(database, self.directory.content)
+        self.address_book = AddressBook(database)
+        self.store = PieceStore(self.contents, self.directory.trash)
+        self.watch = FileWatch(self.contents, self.store)
+        self.admission = Admission(self.identity, joined, self.rosters)
+        self.announcer = Announcer(self.contents)
+        chance = random.Random(os.urandom(16))
+        self.tracker = TrackerLink(
+            self.admission.dialling_tracker, self.tracker_addresses, self.announcer, chance
+        )
+        self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
+        self.presence = Presence(lambda peer: self.links.find(peer) is not None, me)
+        self.locator = Locator(me, self.tracker, self.rosters, self.contents, self.address_book)
+        self.traffic = Traffic()
+        self.downloads = Downloads(
+            self.contents, self.store, self.links, self.traffic, self.locator.find, chance
+        )
+        self.replication = Replication(
+            me,
+            self.contents,
+            self.catalogue,
+            self.rosters,
+            self.presence,
+            self.links,
+            self.downloads,
+            self.capacity,
+        )
+        self.logins = WebLogins()
+        self._make_operator_side()
+
+    def _make_operator_side(self) -> None:
+        self.publishing = Publishing(
+            self.identity, self.catalogue, self.contents, self.tracker, now_ms
+        )
+        lookup = Lookup(
+            self.me,
+            self.joined.swarm,
+            self.tracker,
+            self.catalogue,
+            self.rosters,
+            self.contents,
+            self.replication,
+            self.presence,
+        )
+        self.adding = Adding(
+            self.store,
+            self.downloads,
+            self.publishing,
+            lookup,
+            lambda: self.rosters.roster.copies if self.rosters.roster else 2,
+            self.directory.spool,
+        )
+        fetching = Fetching(
+            self.contents,
+            self.store,
+            self.watch,
+            self.downloads,
+            self.links,
+            lookup,
+            self.tracker,
+            self.rosters,
+        )
+        self.status = StatusMaker(
+            self.me,
+            self.rosters,
+            self.contents,
+            self.downloads,
+            self.tracker,
+            self.traffic,
+            self.capacity,
+        )
+        self.requests = Requests(
+            me=self.me,
+            status=self.status,
+            adding=self.adding,
+            fetching=fetching,
+            publishing=self.publishing,
+            lookup=lookup,
+            catalogue=self.catalogue,
+            contents=self.contents,
+            store=self.store,
+            tracker=self.tracker,
+            rosters=self.rosters,
+            presence=self.presence,
+            logins=self.logins,
+        )
+
+    def capacity(self) -> int:
+        """Bytes this machine offers."""
+        return self.joined.capacity
+
+    def tracker_addresses(self) -> tuple[str, ...]:
+        """Where a tracker may be: what the roster says, then what the invite said."""
+        roster = self.rosters.roster
+        listed = roster.trackers if roster else ()
+        return tuple(dict.fromkeys(listed + self.joined.tracker_addresses))
+
+    def shunned(self, peer: bytes) -> bool:
+        """Whether a peer sent too many bad pieces lately."""
+        return self.downloads.shunned.is_shunned(PeerId(peer), trio.current_time())
+
+    def load(self) -> None:
+        """Read what an earlier run left."""
+        self.rosters.load()
+        self.catalogue.load()
+        self.contents.load()
+        self.address_book.load()
+
+    def close(self) -> None:
+        """Close files."""
+        self.store.close()
+        self.database.close()
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,94 @@
+"""Files in the user's own place: made, finished, copied to. Blocking; call it in a thread.
+
+Never follows a symbolic link out of the folder a download was given.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from peer.data_dir import sync_directory
+from peer.store.layout import Layout
+from peer.store.splitter import FileStat
+from protocol.manifest import Manifest
+
+
+def prepare_files(manifest: Manifest, layout: Layout) -> None:
+    """Make the files that pieces will be written to: sparse, of full size. OSError."""
+    if layout.own or manifest.single:
+        _make_sparse(layout.root, manifest.geometry.length)
+        return
+    layout.root.mkdir(parents=True, exist_ok=True)
+    for record in manifest.files:
+        path = layout.path_of(record)
+        _check_inside(layout.root, path.parent)
+        if record.directory:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_sparse(path, record.size)
+
+
+def _check_inside(root: Path, folder: Path) -> None:
+    """A symbolic link that somebody left in the folder must not lead our writes out of it."""
+    real = folder.resolve()
+    if real != root.resolve() and root.resolve() not in real.parents:
+        raise OSError(errno.ELOOP, "a symbolic link leads out of the folder", str(folder))
+
+
+def _make_sparse(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        if os.fstat(descriptor).st_size != size:
+            os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def finish_files(manifest: Manifest, layout: Layout) -> dict[int, FileStat]:
+    """Set modes, make the names durable, and tell how the complete files look. OSError."""
+    stats = {}
+    folders = set()
+    for number, record in enumerate(manifest.files):
+        path = layout.path_of(record)
+        folders.add(path.parent)
+        if record.directory:
+            continue
+        if record.executable:
+            path.chmod(path.stat().st_mode | 0o111)
+        found = path.stat()
+        stats[number] = FileStat(found.st_size, found.st_mtime_ns)
+    for folder in folders:
+        sync_directory(folder)
+    return stats
+
+
+def copy_out(manifest: Manifest, layout: Layout, destination: Path) -> None:
+    """Copy complete content to a user's path, as the file or folder it is; durable. OSError."""
+    target = Layout(manifest, destination, own=False)
+    prepare_files(manifest, target)
+    for record in manifest.files:
+        if record.directory:
+            continue
+        path, position = target.path_of(record), 0
+        for segment in layout.segments(record.offset, record.size):
+            _copy_run(segment.path, segment.position, path, position, segment.length)
+            position += segment.length
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+        if record.executable:
+            path.chmod(path.stat().st_mode | 0o111)
+
+
+def _copy_run(source: Path, start: int, target: Path, position: int, length: int) -> None:
+    with source.open("rb") as reading, target.open("r+b") as writing:
+        reading.seek(start)
+        writing.seek(position)
+        while length:
+            part = reading.read(min(length, 1 << 20))
+            if not part:
+                raise OSError(errno.EIO, "the content file is cut short", str(source))
+            writing.write(part)
+            length -= len(part)
