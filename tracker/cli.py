@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 import structlog
 import trio
 from cyclopts import App, CycloptsError, Parameter
+from sqlalchemy.exc import DBAPIError
 
 from protocol.address import Address
 from protocol.drivers.on_trio import ConnectionLostError
@@ -248,6 +249,8 @@ def _explain(error: Exception) -> tuple[int, str]:
         return USAGE, str(error)
     if isinstance(error, RequestFailedError):
         return _CODES[error.kind], error.text
+    if isinstance(error, DBAPIError):
+        return FAILED, f"the database cannot be used: {error.orig}"
     known: list[tuple[type[Exception] | tuple[type[Exception], ...], int]] = [
         (UsageError, USAGE),
         (DataDirectoryError, FAILED),

@@ -104,7 +104,7 @@ class Session:
 
     async def receive_document(self, length: int) -> bytes:
         """The bytes that follow the message being served."""
-        return await self.channel.receive_document(length) if length else b""
+        return await self.channel.receive_document(length)
 
     def cut(self, reason: str, *, refused: bool = False) -> None:
         """End the connection now, telling the other side why if that is possible."""

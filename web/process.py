@@ -62,6 +62,7 @@ async def _serve_page(
         page.application,
         access_log=None,  # it would show login tokens
         auto_decompress=False,
+        read_bufsize=1 << 20,
         handle_signals=False,
         shutdown_timeout=_SHUTDOWN_SECONDS,
     )

@@ -5,7 +5,10 @@ Invariant: a part that is not handed over is removed, at the latest a day later 
 """
 
 import asyncio
+import contextlib
 import errno
+import fcntl
+import mmap
 import os
 import secrets
 import shutil
@@ -21,6 +24,7 @@ from web.answers import AnswerError
 
 WRITE_LENGTH = 1 << 20
 STALE_SECONDS = 86_400
+_DIRECT = getattr(os, "O_DIRECT", 0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _log = structlog.get_logger()
 _Arguments = ParamSpec("_Arguments")
@@ -68,12 +72,13 @@ class Part:
         self.path = path
         self.length = 0
         self._file = -1
-        self._buffer = bytearray()
+        # Page-aligned, as writing past the page cache wants it.
+        self._buffer = mmap.mmap(-1, WRITE_LENGTH)
+        self._filled = 0
         self._kept = False
 
     async def __aenter__(self) -> Self:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        self._file = await _in_thread(os.open, self.path, flags, 0o600)
+        self._file = await _in_thread(_create, self.path)
         return self
 
     async def __aexit__(
@@ -89,13 +94,19 @@ class Part:
 
     async def write(self, content: bytes) -> None:
         """Take more bytes; AnswerError when the disk is full."""
-        self._buffer += content
-        self.length += len(content)
-        if len(self._buffer) >= WRITE_LENGTH:
-            await self._drain()
+        rest = memoryview(content)
+        while rest:
+            taken = rest[: WRITE_LENGTH - self._filled]
+            self._buffer[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            self.length += len(taken)
+            rest = rest[len(taken) :]
+            if self._filled == WRITE_LENGTH:
+                await self._drain()
 
     async def finish(self) -> None:
         """Have everything on disk, durably."""
+        await _in_thread(_write_through_cache, self._file)  # the rest has no full page
         await self._drain()
         await _in_thread(os.fsync, self._file)
         self._close()
@@ -105,8 +116,9 @@ class Part:
         self._kept = True
 
     async def _drain(self) -> None:
-        content, self._buffer = self._buffer, bytearray()
-        await _in_thread(_write_all, self._file, content)
+        with memoryview(self._buffer) as whole, whole[: self._filled] as content:
+            await _in_thread(_write_all, self._file, content)
+        self._filled = 0
 
     def _close(self) -> None:
         if self._file >= 0:
@@ -131,7 +143,25 @@ async def _in_thread(
         raise AnswerError(500, "failed", "This machine could not write the file.") from None
 
 
-def _write_all(file: int, content: bytearray) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
+def _create(path: Path) -> int:
+    """A new file, written past the page cache where the file system can, which is faster."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    file = os.open(path, flags, 0o600)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | _DIRECT)
+    return file
+
+
+def _write_through_cache(file: int) -> None:
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) & ~_DIRECT)
+
+
+def _write_all(file: int, content: memoryview) -> None:
+    written = 0
+    while written < len(content):
+        try:
+            written += os.write(file, content[written:])
+        except OSError as error:
+            if error.errno != errno.EINVAL or not fcntl.fcntl(file, fcntl.F_GETFL) & _DIRECT:
+                raise
+            _write_through_cache(file)

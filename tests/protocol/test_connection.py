@@ -145,7 +145,7 @@ def test_nothing_of_the_plaintext_shows_on_the_wire() -> None:
     content = b"the secret of the group " * 100
     stream = pair.initiator.say(piece(len(content)), content)
     assert b"secret" not in stream
-    assert MANIFEST not in stream
+    assert stream.find(MANIFEST) == -1
     assert pair.initiator.say(Ping()) != pair.initiator.say(Ping())
 
 
@@ -173,7 +173,7 @@ def test_what_comes_after_a_close_is_not_read() -> None:
 
 def test_a_refusal_after_the_handshake() -> None:
     pair = open_pair()
-    with pytest.raises(RefusedError, match="^revoked just now$"):
+    with pytest.raises(RefusedError, match=r"^revoked just now$"):
         pair.initiator.feed(pair.responder.connection.close("revoked just now", refused=True))
     assert pair.initiator.connection.state is State.CLOSED
 
@@ -206,7 +206,9 @@ def test_no_farewell_in_the_middle_of_bytes() -> None:
 def test_no_farewell_behind_half_a_batch() -> None:
     sender = open_pair().initiator.connection
     sender.send(piece(2 * BATCH_PAYLOAD))
-    batches = sender.send_bytes(memoryview(bytes(2 * BATCH_PAYLOAD)), memoryview(bytearray(BATCH_LENGTH)))
+    batches = sender.send_bytes(
+        memoryview(bytes(2 * BATCH_PAYLOAD)), memoryview(bytearray(BATCH_LENGTH))
+    )
     next(batches)
     assert sender.close("stopping") == b""
 
@@ -316,7 +318,9 @@ def test_an_empty_record_of_bytes_is_refused() -> None:
     refused(pair.responder, stream)
 
 
-@pytest.mark.parametrize("plaintext", [b"\xc1", b"\x80", b"hello", b"\x91" * 60_000, bytes(PAYLOAD)])
+@pytest.mark.parametrize(
+    "plaintext", [b"\xc1", b"\x80", b"hello", b"\x91" * 60_000, bytes(PAYLOAD)]
+)
 def test_a_message_that_is_none_is_refused(plaintext: bytes) -> None:
     pair = open_pair()
     refused(pair.responder, pair.initiator.say_raw(plaintext))

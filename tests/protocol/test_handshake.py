@@ -68,9 +68,7 @@ def fresh_responder(**options: object) -> End:
 
 
 def fresh_pair(ciphers: tuple[Cipher, ...] = AES_FIRST) -> ConnectionPair:
-    return ConnectionPair(
-        SWARM.credentials(ciphers=ciphers), SWARM.credentials(ciphers=ciphers)
-    )
+    return ConnectionPair(SWARM.credentials(ciphers=ciphers), SWARM.credentials(ciphers=ciphers))
 
 
 # --- getting in -----------------------------------------------------------------------------
@@ -180,9 +178,7 @@ def test_a_stranger_costs_little_memory() -> None:
 
 @pytest.mark.parametrize("order", [AES_FIRST, CHACHA_FIRST])
 def test_a_wrong_pre_shared_key_gets_no_byte(order: tuple[Cipher, ...]) -> None:
-    pair = ConnectionPair(
-        SWARM.credentials(ciphers=order, psk=b"\xff" * 32), SWARM.credentials()
-    )
+    pair = ConnectionPair(SWARM.credentials(ciphers=order, psk=b"\xff" * 32), SWARM.credentials())
     stranger_meets(pair.responder, pair.initiator.connection.take_outgoing())
 
 
@@ -453,7 +449,9 @@ def test_offers_round_trip(picks: list[tuple[int, int]]) -> None:
     assert decode_offer_untrusted(offer) == picks
 
 
-@given(offer=st.binary(min_size=8, max_size=8).map(MAGIC.__add__) | st.binary(min_size=16, max_size=16))
+@given(
+    offer=st.binary(min_size=8, max_size=8).map(MAGIC.__add__) | st.binary(min_size=16, max_size=16)
+)
 @example(offer=MAGIC + bytes([1, 1, 1, 1, 0, 0, 0, 0]))
 @example(offer=MAGIC + bytes([1, 1, 0, 0, 1, 2, 0, 0]))
 @example(offer=MAGIC + bytes(8))

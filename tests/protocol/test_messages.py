@@ -1,5 +1,6 @@
 """Messages: every type survives the wire; what is no message is refused, always in one way."""
 
+import base64
 import random
 import tracemalloc
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from protocol import codec
 from protocol.codec import MAX_CONTROL
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.hello import Hello, MemberHello, decode_hello_untrusted, encode_hello
-from protocol.ids import ManifestId
+from protocol.ids import ManifestId, PeerId
 from protocol.messages import ALL, decode_message_untrusted
 from protocol.messages.base import Close, Done, Message, Ping, Reply, Request, bytes_following
 from protocol.messages.operating import Fetched
@@ -27,14 +28,14 @@ from protocol.signing import Signed
 every_type = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 any_message = st.sampled_from(ALL).flatmap(values_of)
 MANIFEST = ManifestId(b"m" * 32)
+BASE64 = base64.b64encode(MANIFEST).decode()
 
 
 def message_or_refusal(encoded: bytes) -> Message | None:
     """The message, None when it is refused; any other exception fails the test."""
     try:
         message = decode_message_untrusted(encoded)
-    except RemoteProtocolError as error:
-        assert len(str(error)) < 400
+    except RemoteProtocolError:
         return None
     assert isinstance(message, ALL)
     return message
@@ -196,7 +197,9 @@ def test_fields_with_other_values_are_refused_or_a_message(
     fields[name] = chosen.draw(_Packed.anything)
     decoded = message_or_refusal(msgpack.packb(fields))
     if decoded is not None and fields[name] == fields[name]:
-        assert codec.encode(decoded) == codec.encode(decode_message_untrusted(codec.encode(decoded)))
+        assert codec.encode(decoded) == codec.encode(
+            decode_message_untrusted(codec.encode(decoded))
+        )
 
 
 @given(value=_Packed.anything)
@@ -208,11 +211,11 @@ def test_other_values_are_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"type": "Nobody"}, "Invalid value"),
-        ({"type": b"Ping"}, "Expected `str`"),
-        ({"type": 1}, "Expected `str`"),
-        ({b"type": "Ping"}, "missing"),
-        ({}, "missing"),
+        ({"type": "Nobody"}, "no message of type 'Nobody'"),
+        ({"type": b"Ping"}, "no message of type bytes"),
+        ({"type": 1}, "no message of type int"),
+        ({b"type": "Ping"}, "no message of type NoneType"),
+        ({}, "no message of type NoneType"),
         ({None: 1, "type": "Ping"}, "map key"),
         ({1: 1, "type": "Ping"}, "map key"),
         ({"type": "Done", "call": True}, "Expected `int`"),
@@ -224,7 +227,7 @@ def test_other_values_are_refused(value: Any) -> None:
         ({"type": "Close", "refused": 1}, "Expected `bool`"),
         ({"type": "Close", "reason": "x" * 4097}, "length <= 4096"),
         ({"type": "GetManifest", "call": 1, "manifest": "m" * 32}, "Expected `bytes`"),
-        ({"type": "GetManifest", "call": 1, "manifest": "bW1t" * 11}, "Expected `bytes`"),
+        ({"type": "GetManifest", "call": 1, "manifest": BASE64}, "Expected `bytes`, got `str`"),
         ({"type": "GetManifest", "call": 1, "manifest": b"m" * 31}, "length >= 32"),
         ({"type": "GetManifest", "call": 1, "manifest": b"m" * 33}, "length <= 32"),
         ({"type": "Have", "manifest": b"m" * 32, "pieces": [0] * 4097}, "length <= 4096"),
@@ -307,6 +310,13 @@ def test_the_limit_is_what_one_transport_message_holds() -> None:
 def test_a_reason_from_the_remote_does_not_flood_the_log() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         decode_message_untrusted(msgpack.packb({"type": "Ping", "x" * 60_000: 1}))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["x" * 60_000, b"x" * 60_000, [[1] * 9000] * 6], ids=type)
+def test_nor_does_an_unknown_type(name: object) -> None:
+    with pytest.raises(RemoteProtocolError, match="no message of type") as caught:
+        decode_message_untrusted(msgpack.packb({"type": name}))
     assert len(str(caught.value)) < 300
 
 
@@ -452,16 +462,18 @@ def test_a_message_is_no_hello_and_a_hello_no_message() -> None:
         decode_hello_untrusted(encode_hello(hello) + bytes(9000))
 
 
-# --- strategies themselves ------------------------------------------------------------------
+# --- the longest ----------------------------------------------------------------------------
 
 
-def test_the_strategies_reach_the_bounds() -> None:
-    """Or else the round trips above would prove little."""
+def test_the_longest_values_are_carried() -> None:
+    """Longer ones than the strategies above try."""
     source = random.Random(1)
     located = Located(
         call=(1 << 32) - 1,
         holders=tuple(
-            Holder(peer=source.randbytes(32), state="gone", addresses=("a:1",) * 16, bits=b"")
+            Holder(
+                peer=PeerId(source.randbytes(32)), state="gone", addresses=("a:1",) * 16, bits=b""
+            )
             for _ in range(50)
         ),
     )

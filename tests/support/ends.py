@@ -149,7 +149,7 @@ class ConnectionPair:
         self.responder = End(responder, initiator=False)
 
     def flights(self, count: int = 3, *, step: int = 1 << 30) -> list[bytes]:
-        """Deliver the first `count` handshake flights unharmed; they, and the next one, undelivered.
+        """Deliver the first `count` handshake flights unharmed; these, and the next, undelivered.
 
         There are three: the offer, the responder's hello, the initiator's hello.
         """

@@ -127,7 +127,7 @@ def test_locate_leaves_out_bits_that_do_not_fit(made: Made) -> None:
         author, _ = admit(*made, f"nas{number}")
         states[author.peer] = "live" if number else "suspect"
         said = Announce(call=0, stored=0, holdings=(Holding(manifest=manifest, bits=huge),))
-        made[0].write_now(lambda c, p=author.peer: holdings.apply_announce(c, p, said))  # type: ignore[misc]
+        made[0].write_now(lambda c, p=author.peer, s=said: holdings.apply_announce(c, p, s))  # type: ignore[misc]
     addresses = dict.fromkeys(states, ("10.0.0.1:1",))
     found = made[0].read_now(lambda c: listing.locate(c, manifest, states, addresses))
     assert [holder.state for holder in found] == ["live", "live", "suspect"]

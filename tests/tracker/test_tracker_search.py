@@ -1,11 +1,12 @@
 """Search: words, parts of words, short words, hostile words, pages; always by an index."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from tracker_support import NOW, admit, entry_of, manifest_of, signed
 
 from protocol.entry import Entry
@@ -24,6 +25,10 @@ ENTRIES = [
     ("STRASSE map.pdf", '100% "quoted" AND NOT (odd)', ("c++", "a-b")),
     ("x.tar.gz", "", ()),
 ]
+
+
+def page_of(words: str, limit: int, cursor: bytes, connection: Connection) -> listing.Page:
+    return listing.search(connection, words, limit, cursor, {})
 
 
 @pytest.fixture
@@ -48,8 +53,7 @@ def find(made: tuple[Database, SwarmKeys]) -> Find:
     def search(words: str, limit: int = 50) -> list[str]:
         found, cursor = [], b""
         while True:
-            at = cursor
-            page = database.read_now(lambda c: listing.search(c, words, limit, at, {}))
+            page = database.read_now(partial(page_of, words, limit, cursor))
             for each in page.listings:
                 record = catalogue.read_record(each.record.body)
                 assert isinstance(record, Entry)

@@ -23,6 +23,7 @@ from protocol.ids import AuthorKey, PeerId, StaticKey
 from protocol.inventory import inventory_digest
 from protocol.manifest import FileRecord, Manifest, make_manifest
 from protocol.messages.base import Message, Ping
+from protocol.messages.shared import GetMachines, RosterDocument
 from protocol.messages.tracking import Join, Present, join_proof_body
 from protocol.operator_access import make_operator_access, operator_credentials
 from protocol.roster import Roster, open_roster_untrusted
@@ -166,6 +167,11 @@ class Talk:
                 return message
             self._kept.append(message)
 
+    async def until_the_end(self) -> None:
+        """Read until reading fails."""
+        while True:
+            await self._next()
+
     def kept(self, kind: type[Message]) -> list[Any]:
         return [message for message in self._kept if isinstance(message, kind)]
 
@@ -234,9 +240,9 @@ class Swarm:
         return identity
 
     async def present(self, identity: Identity, *, holdings: Any = (), **fields: Any) -> Talk:
-        """A connected member that has presented itself; `talk.presented` is the answer."""
+        """A connected member that has presented itself and been told what there is to tell."""
         talk = await self.member(identity)
-        values = {
+        values: dict[str, Any] = {
             "addresses": ("192.168.1.7:4101",),
             "capacity": 1,
             "stored": 0,
@@ -244,6 +250,8 @@ class Swarm:
             "seen": 0,
         }
         await talk.ask(Present, **(values | fields))
+        # Requests are served one after the other: with this answer, all of Present is done.
+        await talk.ask(GetMachines)
         return talk
 
     async def _open(self, credentials: Credentials) -> Talk:
@@ -252,8 +260,6 @@ class Swarm:
         return Talk(channel)
 
     def roster(self, talk: Talk) -> Roster:
-        from protocol.messages.shared import RosterDocument
-
         return open_roster_untrusted(talk.documents[RosterDocument], self.keys.public)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from operator_double import OperatorDouble
 from page_under_test import PageUnderTest, run_with_page
@@ -139,6 +140,21 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
     run_with_page(tmp_path, work, seconds=90)
 
 
+def test_copies_made_elsewhere_are_seen(tmp_path: Path) -> None:
+    """This daemon's own status does not change when other machines make the copies."""
+
+    async def work(page: PageUnderTest) -> None:
+        number = page.double.hold_file("report.pdf", b"x" * 1000)
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            await expect(tab.get_by_text("1 of 2")).to_be_visible()
+            held = page.double.entries[number]
+            held.view = msgspec.structs.replace(held.view, copies=op.CopiesView(have=2, want=2))
+            await expect(tab.get_by_text("2 of 2")).to_be_visible(timeout=15_000)
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
 def test_a_login_address_works_when_another_site_links_to_it(tmp_path: Path) -> None:
     """Strict cookies stay away from what another site starts, also from its redirects."""
 
@@ -186,7 +202,8 @@ def test_a_phone_shows_everything_without_sideways_scrolling(tmp_path: Path) -> 
                 assert wide <= 0, place
                 small = await tab.evaluate(
                     "[...document.querySelectorAll('main a, nav a, button')].filter(e => "
-                    "e.getBoundingClientRect().height < 43.5).map(e => e.textContent)"
+                    "e.checkVisibility() && e.getBoundingClientRect().height < 43.5)"
+                    ".map(e => e.textContent)"
                 )
                 assert small == [], place
 

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { age, bytes, count, moment } from "./format.js";
 import { Copies, copyLink, Icon, onMachines, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
-import { changed, changes, tell, use } from "./store.js";
+import { changed, changes, tell, use, useRefresh } from "./store.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 export function Entry({ id }) {
@@ -19,6 +19,8 @@ export function Entry({ id }) {
     }
   };
   useEffect(() => { load(); }, [id, version]);
+  const entry = loaded.entry;
+  useRefresh(load, entry && entry.copies.have < entry.copies.want);
   if (loaded.id !== id) return html`<${Waiting} />`;
   if (loaded.error) return html`<div class="stack"><${Back} /><${Problem} error=${loaded.error} retry=${load} /></div>`;
   return html`<div class="stack"><${Back} /><${Loaded} entry=${loaded.entry} map=${loaded.map} /></div>`;

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { age, bytes, count, moment } from "./format.js";
 import { Copies, copyLink, Empty, Icon, onMachines, Problem, Waiting } from "./parts.js";
-import { changes, route, tell, use } from "./store.js";
+import { changes, route, tell, use, useRefresh } from "./store.js";
 import { PickFiles, UploadList } from "./upload_list.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
@@ -24,22 +24,33 @@ export function Library() {
 /** The pages of entries asked for so far, asked for again when something changed. */
 function useEntries(words) {
   const version = use(changes);
-  const [found, setFound] = useState({ entries: null, total: 0, cursor: "", local: false, error: null });
+  const [found, setFound] = useState({ words: null, entries: null, total: 0, cursor: "", local: false, error: null });
   const newest = useRef(0);
-  const load = async (cursor, before) => {
+  const load = async (wanted) => {
     const turn = ++newest.current;
     try {
-      const limit = cursor ? 50 : Math.min(50, Math.max(before.length, 25));
-      const page = await api.entries(words, cursor, limit);
-      if (turn !== newest.current) return;
-      const entries = cursor ? [...before, ...page.entries] : page.entries;
-      setFound({ ...page, entries, error: null });
+      const next = await pages(words, wanted, () => turn === newest.current);
+      if (turn === newest.current) setFound({ ...next, words, error: null });
     } catch (error) {
       if (turn === newest.current) setFound((old) => ({ ...old, error }));
     }
   };
-  useEffect(() => { load("", found.entries ?? []); }, [words, version]);
-  return { ...found, more: () => load(found.cursor, found.entries), again: () => load("", found.entries ?? []) };
+  const shown = found.words === words ? found.entries.length : 0;
+  const again = () => load(shown);
+  useEffect(() => { again(); }, [words, version]);
+  useRefresh(again, found.entries?.some((entry) => entry.copies.have < entry.copies.want));
+  return { ...found, more: () => load(shown + 1), again };
+}
+
+/** Pages from the first one on, until `wanted` entries are there; at least one page. */
+async function pages(words, wanted, stillWanted) {
+  let page = await api.entries(words);
+  const entries = [...page.entries];
+  while (page.cursor && entries.length < wanted && stillWanted()) {
+    page = await api.entries(words, page.cursor);
+    entries.push(...page.entries);
+  }
+  return { ...page, entries };
 }
 
 function Search({ words }) {

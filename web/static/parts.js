@@ -39,6 +39,7 @@ export function onMachines(entry) {
   const there = entry.holders.filter((holder) => holder.state !== "gone");
   const whole = there.filter((holder) => holder.pieces >= entry.pieces).map((holder) => holder.peer);
   const parts = there.length - whole.length;
+  if (there.length === 0 && entry.here > 0) return "on this machine";
   if (whole.length === 0) return parts ? `in parts on ${parts === 1 ? there[0].peer : `${parts} machines`}` : "on no machine that is there";
   const shown = whole.length > 3 ? [...whole.slice(0, 2), `${whole.length - 2} more`] : whole;
   return `on ${listed(shown)}`;

@@ -1,7 +1,7 @@
 // What several parts of the page share: the daemon's live status, messages to the person, the route.
 // A cell is a value with listeners; use(cell) makes a part draw itself again when it changes.
 
-import { useEffect, useState } from "./vendor/preact-htm.js";
+import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 export function cell(value) {
   const listeners = new Set();
@@ -25,6 +25,20 @@ export function use(source) {
     return source.listen(setValue);
   }, [source]);
   return value;
+}
+
+const SOON = 3000, LATER = 15000;
+
+/** Ask again now and then while the page is looked at: soon when copies are being made elsewhere. */
+export function useRefresh(load, soon) {
+  const latest = useRef(load);
+  latest.current = load;
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible" && connection.get() === "live") latest.current();
+    }, soon ? SOON : LATER);
+    return () => clearInterval(timer);
+  }, [Boolean(soon)]);
 }
 
 /** The newest Status, or null before the first one. */
