@@ -27,12 +27,16 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonConfig:
-    """What `twofold run` is told. `web` None: no page. `advertise`: addresses to announce."""
+    """What `twofold run` is told. `web` None: no page. `advertise`: addresses to announce.
+
+    `allow_hosts`: further names under which the page may be visited.
+    """
 
     data: Path
     listen: Address
     web: Address | None
     advertise: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
 
 
 class Daemon:
@@ -75,7 +79,9 @@ class Daemon:
         name = parts.rosters.name_of(parts.me)
         self._say("listening", {"peer": name, "listen": parts.status.listen})
         if self._config.web is not None:
-            web = WebProcess(parts.directory.root, self._config.web, self._web_url)
+            web = WebProcess(
+                parts.directory.root, self._config.web, self._config.allow_hosts, self._web_url
+            )
             nursery.start_soon(web.run)
 
     async def _trim(self) -> None:

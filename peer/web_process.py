@@ -56,9 +56,16 @@ def _hash(token: str) -> bytes:
 class WebProcess:
     """Supervises `twofold-web`."""
 
-    def __init__(self, data: Path, listen: Address, on_url: Callable[[str | None], None]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        listen: Address,
+        allowed_hosts: tuple[str, ...],
+        on_url: Callable[[str | None], None],
+    ) -> None:
         self._data = data
         self._listen = listen
+        self._allowed_hosts = allowed_hosts
         self._on_url = on_url
 
     async def run(self) -> None:
@@ -75,8 +82,11 @@ class WebProcess:
             wait = min(LONGEST_WAIT, wait * 2)
 
     async def _run_once(self) -> int:
-        command = [sys.executable, "-m", "web", "--data", str(self._data)]
+        # -P: a folder called web where the daemon was started must not be run instead of ours.
+        command = [sys.executable, "-P", "-m", "web", "--data", str(self._data)]
         command += ["--listen", str(self._listen), "--supervised"]
+        for host in self._allowed_hosts:
+            command += ["--allow-host", host]
         process = await trio.lowlevel.open_process(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

@@ -67,6 +67,7 @@ def run(
     listen: str = "0.0.0.0:4110",
     web: str = "127.0.0.1:4180",
     advertise: tuple[str, ...] = (),
+    allow_host: tuple[str, ...] = (),
     common: Common = COMMON,
 ) -> None:
     """Run the daemon, and with it the web page, until told to stop.
@@ -79,6 +80,8 @@ def run(
         HOST:PORT of the local page, or 'off'.
     advertise
         HOST:PORT under which others reach this machine, if that is not where it listens.
+    allow_host
+        A further name under which browsers may visit the page.
     """
     from peer.daemon import Daemon, DaemonConfig
 
@@ -97,6 +100,7 @@ def run(
         listen=_address(listen),
         web=None if web == "off" else _address(web),
         advertise=tuple(str(_address(text)) for text in advertise),
+        allow_hosts=allow_host,
     )
     daemon = Daemon(config, say)
     trio.run(daemon.run)

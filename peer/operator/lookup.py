@@ -1,12 +1,16 @@
 """Finding entries by what a person gives, and showing them: from the tracker, else from memory."""
 
+import msgspec
+
 from peer.catalogue import Catalogue
 from peer.errors import NotFoundError, UnreachableError, UsageError
+from peer.operator.fitting import fit
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.replication import Replication
 from peer.tracker_link import TrackerLink
+from protocol import codec
 from protocol.entry import Entry, Tombstone, open_record_untrusted
 from protocol.errors import InvalidTextError, RemoteProtocolError
 from protocol.ids import PeerId, SwarmKey
@@ -75,19 +79,28 @@ class Lookup:
             entry = await self._learn(listing)
             if entry is not None:
                 views.append(self._view(entry, listing))
-        return Found(
+        found = Found(
             call=request.call,
             entries=tuple(views),
             total=reply.total,
             cursor=reply.cursor.hex(),
             local=False,
         )
+        if len(codec.encode(found)) > codec.MAX_CONTROL and request.limit > 1:
+            return await self.find(msgspec.structs.replace(request, limit=request.limit // 2))
+        return found
 
     async def _find_here(self, request: Find) -> Found:
         found = await self._catalogue.search(request.words, request.limit)
         records = [open_record_untrusted(signed) for signed in found]
         views = tuple(self._view(r, None) for r in records if isinstance(r, Entry))
-        return Found(call=request.call, entries=views, total=len(views), cursor="", local=True)
+        total = len(views)
+        return fit(
+            lambda n: Found(
+                call=request.call, entries=views[:n], total=total, cursor="", local=True
+            ),
+            total,
+        )
 
     async def _find(self, text: str) -> tuple[Entry, Listing | None]:
         prefix = self._parse(text)
@@ -138,6 +151,11 @@ class Lookup:
             else sum(h.state == "live" and h.pieces >= entry.pieces for h in holders)
         )
         content = self._contents.get(entry.manifest)
+        told = any(holder.peer == self._me for holder in holders)
+        if listing and content and content.complete and not told:
+            # The tracker has not counted what was only just announced.
+            me = HolderSummary(peer=self._me, pieces=entry.pieces, state="live")
+            holders, have = (me, *holders), have + 1
         return EntryView(
             id=entry.id.hex(),
             link=encode_link(Link(swarm_tag=self._tag, entry=entry.id)),

@@ -9,6 +9,7 @@ from peer.catalogue import Catalogue
 from peer.errors import NotPermittedError, UnreachableError, UsageError
 from peer.operator.adding import Adding
 from peer.operator.fetching import Fetching
+from peer.operator.fitting import fit
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.operator.status import StatusMaker
@@ -47,7 +48,7 @@ from protocol.messages.operating import (
 )
 from protocol.messages.shared import GetMachines, Locate, Located, Machine, Machines
 
-FILES_IN_ANSWER = 100
+FILES_IN_ANSWER = 200
 ROWS_BYTES = 48_000
 
 
@@ -108,16 +109,17 @@ class Requests:
     async def _files(self, request: GetFiles) -> Files:
         entry = await self.lookup.entry(request.entry)
         files = (await self.fetching.manifest(entry)).files
-        shown: list[FileView] = []
-        size = 0
-        for index in range(request.start, min(len(files), request.start + FILES_IN_ANSWER)):
-            size += len(files[index].path.encode()) + 64
-            if shown and size > ROWS_BYTES:
-                break
-            if not files[index].directory:
-                path, length = files[index].path, files[index].size
-                shown.append(FileView(index=index, path=path, size=length))
-        return Files(call=request.call, files=tuple(shown), total=len(files))
+        views = [
+            FileView(index=index, path=record.path, size=record.size)
+            for index, record in enumerate(files)
+            if index >= request.start and not record.directory
+        ]
+        # Beyond the last real file there may be empty directories: nothing more to ask for.
+        total = views[-1].index + 1 if views else request.start
+        shown = views[:FILES_IN_ANSWER]
+        return fit(
+            lambda n: Files(call=request.call, files=tuple(shown[:n]), total=total), len(shown)
+        )
 
     async def _piece_map(self, request: GetPieceMap) -> PieceMap:
         entry = await self.lookup.entry(request.entry)
@@ -176,7 +178,7 @@ class Requests:
         except UnreachableError:
             return Peers(call=request.call, peers=self._known_peers(), local=True)
         views = tuple(self._machine_view(machine) for machine in reply.machines)
-        return Peers(call=request.call, peers=views, local=False)
+        return fit(lambda n: Peers(call=request.call, peers=views[:n], local=False), len(views))
 
     def _known_peers(self) -> tuple[MachineView, ...]:
         roster = self.rosters.roster

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import trio
 
+from peer.operator.fitting import fit
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.download import Download
@@ -49,9 +50,12 @@ class StatusMaker:
 
     def make(self, call: int) -> Status:
         """The status now."""
-        roster = self._rosters.roster
         now = trio.current_time()
         transfers = [self._transfer(d, now) for d in self._downloads.all()[:MOST_TRANSFERS]]
+        return fit(lambda n: self._status(call, transfers[:n]), len(transfers))
+
+    def _status(self, call: int, transfers: list[TransferView]) -> Status:
+        roster = self._rosters.roster
         return Status(
             call=call,
             peer=PeerView(
