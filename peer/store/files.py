@@ -4,6 +4,7 @@ O_DIRECT wants page-aligned memory, offset and length; what does not fit goes th
 descriptor. Descriptors are kept open in a small cache, safe to use from several threads.
 """
 
+import ctypes
 import os
 import threading
 from collections import OrderedDict
@@ -14,6 +15,9 @@ from pathlib import Path
 
 PAGE = 4096
 MAX_OPEN = 64
+LEAST_DIRECT = 64 << 10
+"""Below this, opening a file a second time costs more than the page cache does."""
+MANY = 16
 
 
 @dataclass
@@ -41,9 +45,24 @@ class FileCache:
                 done += count
             return os.fstat(descriptor)
 
+    def read_now(self, path: Path, position: int, target: memoryview) -> os.stat_result | None:
+        """As `read`, but None at once where that would wait for the disk."""
+        with self._lock:
+            if (path, "read") not in self._open:
+                return None
+        with self._borrow(path, "read") as descriptor:
+            try:
+                count = os.preadv(descriptor, [target], position, os.RWF_NOWAIT)
+            except OSError:
+                # Not in the page cache, or a file system that cannot tell.
+                return None
+            return os.fstat(descriptor) if count == len(target) else None
+
     def write(self, path: Path, position: int, content: memoryview) -> None:
         """Write all of `content`, directly to the disk as far as alignment allows."""
         direct = len(content) - len(content) % PAGE if position % PAGE == 0 else 0
+        if direct < LEAST_DIRECT:
+            direct = 0
         if direct:
             with self._borrow(path, "direct") as descriptor:
                 _write_all(descriptor, content[:direct], position)
@@ -51,10 +70,15 @@ class FileCache:
             with self._borrow(path, "write") as descriptor:
                 _write_all(descriptor, content[direct:], position + direct)
 
-    def sync(self, path: Path) -> None:
-        """Make written bytes durable."""
-        with self._borrow(path, "write") as descriptor:
-            os.fdatasync(descriptor)
+    def sync_all(self, paths: set[Path]) -> None:
+        """Make written bytes durable; for many files at once by syncing their file system."""
+        if len(paths) > MANY:
+            with self._borrow(next(iter(paths)), "write") as descriptor:
+                _sync_file_system(descriptor)
+            return
+        for path in paths:
+            with self._borrow(path, "write") as descriptor:
+                os.fdatasync(descriptor)
 
     def forget(self, path: Path) -> None:
         """Close what is open of one file: it is moving or going away."""
@@ -105,6 +129,14 @@ def _open(path: Path, mode: str) -> int:
             # Not every file system has it; through the page cache is slower, not wrong.
             return os.open(path, flags, 0o666)
     return os.open(path, flags, 0o666)
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """syncfs(2), which Python does not have: one flush instead of one for every small file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _write_all(descriptor: int, content: memoryview, position: int) -> None:

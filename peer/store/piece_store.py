@@ -18,7 +18,7 @@ from peer.errors import PeerError, PieceLostError
 from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
-from peer.store.layout import Layout
+from peer.store.layout import Layout, Segment
 from peer.store.splitter import read_segments
 from peer.store.user_files import copy_out, finish_files, prepare_files
 from protocol.hashing import hash_piece
@@ -26,10 +26,6 @@ from protocol.manifest import Manifest
 
 DISK_THREADS = 4
 _T = TypeVar("_T")
-
-
-class BadPieceError(Exception):
-    """Bytes that do not hash to what the manifest says."""
 
 
 class DiskFullError(PeerError):
@@ -62,30 +58,34 @@ class PieceStore:
         """
         manifest, layout = await self.contents.opened(content.id)
         try:
-            await self.in_thread(lambda: self._read_checked(content, layout, piece, target))
+            cached = self._read_checked(content, layout, piece, target, self._cache.read_now)
+            if not cached:
+                read = self._cache.read
+                await self.in_thread(self._read_checked, content, layout, piece, target, read)
         except (OSError, EOFError, PieceLostError) as error:
             await self._lose_file(content, manifest, layout, piece, str(error))
             raise PieceLostError(f"piece {piece} of {content.id.hex()[:12]}: {error}") from None
 
-    async def write_piece(self, content: Content, piece: int, received: memoryview) -> None:
-        """Check a received piece and write it; it does not count before `make_durable`.
+    async def write_pieces(
+        self, content: Content, received: list[tuple[int, memoryview]]
+    ) -> set[int]:
+        """Check received pieces and write them; they do not count before `make_durable`.
 
-        Raises BadPieceError, DiskFullError, PeerError.
+        Returns those that are bad, which are not written. Raises DiskFullError, PeerError.
         """
         manifest, layout = await self.contents.opened(content.id)
-        expected = manifest.piece_hash(piece)
 
-        def work() -> None:
-            if hash_piece(received) != expected:
-                raise BadPieceError(f"piece {piece} of {content.id.hex()[:12]}")
-            at = 0
-            for segment in layout.piece(piece):
-                view = received[at : at + segment.length]
-                self._cache.write(segment.path, segment.position, view)
-                at += segment.length
+        def work() -> set[int]:
+            bad = set()
+            for piece, content_bytes in received:
+                if hash_piece(content_bytes) == manifest.piece_hash(piece):
+                    self._write_segments(layout.piece(piece), content_bytes)
+                else:
+                    bad.add(piece)
+            return bad
 
         try:
-            await self.in_thread(work)
+            return await self.in_thread(work)
         except OSError as error:
             raise _write_error(error, layout.root) from None
 
@@ -93,13 +93,8 @@ class PieceStore:
         """Sync what these pieces were written to, then count them."""
         _, layout = await self.contents.opened(content.id)
         paths = {segment.path for piece in pieces for segment in layout.piece(piece)}
-
-        def work() -> None:
-            for path in paths:
-                self._cache.sync(path)
-
         try:
-            await self.in_thread(work)
+            await self.in_thread(self._cache.sync_all, paths)
         except OSError as error:
             raise _write_error(error, layout.root) from None
         await self.contents.record(content, pieces)
@@ -190,7 +185,7 @@ class PieceStore:
                 kept.append(piece)
         finally:
             self.buffers.give_back(buffer)
-        await self.in_thread(self._cache.sync, own.root)
+        await self.in_thread(self._cache.sync_all, {own.root})
         moved = await self.contents.add(manifest, None, full=False)
         await self.contents.record(moved, kept)
         return moved
@@ -223,13 +218,28 @@ class PieceStore:
         """Run blocking disk work in one of the store's threads."""
         return await trio.to_thread.run_sync(work, *args, limiter=self._limiter)
 
+    def _write_segments(self, segments: list[Segment], content: memoryview) -> None:
+        at = 0
+        for segment in segments:
+            view = content[at : at + segment.length]
+            self._cache.write(segment.path, segment.position, view)
+            at += segment.length
+
     def _read_checked(
-        self, content: Content, layout: Layout, piece: int, target: memoryview
-    ) -> None:
+        self,
+        content: Content,
+        layout: Layout,
+        piece: int,
+        target: memoryview,
+        read: Callable[[Path, int, memoryview], os.stat_result | None],
+    ) -> bool:
+        """Read a piece from files that look as they did; False when `read` had to give up."""
         at = 0
         for segment in layout.piece(piece):
             view = target[at : at + segment.length]
-            found = self._cache.read(segment.path, segment.position, view)
+            found = read(segment.path, segment.position, view)
+            if found is None:
+                return False
             expected = content.stats.get(segment.file)
             if expected and (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
                 raise PieceLostError(f"{segment.path} has changed since it was shared")
@@ -238,6 +248,7 @@ class PieceStore:
                 self._cache.forget(segment.path)
                 raise PieceLostError(f"{segment.path} was deleted or replaced")
             at += segment.length
+        return True
 
     async def lose(self, content: Content, pieces: list[int], why: str) -> None:
         """Stop counting pieces, and say why."""

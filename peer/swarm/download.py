@@ -6,7 +6,9 @@ the store. State changes are synchronous; the tasks around them only wait and wr
 
 import mmap
 import random
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -14,7 +16,7 @@ import trio
 
 from peer.errors import PeerError, UnreachableError
 from peer.store.contents import Content
-from peer.store.piece_store import BadPieceError, PieceStore
+from peer.store.piece_store import PieceStore
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.picker import Picker, PieceState
 from peer.swarm.rate import Rate
@@ -29,10 +31,22 @@ log = structlog.get_logger()
 TICK = 1.0
 BATCH_BYTES = 64 << 20
 BATCH_WAIT = 0.05
+WRITERS = 3
+WRITE_BYTES = 2 << 20
 LONELY = 30.0
 """Seconds without any source after which a download gives up."""
 
 Purpose = Literal["get", "keep"]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A piece in a pool buffer, on its way to the disk."""
+
+    link: PeerLink
+    piece: int
+    buffer: mmap.mmap
+    size: int
 
 
 class Download:
@@ -68,6 +82,8 @@ class Download:
         self.find_sources: Callable[[Download], None] = lambda _: None
         self._store = store
         self._sources: dict[PeerLink, Source] = {}
+        self._arrived: deque[Arrived] = deque()
+        self._arrival = trio.Event()
         self._written: list[int] = []
         self._written_bytes = 0
         self._wake = trio.Event()
@@ -93,6 +109,8 @@ class Download:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     self._nursery = nursery
+                    for _ in range(WRITERS):
+                        nursery.start_soon(self._write)
                     nursery.start_soon(self._record)
                     nursery.start_soon(self._tick)
                     self.find_sources(self)
@@ -104,6 +122,9 @@ class Download:
             self.error = _first(group)
         finally:
             self._nursery = None
+            for arrived in self._arrived:
+                self._store.buffers.give_back(arrived.buffer)
+            self._arrived.clear()
             for link in self.sources:
                 self._leave(link)
             self.finished.set()
@@ -178,7 +199,8 @@ class Download:
         if self._nursery is None or not self.picker.arrived(piece):
             self._store.buffers.give_back(buffer)
         else:
-            self._nursery.start_soon(self._write, link, piece, buffer, size)
+            self._arrived.append(Arrived(link, piece, buffer, size))
+            self._arrival.set()
         self._pump()
 
     # Asking
@@ -233,22 +255,45 @@ class Download:
 
     # Writing
 
-    async def _write(self, link: PeerLink, piece: int, buffer: mmap.mmap, size: int) -> None:
-        try:
-            await self._store.write_piece(self.content, piece, memoryview(buffer)[:size])
-        except BadPieceError:
-            log.warning("bad piece", peer=link.name, piece=piece, entry=self.name)
-            self.picker.take_from_source(link, piece)
-            self.picker.put_back(piece)
-            self.on_bad(link, piece)
-            self._pump()
+    async def _write(self) -> None:
+        """Check and write what has arrived, several small pieces in one go to a thread."""
+        while True:
+            if not self._arrived:
+                if self._arrival.is_set():
+                    self._arrival = trio.Event()
+                await self._arrival.wait()
+                continue
+            batch = self._take_arrived()
+            try:
+                pieces = [(p.piece, memoryview(p.buffer)[: p.size]) for p in batch]
+                bad = await self._store.write_pieces(self.content, pieces)
+            finally:
+                for arrived in batch:
+                    self._store.buffers.give_back(arrived.buffer)
+            for arrived in batch:
+                self._note_written(arrived, good=arrived.piece not in bad)
+            self._wake.set()
+
+    def _take_arrived(self) -> list[Arrived]:
+        batch = [self._arrived.popleft()]
+        size = batch[0].size
+        while self._arrived and size + self._arrived[0].size <= WRITE_BYTES:
+            batch.append(self._arrived.popleft())
+            size += batch[-1].size
+        return batch
+
+    def _note_written(self, arrived: Arrived, *, good: bool) -> None:
+        link, piece = arrived.link, arrived.piece
+        if good:
+            self.senders.add(link.peer)
+            self._written.append(piece)
+            self._written_bytes += arrived.size
             return
-        finally:
-            self._store.buffers.give_back(buffer)
-        self.senders.add(link.peer)
-        self._written.append(piece)
-        self._written_bytes += size
-        self._wake.set()
+        log.warning("bad piece", peer=link.name, piece=piece, entry=self.name)
+        self.picker.take_from_source(link, piece)
+        self.picker.put_back(piece)
+        self.on_bad(link, piece)
+        self._pump()
 
     async def _record(self) -> None:
         """Make written pieces durable, a batch at a time, and only then count them."""

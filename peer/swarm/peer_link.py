@@ -14,8 +14,8 @@ from peer.rpc import Calls
 from peer.store.buffers import BufferPool
 from peer.swarm.outbox import Outbox, PieceRequest
 from peer.swarm.services import PeerServices
-from protocol.connection import BATCH_LENGTH, Ended
-from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
+from protocol.connection import Ended
+from protocol.drivers.on_trio import SEALED_LENGTH, ConnectionLostError, TrioChannel
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.base import Failed, Message, Ping, Reply
@@ -213,7 +213,7 @@ class PeerLink:
             target = memoryview(buffer)[: geometry.piece_size(piece)]
             await self._services.store.read_piece(content, piece, target)
             if self._sealed is None:
-                self._sealed = memoryview(bytearray(BATCH_LENGTH))
+                self._sealed = memoryview(bytearray(SEALED_LENGTH))
             header = Piece(length=len(target), manifest=manifest, piece=piece)
             await self.channel.send_bytes(header, target, self._sealed)
             self._services.traffic.sent(self.peer, len(target))

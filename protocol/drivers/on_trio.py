@@ -20,6 +20,9 @@ from protocol.errors import RemoteProtocolError
 from protocol.hello import Credentials
 from protocol.messages.base import Message
 
+SEALED_LENGTH = BATCH_LENGTH + 4096
+"""Bytes of a buffer that holds a header and one batch of what follows it."""
+
 
 class ConnectionLostError(Exception):
     """The stream ended or broke; the message says how."""
@@ -79,13 +82,20 @@ class TrioChannel:
     async def send_bytes(
         self, header: Message, content: memoryview | bytes, out: memoryview | None = None
     ) -> None:
-        """Send a header and the bytes it announces, sealed a batch at a time into `out`."""
+        """Send a header and the bytes it announces, sealed a batch at a time into `out`.
+
+        `out` has SEALED_LENGTH bytes; header and first batch leave in one call.
+        """
         self._check_open()
-        await self._write(self.connection.send(header))
+        opening = self.connection.send(header)
+        before = len(opening)
         if out is None:
-            out = memoryview(bytearray(min(BATCH_LENGTH, len(content) * 2 + 256)))
-        for sealed in self.connection.send_bytes(memoryview(content), out):
-            await self._write(sealed)
+            out = memoryview(bytearray(before + min(BATCH_LENGTH, len(content) * 2 + 256)))
+        out[:before] = opening
+        for sealed in self.connection.send_bytes(memoryview(content), out[before:]):
+            # The header lies just before the first batch.
+            await self._write(out[: before + len(sealed)] if opening else sealed)
+            opening = b""
 
     async def aclose(self, reason: str = "", *, refused: bool = False) -> None:
         """Say goodbye if that is possible at once, then close the stream."""

@@ -1,7 +1,8 @@
 """Whole swarms for tests: real processes on loopback, real files, everything below one folder.
 
-Nothing here sleeps to be in time: `wait_until` looks again and again until a deadline. Every process
-is ended by its id when the swarm is closed, and by the kernel should the tests themselves be killed.
+Nothing here sleeps to be in time: `wait_until` looks again and again until a deadline. Every
+process is ended by its id when the swarm is closed, and by the kernel should the tests themselves be
+killed.
 """
 
 import ctypes

@@ -63,8 +63,8 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the standard library: some thousands of real files, and nobody else writes to it."""
+    """A copy of the standard library: thousands of real files that nobody else writes to."""
     target = tmp_path_factory.mktemp("folder") / "standard library"
-    leave_out = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__", "test")
+    leave_out = shutil.ignore_patterns("site-packages", "dist-packages")
     shutil.copytree(sysconfig.get_path("stdlib"), target, ignore=leave_out)
     return target
