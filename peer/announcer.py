@@ -5,7 +5,8 @@ from protocol.ids import ManifestId
 from protocol.inventory import inventory_digest
 from protocol.messages.tracking import Holding
 
-ANNOUNCE_BYTES = 40_000
+ANNOUNCE_BYTES = 30_000
+"""One more holding, of 32 KiB at most, still fits a message of 64 KiB."""
 
 
 class Announcer:

@@ -55,12 +55,20 @@ class Catalogue:
         record = open_record_untrusted(signed)
         if self._rosters.find(PeerId(record.author)) is None:
             raise RemoteProtocolError("the author of the entry is not a member")
-        known = await self._database.run(lambda c: _read(c, record.id))
-        if known is not None and not supersedes(record, open_record_untrusted(known)):
-            return record, False
-        await self._database.run(lambda c: _write(c, record, signed, published=not mine))
-        await self._recount(record.manifest)
-        return record, True
+
+        def keep(connection: sqlite3.Connection) -> set[ManifestId]:
+            # One transaction: of two records learnt at once the newer must win.
+            known = _read(connection, record.id)
+            previous = open_record_untrusted(known) if known else None
+            if previous is not None and not supersedes(record, previous):
+                return set()
+            _write(connection, record, signed, published=not mine)
+            return {record.manifest, previous.manifest if previous else record.manifest}
+
+        changed = await self._database.run(keep)
+        for manifest in changed:
+            await self._recount(manifest)
+        return record, bool(changed)
 
     async def find(self, entry: EntryId) -> tuple[Record, Signed] | None:
         """The newest record known of an entry."""

@@ -51,6 +51,7 @@ CREATE TABLE addresses (
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 _MIGRATIONS = [_VERSION_1]
+_DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
 class Database:
@@ -61,8 +62,16 @@ class Database:
         self._limiter = trio.CapacityLimiter(1)
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `work` as one transaction in the database's thread; not cancelled half-way."""
-        return await trio.to_thread.run_sync(self.run_sync, work, limiter=self._limiter)
+        """Run `work` as one transaction in the database's thread; not cancelled half-way.
+
+        PeerError when the disk is full or fails.
+        """
+        try:
+            return await trio.to_thread.run_sync(self.run_sync, work, limiter=self._limiter)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_ERRORS:
+                raise
+            raise PeerError(f"the database cannot be written: {error}") from None
 
     def run_sync(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """The same, where no event loop is needed."""

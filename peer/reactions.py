@@ -44,6 +44,7 @@ class Reactions:
         parts.downloads.on_recorded = lambda content, _: self._announce(content.id)
         parts.downloads.on_finished = lambda _: parts.replication.wake()
         parts.store.on_lost = self._lost
+        parts.replication.look_again = parts.watch.check
         parts.store.on_regained = self._gained
         parts.adding.on_added = self._gained
         parts.publishing.on_deleted = self._drop_unwanted
@@ -126,12 +127,13 @@ class Reactions:
     async def _take_entry(self, changed: EntryChanged) -> None:
         parts = self._parts
         try:
-            record, new = await parts.catalogue.learn(changed.record)
+            record, _ = await parts.catalogue.learn(changed.record)
         except RemoteProtocolError as error:
             log.warning("entry from the tracker refused", reason=str(error))
             return
         await parts.catalogue.remember_change(changed.change)
-        if new and isinstance(record, Tombstone):
+        # Also when it is not new: an offer or a search may have brought it before.
+        if isinstance(record, Tombstone):
             await self._drop_unwanted(record.manifest)
         parts.replication.wake()
 

@@ -3,7 +3,7 @@
 import structlog
 
 from peer.database import Database
-from protocol.errors import RemoteProtocolError
+from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.ids import PeerId, SwarmKey
 from protocol.ring import Ring
 from protocol.roster import Member, Roster, check_not_revoked, open_roster_untrusted
@@ -67,6 +67,6 @@ class RosterBook:
     def _install(self, encoded: bytes, roster: Roster) -> None:
         try:
             ring = roster.ring()
-        except ValueError as error:
+        except LocalProtocolError as error:
             raise RemoteProtocolError(f"roster refused: {error}") from None
         self.encoded, self.roster, self.ring = encoded, roster, ring

@@ -1,6 +1,7 @@
 """Sizes as people write them."""
 
 import re
+from decimal import Decimal
 
 from peer.errors import UsageError
 
@@ -15,4 +16,4 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if match is None or match[2] not in _UNITS:
         raise UsageError(f"{text!r} is not a size; write it like 500GiB or 2TB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return int(Decimal(match[1]) * _UNITS[match[2]])

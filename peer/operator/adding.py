@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from peer.errors import UsageError
+from peer.errors import PeerError, UsageError
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.store.contents import Content
@@ -72,7 +72,12 @@ class Adding:
 
         async def report() -> None:
             while True:
-                await trio.sleep(PROGRESS_EVERY)
+                try:
+                    await trio.sleep(PROGRESS_EVERY)
+                except trio.Cancelled:
+                    # The thread is not cancelled with us, and a daemon that stops waits for it.
+                    state["stop"] = True
+                    raise
                 tell(
                     Progress(
                         call=request.call,
@@ -82,13 +87,20 @@ class Adding:
                     )
                 )
 
+        def work() -> Manifest | PeerError:
+            try:
+                return split(found, progress=note, cancelled=lambda: bool(state["stop"]))
+            except PeerError as error:
+                # Raised in the nursery it would come out as a group, which nobody expects.
+                return error
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(report)
-            manifest = await trio.to_thread.run_sync(
-                lambda: split(found, progress=note, cancelled=lambda: bool(state["stop"]))
-            )
+            result = await trio.to_thread.run_sync(work)
             nursery.cancel_scope.cancel()
-        return manifest
+        if isinstance(result, PeerError):
+            raise result
+        return result
 
     async def _hold(self, found: Survey, manifest: Manifest, *, owned: bool) -> Content:
         contents = self._store.contents

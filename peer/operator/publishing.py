@@ -86,9 +86,17 @@ class Publishing:
         await self.on_deleted(entry.manifest)
 
     async def send_unpublished(self) -> None:
-        """Tell the tracker what it has not confirmed; UnreachableError when it goes away."""
+        """Tell the tracker what it has not confirmed; UnreachableError when it goes away.
+
+        One that it refuses (it knows a newer record, say) must not keep the others from it.
+        """
         for signed in await self._catalogue.unpublished():
-            await self._send(signed, open_record_untrusted(signed))
+            try:
+                await self._send(signed, open_record_untrusted(signed))
+            except UnreachableError:
+                raise
+            except PeerError:
+                continue
 
     async def _keep_and_send(self, record: Record) -> None:
         signed = sign_record(record, self._identity.signing)

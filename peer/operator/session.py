@@ -8,8 +8,13 @@ from peer.operator.requests import Requests
 from peer.swarm.outbox import Outbox
 from protocol.connection import Ended
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
-from protocol.errors import ProtocolError, RefusedError, RemoteProtocolError
-from protocol.messages.base import Failed, Message, Ping, Request
+from protocol.errors import (
+    LocalProtocolError,
+    ProtocolError,
+    RefusedError,
+    RemoteProtocolError,
+)
+from protocol.messages.base import Failed, Message, Ping, Reply, Request
 
 log = structlog.get_logger()
 
@@ -53,7 +58,7 @@ class OperatorSession:
                 reply = await self._requests.answer(request, self._tell)
             except PeerError as error:
                 reply = Failed(call=request.call, kind=error.kind, text=str(error)[:4000])
-            except ProtocolError as error:
+            except (ProtocolError, OSError) as error:
                 reply = Failed(call=request.call, kind="failed", text=str(error)[:4000])
             self._outbox.put(reply)
 
@@ -66,7 +71,18 @@ class OperatorSession:
             if queued is None:
                 await self._outbox.wait_filled()
             else:
-                await self._channel.send(queued[0])
+                await self._send(queued[0])
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await self._channel.send(message)
+        except LocalProtocolError as error:
+            if not isinstance(message, Reply):
+                raise
+            # Too long for a message: nothing of it was sent, and the operator must hear of it.
+            log.error("an answer cannot be sent", reason=str(error))
+            text = f"the answer cannot be sent: {error}"
+            await self._channel.send(Failed(call=message.call, kind="failed", text=text[:4000]))
 
     async def _ping(self) -> None:
         while True:

@@ -91,10 +91,14 @@ class Contents:
         return (await self.opened(manifest))[0]
 
     async def opened(self, manifest: ManifestId) -> tuple[Manifest, Layout]:
-        """The manifest and layout of something held; KeyError otherwise."""
+        """The manifest and layout of something held, or lately trashed; KeyError otherwise."""
         if manifest not in self._manifests:
-            encoded = await self._database.run(lambda c: _read_encoded(c, manifest))
-            self._remember(decode_manifest_untrusted(encoded, manifest))
+            encoded, path = await self._database.run(lambda c: _read_row(c, manifest))
+            found = decode_manifest_untrusted(encoded, manifest)
+            if manifest not in self._held:
+                # Trashed under somebody who still works on it: what they do comes to nothing.
+                return found, self._layout(found, Path(path) if path is not None else None)
+            self._remember(found)
         self._manifests.move_to_end(manifest)
         return self._manifests[manifest]
 
@@ -134,6 +138,8 @@ class Contents:
     async def record(self, content: Content, pieces: list[int]) -> None:
         """Count pieces whose bytes are durable."""
         async with self._bits_lock:
+            if not self._is_held(content):
+                return
             bits = content.bits.copy()
             bits.update(pieces)
             await self._write_bits(content, bits)
@@ -146,12 +152,14 @@ class Contents:
         async with self._bits_lock:
             for piece in pieces:
                 content.bits.discard(piece)
-            await self._write_bits(content, content.bits)
+            if self._is_held(content):
+                await self._write_bits(content, content.bits)
 
     async def set_stats(self, content: Content, stats: dict[int, FileStat]) -> None:
         """Remember how the user's files look now that they are verified."""
         content.stats = stats
-        await self._database.run(lambda connection: _write_stats(connection, content))
+        if self._is_held(content):
+            await self._database.run(lambda connection: _write_stats(connection, content))
 
     async def trash(self, content: Content, now: int) -> None:
         """Stop holding a manifest; its row stays, marked, until the trash is emptied."""
@@ -163,6 +171,10 @@ class Contents:
             )
         )
 
+    def _is_held(self, content: Content) -> bool:
+        """Whether this is still how we hold it: its row belongs to whatever has replaced it."""
+        return self._held.get(content.id) is content
+
     async def _write_bits(self, content: Content, bits: Bitfield) -> None:
         wire = bits.to_wire()
         await self._database.run(
@@ -172,23 +184,23 @@ class Contents:
         )
 
     def _remember(self, manifest: Manifest) -> None:
-        content = self._held[manifest.id]
-        root = content.path or self.content_file(manifest.id)
-        self._manifests[manifest.id] = (manifest, Layout(manifest, root, own=content.path is None))
+        layout = self._layout(manifest, self._held[manifest.id].path)
+        self._manifests[manifest.id] = (manifest, layout)
         while len(self._manifests) > MANIFESTS_IN_MEMORY:
             self._manifests.popitem(last=False)
 
 
-def _read_encoded(connection: sqlite3.Connection, manifest: ManifestId) -> bytes:
+    def _layout(self, manifest: Manifest, path: Path | None) -> Layout:
+        return Layout(manifest, path or self.content_file(manifest.id), own=path is None)
+
+
+def _read_row(connection: sqlite3.Connection, manifest: ManifestId) -> tuple[bytes, str | None]:
     row = connection.execute(
-        "SELECT encoded FROM contents WHERE manifest = ?", (manifest,)
+        "SELECT encoded, path FROM contents WHERE manifest = ?", (manifest,)
     ).fetchone()
-    if row is None:
+    if row is None or hash_manifest(row[0]) != manifest:
         raise KeyError(manifest)
-    encoded: bytes = row[0]
-    if hash_manifest(encoded) != manifest:
-        raise KeyError(manifest)
-    return encoded
+    return row[0], row[1]
 
 
 def _write_stats(connection: sqlite3.Connection, content: Content) -> None:

@@ -14,7 +14,7 @@ from protocol.fields import MAX_PIECES
 from protocol.geometry import MAX_PIECE_LENGTH, choose_piece_length, place_files
 from protocol.hashing import hash_piece
 from protocol.ids import PieceHash
-from protocol.manifest import FileRecord, Manifest, make_manifest
+from protocol.manifest import MAX_FILES, MAX_MANIFEST, FileRecord, Manifest, make_manifest
 from protocol.paths import check_relative_path
 
 HASHING_THREADS = 2
@@ -80,7 +80,7 @@ def _survey_folder(root: Path) -> Survey:
             if stat.S_ISREG(found.st_mode):
                 _note(folder, prefix + name, found)
             else:
-                folder.skipped.append(prefix + name)
+                folder.skipped.append((prefix + name).encode(errors="replace").decode())
         if prefix and not names and not files:
             folder.files.append(_checked(FileRecord(path=inner, offset=0, size=0, directory=True)))
             folder.stats.append(FileStat(0, 0))
@@ -110,8 +110,10 @@ def split(
     """Hash everything surveyed and describe it. Blocking: call it in a thread.
 
     `progress(done, total)` in bytes is called from hashing threads. Raises PeerError when a file
-    cannot be read or changed while it was hashed, or is too large.
+    cannot be read or changed while it was hashed, or is too large, and when cancelled.
     """
+    if len(found.files) > MAX_FILES:
+        raise UsageError(f"{found.root} has over {MAX_FILES} files, the most one entry can hold")
     piece_length = choose_piece_length(found.size)
     offsets, geometry = place_files([record.size for record in found.files], piece_length)
     if geometry.pieces > MAX_PIECES:
@@ -126,8 +128,13 @@ def split(
     # Hashes are not known yet; the layout needs only geometry and file list.
     blank = make_manifest(geometry, [PieceHash(bytes(32))] * geometry.pieces, records)
     hashes = _hash_all(Layout(blank, found.root, own=False), blank, progress, cancelled)
+    if cancelled():
+        raise PeerError("hashing was stopped")
     _check_unchanged(found)
-    return make_manifest(geometry, hashes, records)
+    manifest = make_manifest(geometry, hashes, records)
+    if len(manifest.encoded) > MAX_MANIFEST:
+        raise UsageError(f"the names in {found.root} are too long together; share parts of it")
+    return manifest
 
 
 def _hash_all(

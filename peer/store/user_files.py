@@ -16,7 +16,10 @@ from protocol.manifest import Manifest
 def prepare_files(manifest: Manifest, layout: Layout) -> None:
     """Make the files that pieces will be written to: sparse, of full size. OSError."""
     if layout.own or manifest.single:
-        _make_sparse(layout.root, manifest.geometry.length)
+        if _make_sparse(layout.root, manifest.geometry.length) and layout.own:
+            # Pieces will count before the file is complete: its name must last as long as they.
+            sync_directory(layout.root.parent)
+            sync_directory(layout.root.parent.parent)
         return
     layout.root.mkdir(parents=True, exist_ok=True)
     for record in manifest.files:
@@ -36,13 +39,16 @@ def _check_inside(root: Path, folder: Path) -> None:
         raise OSError(errno.ELOOP, "a symbolic link leads out of the folder", str(folder))
 
 
-def _make_sparse(path: Path, size: int) -> None:
+def _make_sparse(path: Path, size: int) -> bool:
+    """Make or resize one file; whether anything was done."""
     path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o666)
     try:
-        if os.fstat(descriptor).st_size != size:
-            os.ftruncate(descriptor, size)
+        if os.fstat(descriptor).st_size == size:
+            return False
+        os.ftruncate(descriptor, size)
+        return True
     finally:
         os.close(descriptor)
 

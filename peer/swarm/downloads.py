@@ -1,6 +1,7 @@
 """All downloads under way: starts them, finds their sources, hands them what links bring."""
 
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Downloads:
         self._locate = locate
         self._chance = chance
         self._running: dict[ManifestId, Download] = {}
+        self._beginning: dict[ManifestId, trio.Lock] = defaultdict(trio.Lock)
         self._looked: dict[ManifestId, float] = {}
         self._nursery: trio.Nursery | None = None
         self.shunned = Shunned()
@@ -78,11 +80,30 @@ class Downloads:
         `path` is where a user wants the files, None for our own content file; it is ignored when
         the content has a place already.
         """
-        running = self._running.get(manifest.id)
-        if running is not None:
-            if purpose == "get":
-                running.purpose = "get"
-            return running
+        # Two that began the same at once would each note the content, and count in different books.
+        lock = self._beginning[manifest.id]
+        try:
+            async with lock:
+                running = self._running.get(manifest.id)
+                if running is None:
+                    return await self._begin(manifest, path, wanted, purpose, name)
+                if purpose == "get":
+                    running.purpose = "get"
+                return running
+        finally:
+            if not lock.locked():
+                self._beginning.pop(manifest.id, None)
+
+    async def _begin(
+        self,
+        manifest: Manifest,
+        path: Path | None,
+        wanted: list[int] | None,
+        purpose: Purpose,
+        name: str,
+    ) -> Download:
+        if self._nursery is None:
+            raise PeerError("the daemon is stopping")
         content = self._contents.get(manifest.id)
         if content is None:
             content = await self._contents.add(manifest, path, full=manifest.pieces == 0)
@@ -100,12 +121,8 @@ class Downloads:
         download.on_bad = self._strike
         download.on_recorded = self._recorded
         download.find_sources = self._find_sources
-        # Another task may have begun the same while the content was being noted.
-        download = self._running.setdefault(manifest.id, download)
-        if self._nursery is None:
-            raise PeerError("the daemon is stopping")
-        if download.content is content and not download.finished.is_set():
-            self._nursery.start_soon(self._run, download)
+        self._running[manifest.id] = download
+        self._nursery.start_soon(self._run, download)
         return download
 
     def stop(self, manifest: ManifestId, why: str) -> None:
@@ -166,7 +183,8 @@ class Downloads:
         try:
             await self._store.prepare(content)
             await download.run()
-            if download.error is None and content.complete:
+            # What has stats is verified already: to look anew would pass an edited file as good.
+            if download.error is None and content.complete and not content.stats:
                 await self._store.finish(content)
         except (PeerError, OSError) as error:
             download.stop(error if isinstance(error, PeerError) else PeerError(str(error)))

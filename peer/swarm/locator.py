@@ -1,6 +1,6 @@
 """Who may hold a manifest: the tracker's word when it can be had, else everybody we know."""
 
-from peer.errors import UnreachableError
+from peer.errors import PeerError
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.address_book import AddressBook
@@ -33,7 +33,8 @@ class Locator:
             located, _ = await self._tracker.call(
                 lambda call: Locate(call=call, manifest=manifest), Located
             )
-        except UnreachableError:
+        except PeerError:
+            # Away, or it cannot tell: either way everybody may be asked.
             roster = self._rosters.roster
             return [m.peer for m in (roster.peers() if roster else ()) if m.peer != self._me]
         others = [holder for holder in located.holders if holder.peer != self._me]

@@ -34,6 +34,7 @@ class Picker:
         self._sources: dict[Hashable, Bitfield] = {}
         self._chance = chance
         self._from: int | None = None
+        self._read_at = 0
         self._done = 0
 
     @property
@@ -57,6 +58,7 @@ class Picker:
     def read_from(self, piece: int | None) -> None:
         """Pick in order from `piece` on (for a reader), or rarest first again (None)."""
         self._from = piece
+        self._read_at = piece or 0
 
     def set_source(self, source: Hashable, held: Bitfield) -> None:
         """What a source has, replacing what was known of it; repeats count once."""
@@ -113,6 +115,9 @@ class Picker:
             self._state[piece] = PieceState.NEEDED
             self._at[piece] = len(self._needed)
             self._needed.append(piece)
+            if self._from is not None and self._read_at <= piece < self._from:
+                # The reader waits for this one, not for those behind it.
+                self._from = piece
 
     def arrived(self, piece: int) -> bool:
         """A piece came whole; False when it is here already or not wanted, so not needed again."""

@@ -5,7 +5,7 @@ wakes it. It needs no tracker.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
@@ -26,6 +26,7 @@ from protocol.manifest import Manifest, decode_manifest_untrusted
 from protocol.messages.peering import Offer, OfferAnswer
 from protocol.messages.shared import GetManifest, ManifestDocument
 from protocol.placement import pieces_to_keep, spans_of
+from protocol.signing import Signed
 
 log = structlog.get_logger()
 
@@ -35,6 +36,8 @@ FULL_FOR = 60.0
 UNREACHABLE_FOR = 5.0
 KEEPING_AT_ONCE = 4
 OFFERS_AT_ONCE = 8
+RECORDS_BYTES = 48_000
+"""Records of one offer together: they must fit a message."""
 
 
 class Replication:
@@ -62,10 +65,13 @@ class Replication:
         self._confirmed: dict[ManifestId, set[PeerId]] = defaultdict(set)
         self._full_until: dict[PeerId, float] = {}
         self._unreachable_until: dict[PeerId, float] = {}
-        self._taking: set[ManifestId] = set()
+        self._taking: dict[ManifestId, int] = {}
+        """Offers taken and not yet here in full, and the bytes each will need."""
         self._keeping = trio.CapacityLimiter(KEEPING_AT_ONCE)
         self._nursery: trio.Nursery | None = None
         self._wake = trio.Event()
+        self.look_again: Callable[[Content], Awaitable[None]] = _nothing
+        """Called before what a user's files lost is fetched: they may only have been touched."""
 
     def wake(self) -> None:
         """Something changed that may call for offers."""
@@ -151,7 +157,7 @@ class Replication:
         self, link: PeerLink, manifest: ManifestId, limiter: trio.CapacityLimiter
     ) -> None:
         async with limiter:
-            records = await self._catalogue.naming(manifest)
+            records = _as_fit(await self._catalogue.naming(manifest))
             if not records:
                 return
             try:
@@ -183,12 +189,23 @@ class Replication:
             if all(piece in content.bits for piece in self._mine(manifest, entry.copies)):
                 return "have"
         if offer.manifest not in self._taking and self._nursery is not None:
-            held = content.size * content.bits.count // content.pieces if content else 0
-            if self._contents.stored_bytes() - held + entry.size > self._capacity():
+            if not self._has_room(offer.manifest, entry.size):
                 return "full"
-            self._taking.add(offer.manifest)
+            self._taking[offer.manifest] = entry.size
             self._nursery.start_soon(self._take, link, offer.manifest, entry)
         return "fetching"
+
+    def _has_room(self, manifest: ManifestId, size: int) -> bool:
+        """Whether `size` bytes of a manifest fit beside what is here and what is on its way."""
+        coming = {**self._taking, manifest: size}
+        left = sum(max(0, size - self._held_bytes(one)) for one, size in coming.items())
+        return self._contents.stored_bytes() + left <= self._capacity()
+
+    def _held_bytes(self, manifest: ManifestId) -> int:
+        content = self._contents.get(manifest)
+        if content is None or not content.pieces:
+            return 0
+        return content.size * content.bits.count // content.pieces
 
     async def _learn(self, offer: Offer) -> Entry:
         """The offered entry that calls for copies; NotFoundError when it has been deleted."""
@@ -214,6 +231,9 @@ class Replication:
         try:
             async with self._keeping:
                 manifest = await self._manifest_from(link, manifest_id)
+                # The entry says how much it is, but only the manifest has to be believed.
+                if not self._has_room(manifest_id, manifest.geometry.length):
+                    raise PeerError("no room for what the manifest describes")
                 download = await self._downloads.fetch(
                     manifest,
                     path=None,
@@ -223,10 +243,10 @@ class Replication:
                 )
                 download.add_link(link)
                 await download.closed.wait()
-        except (PeerError, RemoteProtocolError) as error:
+        except (PeerError, RemoteProtocolError, OSError) as error:
             log.warning("offer not taken", entry=entry.name, error=str(error))
         finally:
-            self._taking.discard(manifest_id)
+            self._taking.pop(manifest_id, None)
 
     async def _manifest_from(self, link: PeerLink, manifest: ManifestId) -> Manifest:
         if self._contents.get(manifest) is not None:
@@ -247,6 +267,16 @@ class Replication:
             await self._complete(content)
 
     async def _complete(self, content: Content) -> None:
+        try:
+            if content.stats:
+                await self.look_again(content)
+            await self._fetch_missing(content)
+        except (PeerError, OSError) as error:
+            log.warning("cannot complete", manifest=content.id.hex()[:12], error=str(error))
+
+    async def _fetch_missing(self, content: Content) -> None:
+        if self._contents.get(content.id) is not content:
+            return
         copies = self._catalogue.copies_wanted(content.id)
         if content.complete or not copies:
             return
@@ -263,3 +293,17 @@ class Replication:
         await self._downloads.fetch(
             manifest, path=content.path, wanted=wanted, purpose="keep", name=name
         )
+
+
+def _as_fit(records: list[Signed]) -> list[Signed]:
+    """As many of the records as fit an offer; the first always does."""
+    size = 0
+    for number, signed in enumerate(records):
+        size += len(signed.body) + 128
+        if number and size > RECORDS_BYTES:
+            return records[:number]
+    return records
+
+
+async def _nothing(_: Content) -> None:
+    return None

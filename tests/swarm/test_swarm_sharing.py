@@ -86,7 +86,7 @@ def test_one_piece_and_no_byte_and_odd_names(three: Swarm, tmp_path: Path) -> No
     names = ("empty", "one byte", "ünï çødé 大", "-dash", "a\nnew line")
     for size, name in enumerate(names):
         file = write_random(tmp_path / name, size)
-        entry = three.ok(three.peers["a"], "add", "--wait", "--", str(file))
+        entry = three.ok(three.peers["a"], "add", str(file), "--wait")
         for peer in three.peers.values():
             target = tmp_path / f"{peer.name}-{size}"
             three.ok(peer, "get", entry["id"], "-o", str(target))
