@@ -70,7 +70,11 @@ class Listener:
         if isinstance(hello, OperatorHello):
             await self._serve_operator(channel)
         elif isinstance(hello, MemberHello):
-            member = self._admission.member(hello, established.static)
+            try:
+                member = self._admission.member(hello, established.static)
+            except RefusedError as error:  # revoked since the handshake
+                await channel.aclose(str(error), refused=True)
+                return
             if self._shunned(member.peer):
                 await channel.aclose("shunned: sent bad pieces", refused=True)
                 return

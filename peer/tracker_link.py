@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from peer.announcer import Announcer
-from peer.errors import PeerError, UnreachableError
+from peer.errors import NotPermittedError, PeerError, UnreachableError
 from peer.rpc import Calls
 from peer.swarm.outbox import Outbox
 from peer.swarm.peer_link import first_reason
@@ -93,9 +93,14 @@ class TrackerLink:
         reply: type[_R],
         document: bytes | None = None,
     ) -> tuple[_R, bytes]:
-        """Ask the tracker. UnreachableError when it is away; else as `Calls.call`."""
+        """Ask the tracker, as `Calls.call`.
+
+        UnreachableError when it is away, NotPermittedError when it turned this machine away.
+        """
         if self._calls is None:
-            raise UnreachableError(self.refused or "the tracker cannot be reached")
+            if self.refused:
+                raise NotPermittedError(self.refused)
+            raise UnreachableError("the tracker cannot be reached")
         return await self._calls.call(make, reply, document=document)
 
     def mark(self) -> None:

@@ -99,4 +99,7 @@ def supersedes(new: Record, old: Record) -> bool:
         raise RemoteProtocolError("two records of different entries cannot supersede each other")
     if new.sequence != old.sequence:
         return new.sequence > old.sequence
-    return isinstance(new, Tombstone) and isinstance(old, Entry)
+    if isinstance(new, Tombstone) != isinstance(old, Tombstone):
+        return isinstance(new, Tombstone)
+    # The author signed two of one number: everyone must settle on the same one.
+    return codec.encode(new) > codec.encode(old)

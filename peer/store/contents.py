@@ -189,7 +189,6 @@ class Contents:
         while len(self._manifests) > MANIFESTS_IN_MEMORY:
             self._manifests.popitem(last=False)
 
-
     def _layout(self, manifest: Manifest, path: Path | None) -> Layout:
         return Layout(manifest, path or self.content_file(manifest.id), own=path is None)
 

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 LOOK_EVERY = 30.0
 GONE = FileStat(-1, -1)
 """How a file looks that is not there."""
+_UNSEEN = FileStat(-2, -2)
 
 
 class FileWatch:
@@ -36,6 +37,8 @@ class FileWatch:
 
     async def run(self) -> None:
         """Look at everything at start, and again and again."""
+        for content in self._contents.all():
+            await self._settle(content)
         while True:
             for content in self._contents.all():
                 await self.check(content)
@@ -50,6 +53,20 @@ class FileWatch:
         finally:
             if not lock.locked():
                 self._checking.pop(content.id, None)
+
+    async def _settle(self, content: Content) -> None:
+        """Finish what a stop between the last piece and the first look at the files left open."""
+        if content.path is None or content.stats or not content.complete or not content.pieces:
+            return
+        manifest, layout = await self._contents.opened(content.id)
+        unseen = {n: _UNSEEN for n, record in enumerate(manifest.files) if not record.directory}
+        stats = await self._store.in_thread(lambda: _changed(manifest, layout, unseen))
+        pieces = list(range(content.pieces))
+        good = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
+        await self._contents.set_stats(content, stats)
+        if len(good) < content.pieces:
+            bad = [piece for piece in pieces if piece not in good]
+            await self._store.lose(content, bad, f"{layout.root} changed while nobody looked")
 
     async def _check(self, content: Content) -> None:
         if content.path is None or not content.stats:
@@ -90,9 +107,7 @@ class FileWatch:
         return good
 
 
-def _changed(
-    manifest: Manifest, layout: Layout, stats: dict[int, FileStat]
-) -> dict[int, FileStat]:
+def _changed(manifest: Manifest, layout: Layout, stats: dict[int, FileStat]) -> dict[int, FileStat]:
     """The files that do not look as they did, and how they look now."""
     changed: dict[int, FileStat] = {}
     for number, expected in stats.items():

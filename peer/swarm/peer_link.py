@@ -101,7 +101,7 @@ class PeerLink:
                     nursery.start_soon(self._watch)
                     await self._read()
                     nursery.cancel_scope.cancel()
-            except* (RemoteProtocolError, RefusedError, ConnectionLostError) as group:
+            except* (RemoteProtocolError, RefusedError, ConnectionLostError, PeerError) as group:
                 self._reason = self._reason or first_reason(group)
         self.closed = True
         self.calls.lose()
@@ -175,7 +175,7 @@ class PeerLink:
     async def _send_manifest(self, request: GetManifest) -> None:
         try:
             manifest = await self._services.contents.manifest(request.manifest)
-        except KeyError:
+        except (KeyError, PeerError):
             self.put(Failed(call=request.call, kind="not_found", text="no such manifest here"))
             return
         encoded = manifest.encoded
@@ -206,7 +206,11 @@ class PeerLink:
         if content is None or piece not in content.bits:
             await self.channel.send(NoPiece(manifest=manifest, piece=piece))
             return
-        geometry = (await self._services.contents.manifest(manifest)).geometry
+        try:
+            geometry = (await self._services.contents.manifest(manifest)).geometry
+        except (KeyError, PeerError):
+            await self.channel.send(NoPiece(manifest=manifest, piece=piece))
+            return
         pool: BufferPool = self._services.serving
         buffer = await pool.take(geometry.piece_length)
         try:

@@ -130,7 +130,7 @@ def test_code_2_wrong_usage(three: Swarm, entry: Fields, tmp_path: Path) -> None
 
 def test_code_3_not_found(three: Swarm, tmp_path: Path) -> None:
     a = three.peers["a"]
-    absent = "0123456789abcdef" * 4
+    absent = "0123456789abcdef" * 2
     for command in ("show", "get", "rm", "link", "verify"):
         failed(three.cli(a, command, absent), 3)
     failed(three.cli(a, "add", str(tmp_path / "absent")), 3)

@@ -88,7 +88,7 @@ def test_a_revoked_member_is_cut_off_for_good(swarm: Swarm, tmp_path: Path) -> N
     assert "out" in swarm.holders(b, kept["id"])
 
     revoked = swarm.tracker_ok("revoke", "out")
-    assert (revoked["what"], revoked["name"]) == ("machine", "out")
+    assert (revoked["what"], revoked["name"]) == ("member", "out")
     for peer in (a, b):
         swarm.wait_until(
             lambda peer=peer: swarm.ok(peer, "status")["swarm"]["members"] == 2, "the new roster"

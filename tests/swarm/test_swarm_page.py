@@ -47,7 +47,7 @@ def login_url(swarm: Swarm, peer: Peer) -> str:
 
 def test_upload_on_one_machine_and_download_on_another(swarm: Swarm, tmp_path: Path) -> None:
     a, b = swarm.add_peer("a", web=True), swarm.add_peer("b", web=True)
-    file = write_random(tmp_path / "Frühling & <b>co</b>.bin", SIZE)
+    file = write_random(tmp_path / "Frühling & <b>co<i>.bin", SIZE)
 
     with browser_page(login_url(swarm, a)) as page:
         page.locator("input[type=file]").first.set_input_files(str(file))
