@@ -1,7 +1,9 @@
 """Fixtures of the peer's tests: peers of one swarm in this process, on a clock that jumps."""
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -10,9 +12,33 @@ from peer_net import PeerNet
 
 
 @pytest.fixture
+def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> trio.testing.MockClock:
+    """As pytest-trio's, but it stands still while a thread works: disks are not in the test's time.
+
+    The test itself must ask for it: pytest-trio passes over a clock that only a fixture asked for.
+    """
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    in_threads = trio.to_thread.run_sync
+    at_work = 0
+
+    async def standing_still(*arguments: Any, **options: Any) -> Any:
+        nonlocal at_work
+        at_work += 1
+        clock.autojump_threshold = math.inf
+        try:
+            return await in_threads(*arguments, **options)
+        finally:
+            at_work -= 1
+            if not at_work:
+                clock.autojump_threshold = 0
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", standing_still)
+    return clock
+
+
+@pytest.fixture
 async def net(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[PeerNet]:
-    async with trio.open_nursery() as nursery:
-        yield PeerNet(tmp_path, nursery, monkeypatch)
-        nursery.cancel_scope.cancel()
+    yield PeerNet(tmp_path, nursery, monkeypatch)
+    nursery.cancel_scope.cancel()

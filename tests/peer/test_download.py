@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
-from peer_net import PIECE, PeerNet, TestPeer, Wire, bytes_of, until
+from peer_net import PIECE, Clock, PeerNet, TestPeer, Wire, bytes_of, manifest_of, until
 
 from peer.store.contents import Content
 from peer.swarm.download import Download
-from protocol.drivers.on_trio import TrioChannel
+from protocol.codec import encode_control
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.manifest import Manifest
-from protocol.messages.base import Message
+from protocol.messages.base import Message, Ping
 from protocol.messages.peering import CancelPiece, Follow, GetPiece, Have, Holds, NoPiece, Piece
 
 SIZE = 40 * PIECE + 1234
@@ -37,7 +39,7 @@ def nothing_leaks(*peers: TestPeer) -> None:
 
 
 @pytest.mark.trio
-async def test_from_two_sources_no_piece_comes_twice(net: PeerNet) -> None:
+async def test_from_two_sources_no_piece_comes_twice(autojump_clock: Clock, net: PeerNet) -> None:
     one, two, three = await net.start("one", "two", "three")
     manifest, _ = await one.hold(CONTENT)
     await two.hold(CONTENT)
@@ -71,7 +73,7 @@ async def test_from_two_sources_no_piece_comes_twice(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_from_one_source_exactly_its_bytes_come(net: PeerNet) -> None:
+async def test_from_one_source_exactly_its_bytes_come(autojump_clock: Clock, net: PeerNet) -> None:
     one, two = await net.start("one", "two")
     manifest, _ = await one.hold(CONTENT)
     download = await get(two, manifest)
@@ -82,7 +84,7 @@ async def test_from_one_source_exactly_its_bytes_come(net: PeerNet) -> None:
 
 @pytest.mark.trio
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
-async def test_sizes_around_a_piece(net: PeerNet, size: int) -> None:
+async def test_sizes_around_a_piece(autojump_clock: Clock, net: PeerNet, size: int) -> None:
     one, two = await net.start("one", "two")
     content = bytes_of(size)
     manifest, _ = await one.hold(content)
@@ -94,7 +96,7 @@ async def test_sizes_around_a_piece(net: PeerNet, size: int) -> None:
 
 
 @pytest.mark.trio
-async def test_a_folder_arrives_as_it_was(net: PeerNet) -> None:
+async def test_a_folder_arrives_as_it_was(autojump_clock: Clock, net: PeerNet) -> None:
     one, two = await net.start("one", "two")
     folder = net.tmp_path / "folder"
     (folder / "sub" / "empty").mkdir(parents=True)
@@ -131,7 +133,9 @@ def rot(peer: TestPeer, manifest: Manifest, pieces: range) -> None:
 
 
 @pytest.mark.trio
-async def test_a_source_of_wrong_bytes_is_shunned_after_two(net: PeerNet) -> None:
+async def test_a_source_of_wrong_bytes_is_shunned_after_two(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
     bad, good, me = await net.start("bad", "good", "me")
     manifest, _ = await bad.hold(CONTENT)
     await good.hold(CONTENT)
@@ -152,7 +156,9 @@ async def test_a_source_of_wrong_bytes_is_shunned_after_two(net: PeerNet) -> Non
 
 
 @pytest.mark.trio
-async def test_one_bad_piece_is_fetched_elsewhere_and_forgiven(net: PeerNet) -> None:
+async def test_one_bad_piece_is_fetched_elsewhere_and_forgiven(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
     bad, good, me = await net.start("bad", "good", "me")
     manifest, _ = await bad.hold(CONTENT)
     rot(bad, manifest, range(3, 4))
@@ -173,7 +179,9 @@ async def test_one_bad_piece_is_fetched_elsewhere_and_forgiven(net: PeerNet) -> 
 
 @pytest.mark.trio
 @pytest.mark.parametrize("how", ["silent", "killed"])
-async def test_a_source_that_goes_away_midway(net: PeerNet, how: str) -> None:
+async def test_a_source_that_goes_away_midway(
+    autojump_clock: Clock, net: PeerNet, how: str
+) -> None:
     dying, steady, me = await net.start("dying", "steady", "me")
     manifest, _ = await dying.hold(CONTENT)
 
@@ -199,7 +207,7 @@ async def test_a_source_that_goes_away_midway(net: PeerNet, how: str) -> None:
 
 
 @pytest.mark.trio
-async def test_alone_for_too_long_fails_and_says_so(net: PeerNet) -> None:
+async def test_alone_for_too_long_fails_and_says_so(autojump_clock: Clock, net: PeerNet) -> None:
     one, me = await net.start("one", "me")
     manifest, _ = await one.hold(CONTENT)
     await one.kill()
@@ -212,7 +220,7 @@ async def test_alone_for_too_long_fails_and_says_so(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_resume_fetches_only_what_is_missing(net: PeerNet) -> None:
+async def test_resume_fetches_only_what_is_missing(autojump_clock: Clock, net: PeerNet) -> None:
     one, me = await net.start("one", "me")
     manifest, _ = await one.hold(CONTENT)
 
@@ -240,7 +248,7 @@ async def test_resume_fetches_only_what_is_missing(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_two_begin_the_same_at_once(net: PeerNet) -> None:
+async def test_two_begin_the_same_at_once(autojump_clock: Clock, net: PeerNet) -> None:
     """Both must get one download, of the content that the store knows."""
     one, me = await net.start("one", "me")
     manifest, _ = await one.hold(CONTENT)
@@ -266,7 +274,7 @@ async def test_two_begin_the_same_at_once(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_stopping_gives_everything_back(net: PeerNet) -> None:
+async def test_stopping_gives_everything_back(autojump_clock: Clock, net: PeerNet) -> None:
     one, me = await net.start("one", "me")
     manifest, _ = await one.hold(CONTENT)
     running = await me.parts.downloads.fetch(
@@ -290,7 +298,9 @@ async def test_stopping_gives_everything_back(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_a_trashed_content_under_work_harms_nobody(net: PeerNet) -> None:
+async def test_a_trashed_content_under_work_harms_nobody(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
     """Whoever still has it in hand meets an error of the store at worst, never a crash."""
     one, me = await net.start("one", "me")
     manifest, content = await one.hold(CONTENT)
@@ -317,7 +327,14 @@ class Liar:
         credentials = self.me.parts.admission.dialling(self.victim.me)
         self.channel = await self.net._open_channel(self.victim.name, 1, credentials)
         self.me.nursery.start_soon(self._listen)
+        self.me.nursery.start_soon(self._ping)
         return self
+
+    async def _ping(self) -> None:
+        with suppress(ConnectionLostError):
+            while True:
+                await trio.sleep(3)
+                await self.channel.send(Ping())
 
     async def _listen(self) -> None:
         try:
@@ -337,23 +354,12 @@ class Liar:
         return [m.piece for m in self.heard if isinstance(m, GetPiece)]
 
 
-async def lying(net: PeerNet, me: TestPeer, victim: TestPeer, manifest: Manifest) -> Liar:
-    """A liar that a running download of `victim` has taken for a source of everything."""
-    liar = await Liar(net, me, victim).connect()
-    await until(lambda: any(isinstance(m, Follow) for m in liar.heard), "asked what it holds")
-    await liar.channel.send(Holds(manifest=manifest.id, bits=None))
-    await until(lambda: bool(liar.asked()), "asked for a piece")
-    return liar
-
-
 @pytest.fixture
 async def scene(net: PeerNet) -> tuple[TestPeer, TestPeer, TestPeer, Manifest, Liar, Download]:
     """A download with a liar as its only source; the good source holds the content later."""
     liar_peer, good, me = await net.start("liar", "good", "me")
     path = good.parts.directory.spool / "film"
     path.write_bytes(CONTENT)
-    from peer_net import manifest_of
-
     manifest = manifest_of(path)
     liar = await Liar(net, liar_peer, me).connect()
     await until(lambda: me.parts.links.find(liar_peer.me) is not None, "linked")
@@ -379,7 +385,9 @@ async def finishes_from_the_good_one(scene: Scene) -> None:
 
 
 @pytest.mark.trio
-async def test_a_piece_of_the_wrong_length_ends_that_link_only(scene: Scene) -> None:
+async def test_a_piece_of_the_wrong_length_ends_that_link_only(
+    autojump_clock: Clock, scene: Scene
+) -> None:
     liar_peer, _, me, manifest, liar, _ = scene
     piece = liar.asked()[0]
     header = Piece(length=100, manifest=manifest.id, piece=piece)
@@ -389,7 +397,7 @@ async def test_a_piece_of_the_wrong_length_ends_that_link_only(scene: Scene) -> 
 
 
 @pytest.mark.trio
-async def test_unsolicited_pieces_count_for_nothing(scene: Scene) -> None:
+async def test_unsolicited_pieces_count_for_nothing(autojump_clock: Clock, scene: Scene) -> None:
     _, _, me, manifest, liar, running = scene
     asked = set(liar.asked())
     not_asked = next(piece for piece in range(40) if piece not in asked)
@@ -414,14 +422,12 @@ async def test_unsolicited_pieces_count_for_nothing(scene: Scene) -> None:
     ],
     ids=["short bits", "bits past the end", "empty piece"],
 )
-async def test_lies_end_that_link_only(scene: Scene, lie: object) -> None:
+async def test_lies_end_that_link_only(autojump_clock: Clock, scene: Scene, lie: object) -> None:
     liar_peer, _, me, manifest, liar, _ = scene
     message = lie(manifest.id)  # type: ignore[operator]
     if isinstance(message, Piece):
         # Our own end refuses to say such a thing.
-        sealed = liar.channel.connection._seal(
-            __import__("protocol.codec").codec.encode_control(message)
-        )
+        sealed = liar.channel.connection._seal(encode_control(message))
         await liar.channel.stream.send_all(sealed)
     else:
         await liar.channel.send(message)
@@ -430,7 +436,7 @@ async def test_lies_end_that_link_only(scene: Scene, lie: object) -> None:
 
 
 @pytest.mark.trio
-async def test_hostile_indices_change_nothing(scene: Scene) -> None:
+async def test_hostile_indices_change_nothing(autojump_clock: Clock, scene: Scene) -> None:
     liar_peer, _, me, manifest, liar, running = scene
     await liar.channel.send(Have(manifest=manifest.id, pieces=(0, 0, 41, 262_143)))
     await liar.channel.send(NoPiece(manifest=manifest.id, piece=262_143))
@@ -443,7 +449,9 @@ async def test_hostile_indices_change_nothing(scene: Scene) -> None:
 
 
 @pytest.mark.trio
-async def test_saying_no_to_everything_leaves_it_to_others(scene: Scene) -> None:
+async def test_saying_no_to_everything_leaves_it_to_others(
+    autojump_clock: Clock, scene: Scene
+) -> None:
     _, _, _, manifest, liar, _ = scene
     for piece in range(41):
         await liar.channel.send(NoPiece(manifest=manifest.id, piece=piece))
@@ -451,7 +459,7 @@ async def test_saying_no_to_everything_leaves_it_to_others(scene: Scene) -> None
 
 
 @pytest.mark.trio
-async def test_more_than_256_pieces_at_once_is_cut(net: PeerNet) -> None:
+async def test_more_than_256_pieces_at_once_is_cut(autojump_clock: Clock, net: PeerNet) -> None:
     greedy, me = await net.start("greedy", "me")
     liar = await Liar(net, greedy, me).connect()
     await until(lambda: me.parts.links.find(greedy.me) is not None, "linked")
@@ -465,47 +473,23 @@ async def test_more_than_256_pieces_at_once_is_cut(net: PeerNet) -> None:
 
 
 @pytest.mark.trio
-async def test_a_source_that_only_pings_is_given_up(scene: Scene) -> None:
-    """Answering pings is life, not delivery: what was asked of it must come from elsewhere."""
-    from protocol.messages.base import Ping
-
-    _, _, me, _, liar, _ = scene
-
-    async def ping() -> None:
-        while True:
-            await trio.sleep(5)
-            await liar.channel.send(Ping())
-
-    me.nursery.start_soon(_until_lost, ping)
+async def test_what_a_source_sits_on_comes_from_another(
+    autojump_clock: Clock, scene: Scene
+) -> None:
+    """Answering pings is life, not delivery."""
     await finishes_from_the_good_one(scene)
 
 
-async def _until_lost(work: object) -> None:
-    from protocol.drivers.on_trio import ConnectionLostError
-
-    try:
-        await work()  # type: ignore[operator]
-    except ConnectionLostError:
-        return
-
-
 @pytest.mark.trio
-async def test_a_source_that_only_pings_is_let_go(scene: Scene) -> None:
-    from protocol.messages.base import Ping
-
-    liar_peer, _, me, _, liar, _ = scene
-
-    async def ping() -> None:
-        while True:
-            await trio.sleep(3)
-            await liar.channel.send(Ping())
-
-    me.nursery.start_soon(_until_lost, ping)
+async def test_a_source_that_only_pings_is_let_go(autojump_clock: Clock, scene: Scene) -> None:
+    liar_peer, _, me, _, _, _ = scene
     await until(lambda: me.parts.links.find(liar_peer.me) is None, "let go", seconds=120)
 
 
 @pytest.mark.trio
-async def test_pieces_are_announced_to_followers_as_they_become_durable(net: PeerNet) -> None:
+async def test_pieces_are_announced_to_followers_as_they_become_durable(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
     one, me, other = await net.start("one", "me", "other")
     manifest, _ = await one.hold(CONTENT)
     liar = await Liar(net, other, me).connect()

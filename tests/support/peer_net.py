@@ -31,6 +31,8 @@ from protocol.signing import Signed
 
 PIECE = 256 << 10
 CAPACITY = 1 << 40
+Clock = trio.testing.MockClock
+"""Ask for `autojump_clock` in the test itself: pytest-trio passes over a fixture's clock."""
 
 
 def bytes_of(size: int, seed: int = 1) -> bytes:
@@ -46,8 +48,11 @@ def manifest_of(path: Path) -> Manifest:
 def stats_of(path: Path) -> dict[int, FileStat]:
     """How the files at a path look, by number in the manifest."""
     found = survey(path)
-    return {n: s for n, (r, s) in enumerate(zip(found.files, found.stats, strict=True))
-            if not r.directory}
+    return {
+        n: s
+        for n, (r, s) in enumerate(zip(found.files, found.stats, strict=True))
+        if not r.directory
+    }
 
 
 class Wire(trio.abc.HalfCloseableStream):
@@ -212,7 +217,9 @@ class TestPeer:
         content = await self.parts.contents.add(manifest, path, full=True, stats=stats_of(path))
         return manifest, content
 
-    def entry(self, manifest: Manifest, name: str = "film", copies: int = 2, **more: object) -> Entry:
+    def entry(
+        self, manifest: Manifest, name: str = "film", copies: int = 2, **more: object
+    ) -> Entry:
         """An entry by this machine."""
         author = AuthorKey(self.identity.peer)
         fields: dict[str, object] = {
@@ -304,9 +311,7 @@ class PeerNet:
         if target is None:
             raise ConnectionLostError(f"cannot connect to {host}:{port}: nobody there")
         dialler = next(
-            peer.name
-            for peer in self.peers.values()
-            if peer.identity.static is credentials.static
+            peer.name for peer in self.peers.values() if peer.identity.static is credentials.static
         )
         ours, theirs = pair_of_wires()
         self.wires.setdefault(dialler, []).append(ours)

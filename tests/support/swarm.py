@@ -1,101 +1,23 @@
 """Whole swarms for tests: real processes on loopback, real files, everything below one folder.
 
-Nothing here sleeps to be in time: `wait_until` looks again and again until a deadline. Every
-process is ended by its id when the swarm is closed, and by the kernel should the tests themselves be
-killed.
+Nothing here sleeps to be in time: `wait_until` looks again and again until a deadline. Every daemon
+is ended by its id when the swarm is closed, and by the kernel should the tests be killed.
 """
 
-import ctypes
-import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from processes import COMMAND_SECONDS, Answer, Fields, Running, run_command
 
 _T = TypeVar("_T")
-Fields = dict[str, Any]
 
-COMMAND_SECONDS = 60.0
 READY_SECONDS = 20
-STOP_SECONDS = 15.0
 LOG_LINES = 25
-_DIE_WITH_PARENT = 1
-_LIBC = ctypes.CDLL(None)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How one command ended. `result` is its last JSON line."""
-
-    command: tuple[str, ...]
-    code: int
-    lines: tuple[Fields, ...]
-    out: str
-    errors: str
-
-    @property
-    def result(self) -> Fields:
-        """The last line: a result or an error."""
-        return self.lines[-1] if self.lines else {}
-
-    def __str__(self) -> str:
-        return f"{' '.join(self.command)}: code {self.code}\n{self.out}{self.errors}"
-
-
-class Running:
-    """A command or daemon under way. Its output goes to files."""
-
-    def __init__(self, folder: Path, label: str, module: str, *arguments: str) -> None:
-        self.command = (module, *arguments)
-        folder.mkdir(parents=True, exist_ok=True)
-        number = len(list(folder.glob(f"{label}-*.err")))
-        self._out = folder / f"{label}-{number}.out"
-        self.errors = folder / f"{label}-{number}.err"
-        with self._out.open("wb") as out, self.errors.open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=Path(__file__).parents[2],
-                preexec_fn=_die_with_parent,
-            )
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self.process.poll() is None
-
-    def said(self) -> tuple[Fields, ...]:
-        """Its whole lines so far."""
-        text = self._out.read_text()
-        return _json_lines(text[: text.rfind("\n") + 1])
-
-    def finish(self, seconds: float = COMMAND_SECONDS) -> Answer:
-        """Wait for its end."""
-        code = self.process.wait(seconds)
-        out, errors = self._out.read_text(), self.errors.read_text()
-        return Answer(self.command, code, _json_lines(out), out, errors)
-
-    def stop(self) -> int:
-        """Ask it to end (SIGTERM), and wait; its exit code."""
-        if self.alive():
-            self.process.terminate()
-        try:
-            return self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill9()
-            raise AssertionError(f"{self.command} does not stop on SIGTERM") from None
-
-    def kill9(self) -> None:
-        """End it at once."""
-        if self.alive():
-            self.process.kill()
-        self.process.wait(STOP_SECONDS)
 
 
 @dataclass
@@ -181,6 +103,22 @@ class Swarm:
         peer = self.join_peer(name, web=web, capacity=capacity)
         self.start(peer)
         return peer
+
+    def add_peers(self, *names: str, capacity: dict[str, str] | None = None) -> list[Peer]:
+        """Several new machines at the same time; `capacity` by name, where it is another."""
+        offered = capacity or {}
+        with ThreadPoolExecutor(len(names)) as pool:
+            peers = list(
+                pool.map(
+                    lambda name: self.join_peer(name, capacity=offered.get(name, "50GiB")), names
+                )
+            )
+        for peer in peers:
+            self.start(peer, connected=False)
+        with ThreadPoolExecutor(len(names)) as pool:
+            wait = ("status", "--wait", str(READY_SECONDS))
+            list(pool.map(lambda peer: self.ok(peer, *wait), peers))
+        return peers
 
     def join_peer(self, name: str, *, web: bool = False, capacity: str = "50GiB") -> Peer:
         """A new machine, joined but not started."""
@@ -275,38 +213,9 @@ class Swarm:
         return answer.result
 
 
-def run_command(
-    module: str, *arguments: str, text: str = "", seconds: float = COMMAND_SECONDS
-) -> Answer:
-    """Run one command to its end. Never may it show a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        cwd=Path(__file__).parents[2],
-        preexec_fn=_die_with_parent,
-    )
-    lines = _json_lines(done.stdout) if "--json" in arguments else ()
-    answer = Answer((module, *arguments), done.returncode, lines, done.stdout, done.stderr)
-    assert "Traceback" not in answer.out + answer.errors, str(answer)
-    return answer
-
-
 def write_random(path: Path, size: int) -> Path:
     """A file that nothing else is like."""
     with path.open("wb") as file:
         while size > 0:
             size -= file.write(os.urandom(min(size, 1 << 22)))
     return path
-
-
-def _json_lines(text: str) -> tuple[Fields, ...]:
-    return tuple(json.loads(line) for line in text.splitlines())
-
-
-def _die_with_parent() -> None:
-    # Linux only; elsewhere closing the swarm must do.
-    if sys.platform == "linux":
-        _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)

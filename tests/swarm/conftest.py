@@ -50,8 +50,7 @@ def three(
 ) -> Iterator[Swarm]:
     """A swarm of the peers a, b and c, for all tests of a file that leave it as it was."""
     for swarm in _open(request.config, tmp_path_factory.mktemp("three") / "swarm"):
-        for name in ("a", "b", "c"):
-            swarm.add_peer(name)
+        swarm.add_peers("a", "b", "c")
         yield swarm
 
 

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
-from swarm import Answer, Fields, Peer, Swarm, run_command, write_random
+from processes import Answer, Fields, run_command
+from swarm import Peer, Swarm, write_random
 
 pytestmark = pytest.mark.swarm
 
@@ -163,14 +166,20 @@ def test_what_people_see(three: Swarm, entry: Fields) -> None:
     assert done.stdout.strip() == entry["link"]
 
 
+def command_help(module: str, command: str) -> Answer:
+    """What a command says about itself."""
+    return run_command(module, command, "--help")
+
+
 def test_help() -> None:
     for module, commands in (("peer", PEER_COMMANDS), ("tracker", TRACKER_COMMANDS)):
         whole = run_command(module, "--help")
         assert whole.code == 0
         assert "Exit codes: 0 done" in whole.out
-        for command in commands:
+        with ThreadPoolExecutor(4) as pool:
+            each = list(pool.map(partial(command_help, module), commands))
+        for command, one in zip(commands, each, strict=True):
             assert command in whole.out
-            one = run_command(module, command, "--help")
             assert one.code == 0
             assert "--data" in one.out
             assert "--json" in one.out

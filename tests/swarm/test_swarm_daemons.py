@@ -7,7 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from swarm import Swarm, run_command
+from processes import run_command
+from swarm import Swarm
 
 pytestmark = pytest.mark.swarm
 

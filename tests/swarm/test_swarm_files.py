@@ -14,8 +14,7 @@ SIZE = 12_000_000
 
 @pytest.mark.parametrize("how", ["same size", "shorter", "gone"])
 def test_a_shared_file_is_changed_by_its_owner(swarm: Swarm, tmp_path: Path, how: str) -> None:
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
-    c = swarm.add_peer("c", capacity="0")
+    a, b, c = swarm.add_peers("a", "b", "c", capacity={"c": "0"})
     file, original = tmp_path / "notes", tmp_path / "original"
     original.write_bytes(write_random(file, SIZE).read_bytes())
     added = swarm.ok(a, "add", str(file), "--wait")
@@ -46,7 +45,7 @@ def test_a_shared_file_is_changed_by_its_owner(swarm: Swarm, tmp_path: Path, how
 
 
 def test_rm_takes_the_entry_away_and_leaves_the_file(swarm: Swarm, tmp_path: Path) -> None:
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
+    a, b = swarm.add_peers("a", "b")
     file = write_random(tmp_path / "mine", SIZE)
     before = file.read_bytes()
     entry = swarm.ok(a, "add", str(file), "--wait")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from swarm import Answer, Peer, Swarm, write_random
+from processes import Answer
+from swarm import Peer, Swarm, write_random
 
 pytestmark = pytest.mark.swarm
 
@@ -80,10 +81,10 @@ def test_a_machine_joins_one_swarm_once(swarm: Swarm) -> None:
 
 
 def test_a_revoked_member_is_cut_off_for_good(swarm: Swarm, tmp_path: Path) -> None:
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
-    out = swarm.add_peer("out", capacity="0")
+    a, b, out = swarm.add_peers("a", "b", "out", capacity={"out": "0"})
     kept = swarm.ok(a, "add", str(write_random(tmp_path / "kept", 5_000_000)), "--wait")
     later = swarm.ok(a, "add", str(write_random(tmp_path / "later", 5_000_000)), "--wait")
+    assert len(swarm.ok(out, "ls")["entries"]) == 2  # so it knows of what it does not have
     swarm.ok(out, "get", kept["id"], "-o", str(tmp_path / "fetched"))
     assert "out" in swarm.holders(b, kept["id"])
 

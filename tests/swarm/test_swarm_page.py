@@ -71,7 +71,7 @@ def test_upload_on_one_machine_and_download_on_another(swarm: Swarm, tmp_path: P
 
 
 def test_download_at_a_machine_that_has_nothing_of_it(swarm: Swarm, tmp_path: Path) -> None:
-    a, _ = swarm.add_peer("a"), swarm.add_peer("b")
+    a, _ = swarm.add_peers("a", "b")
     c = swarm.add_peer("c", web=True, capacity="0")
     file = write_random(tmp_path / "film.mkv", SIZE)
     swarm.ok(a, "add", str(file), "--wait")

@@ -30,9 +30,8 @@ def held_still(*peers: Peer) -> Iterator[None]:
 
 def share_from_two(swarm: Swarm, file: Path) -> tuple[str, Peer, Peer, Peer]:
     """An entry that a and b hold, and a peer that keeps nothing."""
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
-    entry = str(swarm.ok(a, "add", str(file), "--wait")["id"])
-    return entry, a, b, swarm.add_peer("c", capacity="0")
+    a, b, c = swarm.add_peers("a", "b", "c", capacity={"c": "0"})
+    return str(swarm.ok(a, "add", str(file), "--wait")["id"]), a, b, c
 
 
 def test_the_tracker_dies_during_a_download(swarm: Swarm, big_file: Path, tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ def test_a_holder_dies_during_a_download(swarm: Swarm, big_file: Path, tmp_path:
 
 
 def test_everything_restarts(swarm: Swarm, tmp_path: Path) -> None:
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
+    a, b = swarm.add_peers("a", "b")
     file = write_random(tmp_path / "file", 30_000_000)
     entry = swarm.ok(a, "add", str(file), "--wait")["id"]
     for peer in (a, b):

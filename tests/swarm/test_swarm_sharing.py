@@ -23,7 +23,7 @@ def test_a_file_and_a_folder_reach_two_machines_and_survive_one(
     swarm: Swarm, big_file: Path, real_folder: Path, tmp_path: Path
 ) -> None:
     assert count_files(real_folder) > 1000
-    a, b, c = (swarm.add_peer(name) for name in "abc")
+    a, b, c = swarm.add_peers("a", "b", "c")
     tags = ("--tag", "holiday", "--tag", "2026")
     big = swarm.ok(a, "add", str(big_file), "--caption", "Evening at the lake", *tags, "--wait")
     folder = swarm.ok(b, "add", str(real_folder), "--wait")
@@ -71,7 +71,7 @@ def test_a_machine_that_joins_later_gets_the_second_copy(swarm: Swarm, tmp_path:
 
 def test_a_write_is_accepted_while_the_other_machine_is_off(swarm: Swarm, tmp_path: Path) -> None:
     swarm.tracker_ok("set", "grace", "1s")
-    a, b = swarm.add_peer("a"), swarm.add_peer("b")
+    a, b = swarm.add_peers("a", "b")
     assert swarm.stop(b) == 0
     entry = swarm.ok(a, "add", str(write_random(tmp_path / "now", 20_000_000)))
     assert swarm.copies(a, entry["id"]) == (1, 2)
@@ -82,12 +82,20 @@ def test_a_write_is_accepted_while_the_other_machine_is_off(swarm: Swarm, tmp_pa
     )
 
 
-def test_one_piece_and_no_byte_and_odd_names(three: Swarm, tmp_path: Path) -> None:
-    names = ("empty", "one byte", "ünï çødé 大", "-dash", "a\nnew line")
-    for size, name in enumerate(names):
-        file = write_random(tmp_path / name, size)
-        entry = three.ok(three.peers["a"], "add", str(file), "--wait")
-        for peer in three.peers.values():
-            target = tmp_path / f"{peer.name}-{size}"
-            three.ok(peer, "get", entry["id"], "-o", str(target))
-            assert same_file(target, file), (peer.name, name)
+def test_small_files_and_odd_names(three: Swarm, tmp_path: Path) -> None:
+    names = ("one byte", "ünï çødé 大", "-dash", "a\nnew line")
+    for size, name in enumerate(names, start=1):
+        check_everywhere(three, write_random(tmp_path / name, size), tmp_path)
+
+
+def test_a_file_without_a_byte(three: Swarm, tmp_path: Path) -> None:
+    check_everywhere(three, write_random(tmp_path / "empty", 0), tmp_path)
+
+
+def check_everywhere(swarm: Swarm, file: Path, place: Path) -> None:
+    """A file that a adds gets its copies, and can be had at every peer."""
+    entry = swarm.ok(swarm.peers["a"], "add", str(file), "--wait", seconds=20)
+    for peer in swarm.peers.values():
+        target = place / f"{peer.name}-{file.stat().st_size}"
+        swarm.ok(peer, "get", entry["id"], "-o", str(target))
+        assert same_file(target, file), (peer.name, file.name)

@@ -1,0 +1,117 @@
+"""Processes that the tests start: commands and daemons, their output, and their ends."""
+
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Fields = dict[str, Any]
+
+COMMAND_SECONDS = 60.0
+STOP_SECONDS = 15.0
+_CHECKOUT = Path(__file__).parents[2]
+_DIE_WITH_PARENT = 1
+_LIBC = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one command ended. `result` is its last JSON line."""
+
+    command: tuple[str, ...]
+    code: int
+    lines: tuple[Fields, ...]
+    out: str
+    errors: str
+
+    @property
+    def result(self) -> Fields:
+        """The last line: a result or an error."""
+        return self.lines[-1] if self.lines else {}
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.command)}: code {self.code}\n{self.out}{self.errors}"
+
+
+class Running:
+    """A command or daemon under way. Its output goes to files."""
+
+    def __init__(self, folder: Path, label: str, module: str, *arguments: str) -> None:
+        self.command = (module, *arguments)
+        folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(folder.glob(f"{label}-*.err")))
+        self._out = folder / f"{label}-{number}.out"
+        self.errors = folder / f"{label}-{number}.err"
+        with self._out.open("wb") as out, self.errors.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=_CHECKOUT,
+                preexec_fn=_die_with_parent,
+            )
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def said(self) -> tuple[Fields, ...]:
+        """Its whole lines so far."""
+        text = self._out.read_text()
+        return _json_lines(text[: text.rfind("\n") + 1])
+
+    def finish(self, seconds: float = COMMAND_SECONDS) -> Answer:
+        """Wait for its end."""
+        code = self.process.wait(seconds)
+        out, errors = self._out.read_text(), self.errors.read_text()
+        return Answer(self.command, code, _json_lines(out), out, errors)
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM), and wait; its exit code."""
+        if self.alive():
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            raise AssertionError(f"{self.command} does not stop on SIGTERM") from None
+
+    def kill9(self) -> None:
+        """End it at once."""
+        if self.alive():
+            self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+
+def run_command(
+    module: str, *arguments: str, text: str = "", seconds: float = COMMAND_SECONDS
+) -> Answer:
+    """Run one command to its end. Never may it show a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        cwd=_CHECKOUT,
+    )
+    lines = _json_lines(done.stdout) if "--json" in arguments else ()
+    answer = Answer((module, *arguments), done.returncode, lines, done.stdout, done.stderr)
+    assert "Traceback" not in answer.out + answer.errors, str(answer)
+    return answer
+
+
+def _json_lines(text: str) -> tuple[Fields, ...]:
+    return tuple(json.loads(line) for line in text.splitlines())
+
+
+def _die_with_parent() -> None:
+    # Linux only; elsewhere closing the swarm must do. Daemons are started by the main thread alone:
+    # for the kernel, the parent is the thread.
+    if sys.platform == "linux":
+        _LIBC.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
