@@ -9,10 +9,11 @@ import structlog
 import trio
 
 from peer.data_dir import write_private
+from peer.errors import PeerError
 from peer.listener import Listener
 from peer.operator.session import OperatorSession
 from peer.own_addresses import own_addresses
-from peer.parts import Parts
+from peer.parts import Parts, now_ms
 from peer.reactions import Reactions
 from peer.web_process import WebProcess
 from protocol.address import Address
@@ -22,6 +23,7 @@ from protocol.operator_access import encode_operator_access, make_operator_acces
 log = structlog.get_logger()
 
 TRIM_EVERY = 20.0
+EMPTY_TRASH_EVERY = 3600.0
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
@@ -76,6 +78,7 @@ class Daemon:
         nursery.start_soon(parts.replication.run)
         nursery.start_soon(parts.watch.run)
         nursery.start_soon(self._trim)
+        nursery.start_soon(self._empty_trash)
         name = parts.rosters.name_of(parts.me)
         self._say("listening", {"peer": name, "listen": parts.status.listen})
         if self._config.web is not None:
@@ -88,6 +91,14 @@ class Daemon:
         while True:
             await trio.sleep(TRIM_EVERY)
             self._parts.store.trim()
+
+    async def _empty_trash(self) -> None:
+        while True:
+            try:
+                await self._parts.store.empty_trash(now_ms())
+            except (PeerError, OSError) as error:
+                log.error("the trash cannot be emptied", error=str(error))
+            await trio.sleep(EMPTY_TRASH_EVERY)
 
     async def _serve_operator(self, channel: TrioChannel) -> None:
         await OperatorSession(channel, self._parts.requests).run()

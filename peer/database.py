@@ -4,6 +4,7 @@ One connection, used in one thread at a time; every `run` is one transaction, du
 returns (`synchronous=FULL`).
 """
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -87,11 +88,13 @@ class Database:
 def open_database(path: Path) -> Database:
     """Open and bring up to date. PeerError when the file is damaged or of a newer version."""
     try:
+        # Made first, as SQLite would let others read it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         _migrate(connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         raise PeerError(f"the database {path} cannot be used: {error}") from None
     return Database(connection)
 

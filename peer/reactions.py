@@ -35,6 +35,7 @@ class Reactions:
             locate_here=parts.locator.here,
             traffic=parts.traffic,
         )
+        parts.locator.followers = parts.links.followers
         parts.links.roster = lambda: (parts.rosters.number, parts.rosters.encoded)
         parts.links.on_opened = lambda _: parts.replication.wake()
         parts.links.on_closed = self._link_closed
@@ -79,6 +80,8 @@ class Reactions:
 
     def _gained(self, content: Content) -> None:
         self._announce(content.id)
+        # Whoever follows it was told that there is nothing, or less, here.
+        self._parts.links.tell_holds(content)
         self._parts.replication.wake()
 
     def _lost(self, content: Content, pieces: list[int], why: str) -> None:

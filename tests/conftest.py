@@ -30,3 +30,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
         report.outcome = "failed"
         report.longrepr = f"skipped, and nothing is skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):  # type: ignore[no-untyped-def]
+    """The same for whole files."""
+    report = yield
+    if _IN_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and nothing is skipped in CI: {report.longrepr}"
+    return report

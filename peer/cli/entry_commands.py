@@ -150,7 +150,7 @@ def show(entry: str, /, *, common: Common = COMMON) -> None:
         *(f"  {h.peer}: {h.pieces} of {view.pieces} pieces, {h.state}" for h in view.holders),
     ]
     if view.caption:
-        lines.insert(1, " ".join(view.caption.split()))
+        lines.insert(1, shown(" ".join(view.caption.split())))
     printer.result(entry_fields(view), "\n".join(lines))
 
 

@@ -16,7 +16,6 @@ import msgspec
 import structlog
 
 from protocol.messages.operating import Progress
-from protocol.paths import clean_name
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 PLAIN_EVERY = 10.0
@@ -140,8 +139,8 @@ class ProgressPrinter:
 
 
 def shown(name: str) -> str:
-    """A name safe to print on a terminal."""
-    return clean_name(name)
+    """A name or other text safe to print on a terminal, on one line."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in name)
 
 
 def bytes_text(size: float) -> str:

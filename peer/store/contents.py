@@ -175,6 +175,17 @@ class Contents:
         """Whether this is still how we hold it: its row belongs to whatever has replaced it."""
         return self._held.get(content.id) is content
 
+    async def take_old_trash(self, before: int) -> list[ManifestId]:
+        """Forget what was trashed before a moment (milliseconds); its files may be deleted."""
+
+        def take(connection: sqlite3.Connection) -> list[ManifestId]:
+            rows = connection.execute(
+                "DELETE FROM contents WHERE trashed < ? RETURNING manifest", (before,)
+            )
+            return [ManifestId(row[0]) for row in rows.fetchall()]
+
+        return await self._database.run(take)
+
     async def _write_bits(self, content: Content, bits: Bitfield) -> None:
         wire = bits.to_wire()
         await self._database.run(

@@ -25,6 +25,8 @@ from protocol.hashing import hash_piece
 from protocol.manifest import Manifest
 
 DISK_THREADS = 4
+TRASH_KEPT = 30 * 86_400_000
+"""Milliseconds for which deleted content can still be brought back."""
 _T = TypeVar("_T")
 
 
@@ -205,6 +207,12 @@ class PieceStore:
             path = self.contents.content_file(content.id)
             self._cache.forget(path)
             await self.in_thread(lambda: _move_if_there(path, self._trash / path.name))
+
+    async def empty_trash(self, now: int) -> None:
+        """Delete what has been in the trash for 30 days; `now` is milliseconds since 1970."""
+        for manifest in await self.contents.take_old_trash(now - TRASH_KEPT):
+            path = self._trash / manifest.hex()
+            await self.in_thread(lambda path=path: path.unlink(missing_ok=True))
 
     def close(self) -> None:
         """Close files."""

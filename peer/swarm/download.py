@@ -90,7 +90,7 @@ class Download:
         self._progress = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
-        self._alone_since = trio.current_time()
+        self.started = self._alone_since = trio.current_time()
         wanted_set = set(wanted)
         for piece in content.bits:
             if piece in wanted_set:
@@ -334,7 +334,8 @@ class Download:
                     log.info("source stalled", peer=link.name, pieces=len(source.asked))
                     link.cut("stalled: sends nothing of what was asked for")
                     self.drop_link(link)
-            if self._sources:
+            if not self.picker.needed or any(source.asked for source in self._sources.values()):
+                # Somebody has been asked for what is left, or all of it is on its way to the disk.
                 self._alone_since = now
             elif now - self._alone_since > LONELY and self.purpose == "get":
                 raise UnreachableError(

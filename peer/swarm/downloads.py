@@ -37,7 +37,7 @@ class Downloads:
         store: PieceStore,
         links: Links,
         traffic: Traffic,
-        locate: Callable[[ManifestId], Awaitable[list[PeerId]]],
+        locate: Callable[[ManifestId, list[PeerLink]], Awaitable[list[PeerId]]],
         chance: random.Random,
     ) -> None:
         self._contents = contents
@@ -161,11 +161,8 @@ class Downloads:
             return
         match message:
             case Holds(bits=bits):
-                if bits == b"":
-                    download.drop_link(link)
-                else:
-                    held = bitfield_untrusted(bits, download.content.pieces)
-                    download.source_holds(link, held)
+                # Nothing yet is an answer too: it may be fetching the same, and will say Have.
+                download.source_holds(link, bitfield_untrusted(bits, download.content.pieces))
             case Have(pieces=pieces):
                 download.source_gained(link, pieces)
             case NoPiece(piece=piece):
@@ -213,13 +210,14 @@ class Downloads:
         if self._nursery is None:
             return
         now = trio.current_time()
-        pause = LOOK_EVERY if download.sources else FIRST_LOOKS
+        young = now - download.started < LOOK_EVERY
+        pause = FIRST_LOOKS if young or not download.sources else LOOK_EVERY
         if now - self._looked.get(download.content.id, -LOOK_EVERY) >= pause:
             self._looked[download.content.id] = now
             self._nursery.start_soon(self._look, download)
 
     async def _look(self, download: Download) -> None:
-        peers = await self._locate(download.content.id)
+        peers = await self._locate(download.content.id, download.sources)
         async with trio.open_nursery() as nursery:
             for peer in peers:
                 nursery.start_soon(self._try_source, download, peer)

@@ -109,6 +109,10 @@ class Links:
         for peer in revoked & self._by_peer.keys():
             self._by_peer[peer].cut("revoked")
 
+    def followers(self, manifest: ManifestId) -> list[PeerId]:
+        """The peers that follow a manifest here."""
+        return [link.peer for link in self.all() if manifest in link.followed]
+
     def tell_have(self, manifest: ManifestId, pieces: list[int]) -> None:
         """Tell everyone who follows a manifest of new pieces."""
         for link in self.all():

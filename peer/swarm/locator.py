@@ -1,12 +1,17 @@
 """Who may hold a manifest: the tracker's word when it can be had, else everybody we know."""
 
+from collections.abc import Callable
+
 from peer.errors import PeerError
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.address_book import AddressBook
+from peer.swarm.peer_link import PeerLink
 from peer.tracker_link import TrackerLink
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import Holder, Locate, Located
+
+MOST_TOLD = 20
 
 
 class Locator:
@@ -26,9 +31,19 @@ class Locator:
         self._contents = contents
         self._addresses = addresses
         self.own_addresses: tuple[str, ...] = ()
+        self.followers: Callable[[ManifestId], list[PeerId]] = lambda _: []
 
-    async def find(self, manifest: ManifestId) -> list[PeerId]:
-        """Peers to ask for pieces, never this one; their addresses are learnt on the way."""
+    async def find(self, manifest: ManifestId, sources: list[PeerLink]) -> list[PeerId]:
+        """Peers to ask for pieces, never this one; their addresses are learnt on the way.
+
+        `sources` are links that pieces come from already: they know who else fetches this.
+        """
+        found = dict.fromkeys(await self._ask_tracker(manifest))
+        for link in sources:
+            found.update(dict.fromkeys(await self._ask_peer(link, manifest)))
+        return list(found)
+
+    async def _ask_tracker(self, manifest: ManifestId) -> list[PeerId]:
         try:
             located, _ = await self._tracker.call(
                 lambda call: Locate(call=call, manifest=manifest), Located
@@ -42,10 +57,31 @@ class Locator:
             await self._addresses.learn(holder.peer, holder.addresses)
         return [holder.peer for holder in others]
 
+    async def _ask_peer(self, link: PeerLink, manifest: ManifestId) -> list[PeerId]:
+        try:
+            located, _ = await link.calls.call(
+                lambda call: Locate(call=call, manifest=manifest), Located
+            )
+        except PeerError:
+            return []
+        others = [holder for holder in located.holders if self._is_other_member(holder.peer)]
+        for holder in others:
+            if not self._addresses.candidates(holder.peer):
+                await self._addresses.learn(holder.peer, holder.addresses)
+        return [holder.peer for holder in others]
+
+    def _is_other_member(self, peer: PeerId) -> bool:
+        return peer != self._me and self._rosters.find(peer) is not None
+
     def here(self, manifest: ManifestId) -> tuple[Holder, ...]:
-        """What this peer itself holds."""
+        """What this peer itself holds, and who follows that: they hold some of it, or soon will."""
         content = self._contents.get(manifest)
         if content is None:
             return ()
         bits = content.bits.to_wire()
-        return (Holder(peer=self._me, state="live", addresses=self.own_addresses, bits=bits),)
+        me = Holder(peer=self._me, state="live", addresses=self.own_addresses, bits=bits)
+        return (me, *(self._follower(peer) for peer in self.followers(manifest)[:MOST_TOLD]))
+
+    def _follower(self, peer: PeerId) -> Holder:
+        addresses = tuple(str(address) for address in self._addresses.candidates(peer))
+        return Holder(peer=peer, state="live", addresses=addresses, bits=b"")

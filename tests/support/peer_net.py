@@ -209,7 +209,9 @@ class TestPeer:
         path = self.parts.directory.spool / name
         path.write_bytes(content)
         manifest = manifest_of(path)
-        return manifest, await self.parts.store.adopt(path, manifest)
+        content = await self.parts.store.adopt(path, manifest)
+        self.parts.adding.on_added(content)
+        return manifest, content
 
     async def share(self, path: Path) -> tuple[Manifest, Content]:
         """Hold a user's file or folder where it lies."""
@@ -332,6 +334,6 @@ class PeerNet:
 async def until(condition: Callable[[], bool], what: str = "", seconds: float = 600.0) -> None:
     """Wait, on a clock that jumps, until something is so."""
     with trio.move_on_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - anything may make it so
             await trio.sleep(0.05)
     assert condition(), f"not within {seconds} s: {what}"
