@@ -65,33 +65,32 @@ def run(
         )
         asyncio.run(serve(settings))
     except InvalidTextError as error:
-        _end(WRONG_USAGE, "invalid", str(error), json=json)
+        _end(WRONG_USAGE, str(error), json=json)
     except DaemonUnreachableError as error:
-        _end(NOT_REACHABLE, "unreachable", str(error), json=json)
+        _end(NOT_REACHABLE, str(error), json=json)
     except CannotListenError as error:
-        _end(FAILED, "failed", str(error), json=json)
+        _end(FAILED, str(error), json=json)
     except OSError as error:
-        _end(FAILED, "failed", f"{error.filename or 'the system'}: {error.strerror}", json=json)
+        _end(FAILED, f"{error.filename or 'the system'}: {error.strerror}", json=json)
     except Exception:
         structlog.get_logger().exception("bug in twofold-web")
-        _end(FAILED, "failed", "something went wrong; the log says what", json=json)
+        _end(FAILED, "something went wrong; the log says what", json=json)
 
 
 def main() -> None:
     """The console script."""
     try:
-        app(exit_on_error=False)
-    except CycloptsError:  # cyclopts has said what is wrong
-        sys.exit(WRONG_USAGE)
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _end(WRONG_USAGE, str(error), json="--json" in sys.argv)
 
 
-def _end(code: int, kind: str, text: str, *, json: bool) -> NoReturn:
+def _end(code: int, text: str, *, json: bool) -> NoReturn:
     if json:
-        print(
-            msgspec.json.encode({"type": "error", "kind": kind, "text": text}).decode(), flush=True
-        )
+        document = {"type": "error", "error": text, "code": code}
+        print(msgspec.json.encode(document).decode(), flush=True)
     else:
-        print(f"twofold-web: {text}", file=sys.stderr)
+        print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -10,8 +10,10 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import aiohttp.web
 import msgspec
@@ -51,8 +53,19 @@ async def serve(settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(daemon.keep()), tasks.create_task(page.events.poll())]
         await _serve_page(page, listener, listen, stop)
-        for task in beside:
+        await _end(beside)
+
+
+async def _end(tasks: Sequence[asyncio.Task[NoReturn]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: Python 3.11 loses a cancel that reaches a TaskGroup as one of its own tasks
+    fails, and a killed daemon ends our standard input and our connection at the same moment.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
             task.cancel()
+        await asyncio.wait(pending, timeout=0.5)
 
 
 async def _serve_page(

@@ -123,6 +123,23 @@ async def test_a_folder_arrives_as_it_was(autojump_clock: Clock, net: PeerNet) -
     nothing_leaks(one, two)
 
 
+@pytest.mark.xfail(strict=True, reason="FileCache.write: O_DIRECT from memory that is not aligned")
+@pytest.mark.trio
+async def test_a_folder_of_middling_files_arrives(autojump_clock: Clock, net: PeerNet) -> None:
+    """Packed files large enough for direct writes, at places in a piece that are not aligned."""
+    one, two = await net.start("one", "two")
+    folder = net.tmp_path / "folder"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}").write_bytes(bytes_of(65_000 + 9_001 * number, number))
+    manifest, _ = await one.share(folder)
+    path = net.tmp_path / "out"
+    download = await get(two, manifest, path)
+    assert download.error is None
+    for file in folder.iterdir():
+        assert (path / file.name).read_bytes() == file.read_bytes()
+
+
 def rot(peer: TestPeer, manifest: Manifest, pieces: range) -> None:
     path = peer.parts.contents.content_file(manifest.id)
     with path.open("r+b") as file:

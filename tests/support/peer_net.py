@@ -3,6 +3,7 @@
 No socket and no tracker. `PeerNet` stands in for the network at one place only, `open_channel`.
 """
 
+import mmap
 import os
 import random
 from collections.abc import Callable
@@ -38,6 +39,13 @@ Clock = trio.testing.MockClock
 def bytes_of(size: int, seed: int = 1) -> bytes:
     """Bytes that repeat nowhere, the same for the same seed."""
     return random.Random(seed).randbytes(size)
+
+
+def aligned(content: bytes) -> mmap.mmap:
+    """The bytes in page-aligned memory, as the store's buffers are."""
+    buffer = mmap.mmap(-1, max(1, len(content)))
+    buffer[: len(content)] = content
+    return buffer
 
 
 def manifest_of(path: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ class Running:
 
     def __init__(self, folder: Path, label: str, module: str, *arguments: str) -> None:
         self.command = (module, *arguments)
+        self.children: list[int] = []
         folder.mkdir(parents=True, exist_ok=True)
         number = len(list(folder.glob(f"{label}-*.err")))
         self._out = folder / f"{label}-{number}.out"
@@ -84,8 +86,23 @@ class Running:
     def kill9(self) -> None:
         """End it at once."""
         if self.alive():
+            self.children += [pid for pid in self._children_now() if pid not in self.children]
             self.process.kill()
         self.process.wait(STOP_SECONDS)
+
+    def left_behind(self) -> list[int]:
+        """Children (a daemon's page) that still run after `kill9`."""
+        return [pid for pid in self.children if _is_module(pid)]
+
+    def clear(self) -> None:
+        """Kill it and whatever it has left behind."""
+        self.kill9()
+        for pid in self.left_behind():
+            os.kill(pid, signal.SIGKILL)
+
+    def _children_now(self) -> list[int]:
+        lists = Path(f"/proc/{self.process.pid}/task").glob("*/children")  # one for each thread
+        return [int(word) for each in lists for word in each.read_text().split()]
 
 
 def run_command(
@@ -104,6 +121,14 @@ def run_command(
     answer = Answer((module, *arguments), done.returncode, lines, done.stdout, done.stderr)
     assert "Traceback" not in answer.out + answer.errors, str(answer)
     return answer
+
+
+def _is_module(pid: int) -> bool:
+    """Whether a process is there and is one of ours, not another that got the number."""
+    try:
+        return b"\0-m\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def _json_lines(text: str) -> tuple[Fields, ...]:

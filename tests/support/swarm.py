@@ -61,7 +61,7 @@ class Swarm:
     def close(self) -> None:
         """Kill what still runs."""
         for running in self._started:
-            running.kill9()
+            running.clear()
 
     # The tracker
 

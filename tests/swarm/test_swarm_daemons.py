@@ -88,6 +88,18 @@ def test_an_orderly_end(swarm: Swarm) -> None:
     assert swarm.cli(peer, "status").code == 4
 
 
+def test_a_page_does_not_outlive_a_killed_daemon(swarm: Swarm) -> None:
+    peer = swarm.join_peer("a", web=True)
+    for _ in range(5):  # it has been a matter of chance
+        swarm.start(peer)
+        swarm.wait_until(lambda: swarm.ok(peer, "status")["web"], "the page is up")
+        swarm.kill9(peer)
+        daemon = peer.daemon
+        assert daemon is not None
+        assert daemon.children
+        swarm.wait_until(lambda d=daemon: not d.left_behind(), "the page has ended", seconds=5)
+
+
 def test_a_port_that_is_taken(swarm: Swarm) -> None:
     peer = swarm.join_peer("a")
     taken = f"127.0.0.1:{swarm.tracker_port}"

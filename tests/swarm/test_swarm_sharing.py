@@ -11,9 +11,9 @@ pytestmark = pytest.mark.swarm
 
 def a_peer_without(swarm: Swarm, entry: str) -> Peer:
     """A running peer that holds nothing of an entry; a new one that keeps nothing, if need be."""
-    asked = next(iter(swarm.peers.values()))
-    holders = swarm.holders(asked, entry)
-    for peer in swarm.peers.values():
+    running = [peer for peer in swarm.peers.values() if peer.daemon and peer.daemon.alive()]
+    holders = swarm.holders(running[0], entry)
+    for peer in running:
         if peer.name not in holders:
             return peer
     return swarm.add_peer("late", capacity="0")
@@ -55,7 +55,10 @@ def test_a_file_and_a_folder_reach_two_machines_and_survive_one(
     assert states == {"a": "suspect", fetcher.name: "live", **dict.fromkeys(live, "live")}
     assert shown["copies"] == {"have": len(states) - 1, "want": 2}
 
-    swarm.ok(fetcher, "get", folder["link"], "-o", str(tmp_path / "tree"))
+    done = swarm.ok(
+        a_peer_without(swarm, folder["id"]), "get", folder["link"], "-o", str(tmp_path / "tree")
+    )
+    assert done["received"] == done["size"]
     assert tree_difference(tmp_path / "tree", real_folder) == []
 
 
