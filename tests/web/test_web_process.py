@@ -86,7 +86,7 @@ def test_exit_codes_without_a_daemon(
         assert code == expected
         assert "Traceback" not in out + err
         if "--json" in options:
-            assert json.loads(out)["kind"] == "unreachable"
+            assert json.loads(out)["code"] == 4
 
     asyncio.run(scenario())
 
