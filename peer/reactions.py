@@ -43,7 +43,7 @@ class Reactions:
     def _tie_store(self) -> None:
         parts = self._parts
         parts.downloads.on_recorded = lambda content, _: self._announce(content.id)
-        parts.downloads.on_finished = lambda _: parts.replication.wake()
+        parts.downloads.on_finished = self._gained
         parts.store.on_lost = self._lost
         parts.replication.look_again = parts.watch.check
         parts.store.on_regained = self._gained
@@ -143,6 +143,8 @@ class Reactions:
     async def _take_peer(self, changed: PeerChanged) -> None:
         parts = self._parts
         parts.presence.tell(changed.peer, changed.state)
+        if changed.state == "live":
+            parts.replication.try_again(changed.peer)
         if changed.peer != parts.me:
             await parts.address_book.learn(changed.peer, changed.addresses)
         parts.replication.wake()

@@ -57,6 +57,7 @@ class TrackerLink:
         self._chance = chance
         self._calls: Calls | None = None
         self._outbox: Outbox | None = None
+        self._introduced = 0
         self._marked = trio.Event()
         self._change = trio.Event()
         self.refused = ""
@@ -108,7 +109,7 @@ class TrackerLink:
         self._marked.set()
 
     async def _try(self, text: str) -> bool:
-        """One connection from dial to end; whether it was ever established."""
+        """One connection from dial to end; whether the tracker ever took this peer in."""
         try:
             address = Address.parse(text)
             with trio.fail_after(CONNECT_TIMEOUT):
@@ -123,9 +124,10 @@ class TrackerLink:
             self.refused = f"the tracker refused this machine: {error}"
             log.error("refused by the tracker", reason=str(error))
             return False
+        before = self._introduced
         reason = await self._serve(channel)
         log.info("tracker connection ended", address=text, reason=reason)
-        return True
+        return self._introduced > before
 
     async def _serve(self, channel: TrioChannel) -> str:
         self._outbox = outbox = Outbox()
@@ -158,6 +160,7 @@ class TrackerLink:
             self._announcer.mark_all()
             await self._announce(calls, reset=True)
         self.refused = ""
+        self._introduced += 1
         self._set_calls(calls)
         log.info("tracker connected", in_sync=presented.in_sync)
         await self.on_connected(presented)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from peer.errors import NotFoundError, PeerError, UnreachableError, UsageError
+from peer.errors import NotFoundError, PeerError, PieceLostError, UnreachableError, UsageError
 from peer.operator.lookup import Lookup
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
@@ -56,13 +56,13 @@ class Fetching:
         path = Path(request.path) if request.path else None
         manifest = await self.manifest(entry)
         download = await self._have(entry, manifest, path, request.call, tell)
-        content = self._contents.get(manifest.id)
-        if content is None or not content.complete:
-            raise PeerError("the download ended before everything was here")
-        if path is not None and content.path != path:
-            if download is None:
-                await _check_free(path)
-            await self._store.copy_out(content, path)
+        if path is not None:
+            try:
+                await self._copy_to(manifest.id, path)
+            except PieceLostError:
+                # What had rotted here comes from others now.
+                download = await self._have(entry, manifest, path, request.call, tell)
+                await self._copy_to(manifest.id, path)
         senders = download.senders if download else set()
         return Fetched(
             call=request.call,
@@ -123,6 +123,15 @@ class Fetching:
             except (PeerError, RemoteProtocolError):
                 continue
         raise UnreachableError("no machine that has this entry can be reached")
+
+    async def _copy_to(self, manifest: ManifestId, path: Path) -> None:
+        """Bring what is here in full to a path, unless it lies there already."""
+        content = self._contents.get(manifest)
+        if content is None or not content.complete:
+            raise PeerError("the download ended before everything was here")
+        if content.path != path:
+            await _check_free(path)
+            await self._store.copy_out(content, path)
 
     async def _have(
         self,

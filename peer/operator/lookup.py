@@ -108,8 +108,12 @@ class Lookup:
             reply, _ = await self._tracker.call(
                 lambda call: GetEntry(call=call, prefix=prefix), Listings
             )
-        except UnreachableError:
-            return await self._catalogue.find_prefix(prefix), None
+        except UnreachableError as error:
+            try:
+                return await self._catalogue.find_prefix(prefix), None
+            except NotFoundError:
+                text = f"{error}, and this machine has not seen {prefix.hex()}"
+                raise UnreachableError(text) from None
         except NotFoundError:
             reply = Listings(call=0, listings=(), total=0)
         if len(reply.listings) > 1:

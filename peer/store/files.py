@@ -5,6 +5,7 @@ descriptor. Descriptors are kept open in a small cache, safe to use from several
 """
 
 import ctypes
+import errno
 import os
 import threading
 from collections import OrderedDict
@@ -64,8 +65,14 @@ class FileCache:
         if direct < LEAST_DIRECT:
             direct = 0
         if direct:
-            with self._borrow(path, "direct") as descriptor:
-                _write_all(descriptor, content[:direct], position)
+            try:
+                with self._borrow(path, "direct") as descriptor:
+                    _write_all(descriptor, content[:direct], position)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                # The memory of a small file inside a piece need not be aligned.
+                direct = 0
         if direct < len(content):
             with self._borrow(path, "write") as descriptor:
                 _write_all(descriptor, content[direct:], position + direct)

@@ -20,7 +20,7 @@ from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
 from peer.store.layout import Layout, Segment
 from peer.store.splitter import read_segments
-from peer.store.user_files import copy_out, finish_files, prepare_files
+from peer.store.user_files import finish_files, prepare_files, remove
 from protocol.hashing import hash_piece
 from protocol.manifest import Manifest
 
@@ -112,8 +112,9 @@ class PieceStore:
     async def verify(self, content: Content, progress: Callable[[int], None]) -> list[int]:
         """Read and hash every piece that counts; returns the bad ones, which no longer count."""
         manifest, layout = await self.contents.opened(content.id)
-        good = await self.read_and_hash(manifest, layout, list(content.bits), progress)
-        bad = sorted(set(content.bits) - good)
+        checked = list(content.bits)
+        good = await self.read_and_hash(manifest, layout, checked, progress)
+        bad = sorted(set(checked) - good)
         if bad:
             await self.lose(content, bad, "verification found other bytes")
         return bad
@@ -129,19 +130,12 @@ class PieceStore:
         good: set[int] = set()
         left = iter(pieces)
 
-        def check(piece: int, target: memoryview) -> bool:
-            try:
-                read_segments(self._cache, layout, piece, target)
-            except (OSError, EOFError):
-                return False
-            return hash_piece(target) == manifest.piece_hash(piece)
-
         async def worker() -> None:
             length = min(manifest.geometry.piece_length, max(1, manifest.geometry.length))
             buffer = memoryview(bytearray(length))
             for piece in left:
                 size = manifest.geometry.piece_size(piece)
-                if await self.in_thread(check, piece, buffer[:size]):
+                if await self.in_thread(self._is_good, manifest, layout, piece, buffer[:size]):
                     good.add(piece)
                 progress(size)
 
@@ -193,12 +187,52 @@ class PieceStore:
         return moved
 
     async def copy_out(self, content: Content, destination: Path) -> None:
-        """Copy held content to a user's path, as the file or folder it is; durable after."""
+        """Copy complete content to a user's free path, verified piece by piece; durable after.
+
+        PieceLostError when some of it has rotted here, which then no longer counts; PeerError when
+        it cannot be written. Nothing is left at the path then.
+        """
         manifest, layout = await self.contents.opened(content.id)
+        target = Layout(manifest, destination, own=False)
+        buffer = await self.buffers.take(manifest.geometry.piece_length)
         try:
-            await self.in_thread(lambda: copy_out(manifest, layout, destination))
+            bad = await self.in_thread(self._copy, manifest, layout, target, memoryview(buffer))
         except OSError as error:
+            await self.in_thread(remove, destination)
             raise _write_error(error, destination) from None
+        finally:
+            self.buffers.give_back(buffer)
+        if bad:
+            await self.in_thread(remove, destination)
+            await self.lose(content, bad, "other bytes were found when it was copied")
+            raise PieceLostError(f"{len(bad)} pieces on this machine's disk are damaged; try again")
+
+    def _copy(
+        self, manifest: Manifest, layout: Layout, target: Layout, buffer: memoryview
+    ) -> list[int]:
+        prepare_files(manifest, target)
+        bad = []
+        for piece in range(manifest.pieces):
+            content = buffer[: manifest.geometry.piece_size(piece)]
+            if self._is_good(manifest, layout, piece, content):
+                self._write_segments(target.piece(piece), content)
+            else:
+                bad.append(piece)
+        written = {target.path_of(record) for record in manifest.files if record.size}
+        if written:
+            self._cache.sync_all(written)
+        for path in written:
+            self._cache.forget(path)
+        finish_files(manifest, target)
+        return bad
+
+    def _is_good(self, manifest: Manifest, layout: Layout, piece: int, target: memoryview) -> bool:
+        """Read a piece; whether its bytes are what the manifest says."""
+        try:
+            read_segments(self._cache, layout, piece, target)
+        except (OSError, EOFError):
+            return False
+        return hash_piece(target) == manifest.piece_hash(piece)
 
     async def trash(self, content: Content, now: int) -> None:
         """Put our own content file aside; a user's file is only no longer counted."""

@@ -5,6 +5,7 @@ Never follows a symbolic link out of the folder a download was given.
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from peer.data_dir import sync_directory
@@ -71,30 +72,9 @@ def finish_files(manifest: Manifest, layout: Layout) -> dict[int, FileStat]:
     return stats
 
 
-def copy_out(manifest: Manifest, layout: Layout, destination: Path) -> None:
-    """Copy complete content to a user's path, as the file or folder it is; durable. OSError."""
-    target = Layout(manifest, destination, own=False)
-    prepare_files(manifest, target)
-    for record in manifest.files:
-        if record.directory:
-            continue
-        path, position = target.path_of(record), 0
-        for segment in layout.segments(record.offset, record.size):
-            _copy_run(segment.path, segment.position, path, position, segment.length)
-            position += segment.length
-        with path.open("rb") as written:
-            os.fsync(written.fileno())
-        if record.executable:
-            path.chmod(path.stat().st_mode | 0o111)
-
-
-def _copy_run(source: Path, start: int, target: Path, position: int, length: int) -> None:
-    with source.open("rb") as reading, target.open("r+b") as writing:
-        reading.seek(start)
-        writing.seek(position)
-        while length:
-            part = reading.read(min(length, 1 << 20))
-            if not part:
-                raise OSError(errno.EIO, "the content file is cut short", str(source))
-            writing.write(part)
-            length -= len(part)
+def remove(destination: Path) -> None:
+    """Take away what a copy that failed has left."""
+    if destination.is_dir() and not destination.is_symlink():
+        shutil.rmtree(destination, ignore_errors=True)
+    else:
+        destination.unlink(missing_ok=True)

@@ -125,10 +125,7 @@ class Download:
             for arrived in self._arrived:
                 self._store.buffers.give_back(arrived.buffer)
             self._arrived.clear()
-            for link in self.sources:
-                self._leave(link)
-            self.finished.set()
-            self._progress.set()
+            self.leave_all()
         if not self.picker.finished and self.error is None:
             self.error = PeerError("the download was stopped")
 
@@ -151,7 +148,7 @@ class Download:
 
     def add_link(self, link: PeerLink) -> None:
         """Ask a link what it holds; it becomes a source when it answers."""
-        if link not in self._sources and not link.closed and self._nursery is not None:
+        if link not in self._sources and not link.closed and not self.finished.is_set():
             self._sources[link] = Source(self.manifest.geometry.piece_length)
             link.put(Follow(manifest=self.manifest.id))
 
@@ -247,6 +244,13 @@ class Download:
         if self.picker.state(piece) is PieceState.ASKED:
             self.picker.put_back(piece)
 
+    def leave_all(self) -> None:
+        """The end: sources need send nothing more, and whoever waits is told."""
+        for link in self.sources:
+            self._leave(link)
+        self.finished.set()
+        self._progress.set()
+
     def _leave(self, link: PeerLink) -> None:
         source = self._sources.pop(link)
         for piece in source.asked:
@@ -330,7 +334,7 @@ class Download:
             now = trio.current_time()
             self.find_sources(self)
             for link, source in list(self._sources.items()):
-                if source.stalled(now, link.channel.last_received):
+                if source.stalled(now, link.channel.last_bytes):
                     log.info("source stalled", peer=link.name, pieces=len(source.asked))
                     link.cut("stalled: sends nothing of what was asked for")
                     self.drop_link(link)

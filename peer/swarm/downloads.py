@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,7 @@ from peer.store.contents import Content, Contents
 from peer.store.piece_store import PieceStore
 from peer.swarm.download import Download, Purpose
 from peer.swarm.links import Links
+from peer.swarm.locator import Locator
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import Traffic
 from peer.swarm.shunned import Shunned
@@ -37,14 +38,14 @@ class Downloads:
         store: PieceStore,
         links: Links,
         traffic: Traffic,
-        locate: Callable[[ManifestId, list[PeerLink]], Awaitable[list[PeerId]]],
+        locator: Locator,
         chance: random.Random,
     ) -> None:
         self._contents = contents
         self._store = store
         self._links = links
         self._traffic = traffic
-        self._locate = locate
+        self._locator = locator
         self._chance = chance
         self._running: dict[ManifestId, Download] = {}
         self._beginning: dict[ManifestId, trio.Lock] = defaultdict(trio.Lock)
@@ -138,6 +139,7 @@ class Downloads:
         download = self._running.get(header.manifest)
         self._traffic.received(link.peer, header.length)
         if download is None or not download.expects(link, header.piece):
+            link.forgive_piece()
             await _discard(link, header.length)
             return
         geometry = download.manifest.geometry
@@ -185,7 +187,7 @@ class Downloads:
                 await self._store.finish(content)
         except (PeerError, OSError) as error:
             download.stop(error if isinstance(error, PeerError) else PeerError(str(error)))
-            download.finished.set()
+            download.leave_all()
         finally:
             self._running.pop(content.id, None)
             self._looked.pop(content.id, None)
@@ -217,7 +219,18 @@ class Downloads:
             self._nursery.start_soon(self._look, download)
 
     async def _look(self, download: Download) -> None:
-        peers = await self._locate(download.content.id, download.sources)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._try_all, download, None)
+            for link in download.sources:
+                nursery.start_soon(self._try_all, download, link)
+
+    async def _try_all(self, download: Download, told_by: PeerLink | None) -> None:
+        """Try whoever the tracker (None) or a source names."""
+        manifest = download.content.id
+        if told_by is None:
+            peers = await self._locator.find(manifest)
+        else:
+            peers = await self._locator.ask(told_by, manifest)
         async with trio.open_nursery() as nursery:
             for peer in peers:
                 nursery.start_soon(self._try_source, download, peer)

@@ -33,17 +33,8 @@ class Locator:
         self.own_addresses: tuple[str, ...] = ()
         self.followers: Callable[[ManifestId], list[PeerId]] = lambda _: []
 
-    async def find(self, manifest: ManifestId, sources: list[PeerLink]) -> list[PeerId]:
-        """Peers to ask for pieces, never this one; their addresses are learnt on the way.
-
-        `sources` are links that pieces come from already: they know who else fetches this.
-        """
-        found = dict.fromkeys(await self._ask_tracker(manifest))
-        for link in sources:
-            found.update(dict.fromkeys(await self._ask_peer(link, manifest)))
-        return list(found)
-
-    async def _ask_tracker(self, manifest: ManifestId) -> list[PeerId]:
+    async def find(self, manifest: ManifestId) -> list[PeerId]:
+        """Peers to ask for pieces, never this one; their addresses are learnt on the way."""
         try:
             located, _ = await self._tracker.call(
                 lambda call: Locate(call=call, manifest=manifest), Located
@@ -57,7 +48,8 @@ class Locator:
             await self._addresses.learn(holder.peer, holder.addresses)
         return [holder.peer for holder in others]
 
-    async def _ask_peer(self, link: PeerLink, manifest: ManifestId) -> list[PeerId]:
+    async def ask(self, link: PeerLink, manifest: ManifestId) -> list[PeerId]:
+        """The same, as a peer that sends pieces tells: it knows who else fetches them."""
         try:
             located, _ = await link.calls.call(
                 lambda call: Locate(call=call, manifest=manifest), Located

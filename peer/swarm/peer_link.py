@@ -75,6 +75,7 @@ class PeerLink:
         self.channel = channel
         self.closed = False
         self.ended = trio.Event()
+        self._cancelled = 0
         self._services = services
         self._sealed: memoryview | None = None
         self._scope = trio.CancelScope()
@@ -82,10 +83,17 @@ class PeerLink:
 
     def put(self, message: Message, document: bytes | None = None) -> None:
         """Queue a message; a remote that has not read thousands of them is cut."""
+        self._cancelled += isinstance(message, CancelPiece)
         try:
             self.outbox.put(message, document)
         except RemoteProtocolError as error:
             self.cut(str(error))
+
+    def forgive_piece(self) -> None:
+        """A piece came that nobody waits for: a cancel may have crossed it, once for each."""
+        self._cancelled -= 1
+        if self._cancelled < 0:
+            raise RemoteProtocolError("it sends pieces that were never asked for")
 
     def cut(self, reason: str) -> None:
         """End the link soon, saying why."""

@@ -77,6 +77,10 @@ class Replication:
         """Something changed that may call for offers."""
         self._wake.set()
 
+    def try_again(self, peer: PeerId) -> None:
+        """A peer that could not be reached may be there now."""
+        self._unreachable_until.pop(peer, None)
+
     def confirmed(self, manifest: ManifestId) -> frozenset[PeerId]:
         """Peers that said they hold all they should of a manifest."""
         return frozenset(self._confirmed.get(manifest, ()))

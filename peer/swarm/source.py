@@ -47,10 +47,10 @@ class Source:
         """A request that will not be answered, or need not be."""
         self.asked.pop(piece, None)
 
-    def stalled(self, now: float, last_received: float) -> bool:
+    def stalled(self, now: float, last_bytes: float) -> bool:
         """Whether nothing has come for much longer than a piece takes by this source's history."""
         if not self.asked:
             return False
         usual = self.piece_length / self.rate if self.rate else 1.0
-        since = max(self._last, last_received, min(self.asked.values()))
+        since = max(self._last, last_bytes, min(self.asked.values()))
         return now - since > max(LEAST_STALL, STALL_FACTOR * usual)

@@ -36,7 +36,8 @@ class TrioChannel:
     ) -> None:
         self.stream = stream
         self.connection = Connection(credentials, initiator=initiator)
-        self.last_received = trio.current_time()
+        self.last_received = self.last_bytes = trio.current_time()
+        """When anything came last, and when bytes that follow a message did."""
 
     async def handshake(self) -> Established:
         """Open the connection. Raises RefusedError, RemoteProtocolError, ConnectionLostError."""
@@ -67,6 +68,7 @@ class TrioChannel:
             if not isinstance(event, NeedData):
                 raise RemoteProtocolError("expected bytes")
             await self._read()
+            self.last_bytes = self.last_received
 
     async def receive_document(self, length: int) -> bytes:
         """The `length` bytes that follow the message just received, as one object."""
