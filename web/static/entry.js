@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { age, bytes, count, moment } from "./format.js";
 import { Copies, copyLink, Icon, onMachines, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
-import { changed, changes, tell, use, useRefresh } from "./store.js";
+import { changed, changes, status, tell, use, useRefresh } from "./store.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 export function Entry({ id }) {
@@ -31,6 +31,8 @@ function Back() {
 }
 
 function Loaded({ entry, map }) {
+  // Only the machine that shared an entry can delete it.
+  const own = use(status)?.peer.name === entry.author;
   return html`<article class="one">
     <header>
       <h1>${entry.name}</h1>
@@ -39,7 +41,7 @@ function Loaded({ entry, map }) {
       <div class="buttons">
         <a class="button primary" href=${`/download/${entry.id}`} download><${Icon} name="download" />${entry.kind === "folder" ? "Download as zip" : "Download"}</a>
         <button class="button" onClick=${() => copyLink(entry)}><${Icon} name="link" />Copy link</button>
-        <${Delete} entry=${entry} />
+        ${own && html`<${Delete} entry=${entry} />`}
       </div>
     </header>
     <${Facts} entry=${entry} />
