@@ -35,6 +35,7 @@ from peer.swarm.services import Traffic
 from peer.tracker_link import TrackerLink
 from peer.web_process import WebLogins
 from protocol.ids import PeerId
+from protocol.messages.tracking import Present
 
 
 class Parts:
@@ -60,7 +61,11 @@ class Parts:
         self.announcer = Announcer(self.contents)
         chance = random.Random(os.urandom(16))
         self.tracker = TrackerLink(
-            self.admission.dialling_tracker, self.tracker_addresses, self.announcer, chance
+            self.admission.dialling_tracker,
+            self.tracker_addresses,
+            self.announcer,
+            self.present,
+            chance,
         )
         self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
         self.presence = Presence(lambda peer: self.links.find(peer) is not None, me)
@@ -142,6 +147,17 @@ class Parts:
     def capacity(self) -> int:
         """Bytes this machine offers."""
         return self.joined.capacity
+
+    def present(self, call: int) -> Present:
+        """The first words to a tracker."""
+        return Present(
+            call=call,
+            addresses=self.addresses,
+            capacity=self.capacity(),
+            stored=self.contents.stored_bytes(),
+            digest=self.announcer.digest(),
+            seen=self.catalogue.seen_change,
+        )
 
     def tracker_addresses(self) -> tuple[str, ...]:
         """Where a tracker may be: what the roster says, then what the invite said."""

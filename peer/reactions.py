@@ -10,7 +10,7 @@ from protocol.entry import Tombstone
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId
 from protocol.messages.shared import GetMachines, Machines
-from protocol.messages.tracking import EntryChanged, PeerChanged, Present, Presented
+from protocol.messages.tracking import EntryChanged, PeerChanged, Presented
 
 log = structlog.get_logger()
 
@@ -52,7 +52,6 @@ class Reactions:
 
     def _tie_tracker(self) -> None:
         tracker = self._parts.tracker
-        tracker.present = self._present
         tracker.stored = self._parts.contents.stored_bytes
         tracker.take_roster = self._take_roster
         tracker.take_entry = self._take_entry
@@ -105,17 +104,6 @@ class Reactions:
         self._announce(manifest)
 
     # From the tracker
-
-    def _present(self, call: int) -> Present:
-        parts = self._parts
-        return Present(
-            call=call,
-            addresses=parts.addresses,
-            capacity=parts.capacity(),
-            stored=parts.contents.stored_bytes(),
-            digest=parts.announcer.digest(),
-            seen=parts.catalogue.seen_change,
-        )
 
     async def _tracker_connected(self, _: Presented) -> None:
         parts = self._parts

@@ -49,6 +49,7 @@ class TrackerLink:
         credentials: Callable[[], Credentials],
         addresses: Callable[[], tuple[str, ...]],
         announcer: Announcer,
+        present: Callable[[int], Present],
         chance: random.Random,
     ) -> None:
         self._credentials = credentials
@@ -62,7 +63,7 @@ class TrackerLink:
         self._change = trio.Event()
         self.refused = ""
         """Why the tracker turned this machine away, if it did at the last attempt."""
-        self.present: Callable[[int], Present] = _not_set
+        self._present = present
         self.stored: Callable[[], int] = lambda: 0
         self.take_roster: Callable[[bytes], Awaitable[None]] = _ignore
         self.take_entry: Callable[[EntryChanged], Awaitable[None]] = _ignore
@@ -155,7 +156,7 @@ class TrackerLink:
     async def _introduce(self, calls: Calls) -> None:
         # Cleared in the same step that takes the digest: what changes later is marked anew.
         self._announcer.clear()
-        presented, _ = await calls.call(self.present, Presented)
+        presented, _ = await calls.call(self._present, Presented)
         if not presented.in_sync:
             self._announcer.mark_all()
             await self._announce(calls, reset=True)
@@ -238,7 +239,3 @@ async def _watch(channel: TrioChannel, outbox: Outbox) -> None:
 
 async def _ignore(_: object) -> None:
     return None
-
-
-def _not_set(call: int) -> Present:
-    raise NotImplementedError(f"present was not set before call {call}")

@@ -6,6 +6,8 @@ has proven the pre-shared key. So offer and pick are both in the prologue, and a
 byte. Layout: docs/protocol.md, part 1.
 """
 
+from abc import ABC, abstractmethod
+
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.hello import Credentials, Hello, decode_hello_untrusted, encode_hello
 from protocol.ids import StaticKey
@@ -24,7 +26,7 @@ _CIPHERS = {number: cipher for cipher, number in _NUMBERS.items()}
 Pick = tuple[int, int]
 
 
-class Handshake:
+class Handshake(ABC):
     """One side of the opening. Feed it exactly `wanted` bytes at a time until `finished`."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -34,12 +36,12 @@ class Handshake:
         self._credentials = credentials
         self._noise: HandshakeState | None = None
 
+    @abstractmethod
     def receive(self, received: bytes) -> bytes:
         """Take `wanted` bytes; returns what to send, maybe nothing.
 
         RemoteProtocolError or RefusedError ends the attempt.
         """
-        raise NotImplementedError  # pragma: no cover - both sides override it
 
     @property
     def noise(self) -> HandshakeState:
