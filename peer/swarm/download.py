@@ -1,14 +1,12 @@
 """One download: asks every source for pieces, takes what comes, and counts only what is durable.
 
 The picker says what to ask for, each Source how much; this module moves pieces between them and
-the store. State changes are synchronous; the tasks around them only wait and write.
+`piece_writing`. State changes are synchronous; the tasks around them only wait.
 """
 
 import mmap
 import random
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -19,6 +17,7 @@ from peer.store.contents import Content
 from peer.store.piece_store import PieceStore
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.picker import Picker, PieceState
+from peer.swarm.piece_writing import Arrived, PieceWriting
 from peer.swarm.rate import Rate
 from peer.swarm.source import Source
 from protocol.bitfield import Bitfield
@@ -29,24 +28,12 @@ from protocol.messages.peering import CancelPiece, Follow, GetPiece, Unfollow
 log = structlog.get_logger()
 
 TICK = 1.0
-BATCH_BYTES = 64 << 20
-BATCH_WAIT = 0.05
-WRITERS = 3
-WRITE_BYTES = 2 << 20
+MOST_ASKED = 200
+"""Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
 LONELY = 30.0
 """Seconds without any source after which a download gives up."""
 
 Purpose = Literal["get", "keep"]
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """A piece in a pool buffer, on its way to the disk."""
-
-    link: PeerLink
-    piece: int
-    buffer: mmap.mmap
-    size: int
 
 
 class Download:
@@ -82,11 +69,13 @@ class Download:
         self.find_sources: Callable[[Download], None] = lambda _: None
         self._store = store
         self._sources: dict[PeerLink, Source] = {}
-        self._arrived: deque[Arrived] = deque()
-        self._arrival = trio.Event()
-        self._written: list[int] = []
-        self._written_bytes = 0
-        self._wake = trio.Event()
+        self._writing = PieceWriting(
+            content,
+            store,
+            on_checked=self._checked,
+            on_recorded=self._recorded,
+            last_are_here=self._last_are_here,
+        )
         self._progress = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -109,22 +98,18 @@ class Download:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     self._nursery = nursery
-                    for _ in range(WRITERS):
-                        nursery.start_soon(self._write)
-                    nursery.start_soon(self._record)
+                    nursery.start_soon(self._writing.run)
                     nursery.start_soon(self._tick)
                     self.find_sources(self)
                     self._pump()
                     while not self.picker.finished:
-                        await self._wait_progress()
+                        await self._progress.wait()
                     nursery.cancel_scope.cancel()
         except* PeerError as group:
             self.error = _first(group)
         finally:
             self._nursery = None
-            for arrived in self._arrived:
-                self._store.buffers.give_back(arrived.buffer)
-            self._arrived.clear()
+            self._writing.drop()
             self.leave_all()
         if not self.picker.finished and self.error is None:
             self.error = PeerError("the download was stopped")
@@ -137,7 +122,7 @@ class Download:
     async def wait_piece(self, piece: int) -> None:
         """Return when a piece counts, or when the download has ended."""
         while piece not in self.content.bits and not self.finished.is_set():
-            await self._wait_progress()
+            await self._progress.wait()
 
     def read_from(self, piece: int) -> None:
         """Somebody reads: fetch in order from this piece on."""
@@ -150,6 +135,7 @@ class Download:
         """Ask a link what it holds; it becomes a source when it answers."""
         if link not in self._sources and not link.closed and not self.finished.is_set():
             self._sources[link] = Source(self.manifest.geometry.piece_length)
+            link.downloads += 1
             link.put(Follow(manifest=self.manifest.id))
 
     def source_holds(self, link: PeerLink, held: Bitfield) -> None:
@@ -172,6 +158,8 @@ class Download:
     def drop_link(self, link: PeerLink) -> None:
         """A link is gone: its pieces go to others."""
         source = self._sources.pop(link, None)
+        if source is not None:
+            link.downloads -= 1
         self.picker.drop_source(link)
         for piece in list(source.asked) if source else ():
             self._unask(piece)
@@ -196,8 +184,7 @@ class Download:
         if self._nursery is None or not self.picker.arrived(piece):
             self._store.buffers.give_back(buffer)
         else:
-            self._arrived.append(Arrived(link, piece, buffer, size))
-            self._arrival.set()
+            self._writing.put(Arrived(link, piece, buffer, size))
         self._pump()
 
     # Asking
@@ -208,7 +195,7 @@ class Download:
             return
         now = trio.current_time()
         for link, source in self._sources.items():
-            for _ in range(source.room()):
+            for _ in range(source.room(MOST_ASKED // max(1, link.downloads))):
                 piece = self.picker.pick(link)
                 if piece is None:
                     piece = self._pick_twice(link, source)
@@ -253,45 +240,17 @@ class Download:
 
     def _leave(self, link: PeerLink) -> None:
         source = self._sources.pop(link)
+        link.downloads -= 1
         for piece in source.asked:
             link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
         link.put(Unfollow(manifest=self.manifest.id))
 
-    # Writing
+    # What becomes of pieces
 
-    async def _write(self) -> None:
-        """Check and write what has arrived, several small pieces in one go to a thread."""
-        while True:
-            if not self._arrived:
-                if self._arrival.is_set():
-                    self._arrival = trio.Event()
-                await self._arrival.wait()
-                continue
-            batch = self._take_arrived()
-            try:
-                pieces = [(p.piece, memoryview(p.buffer)[: p.size]) for p in batch]
-                bad = await self._store.write_pieces(self.content, pieces)
-            finally:
-                for arrived in batch:
-                    self._store.buffers.give_back(arrived.buffer)
-            for arrived in batch:
-                self._note_written(arrived, good=arrived.piece not in bad)
-            self._wake.set()
-
-    def _take_arrived(self) -> list[Arrived]:
-        batch = [self._arrived.popleft()]
-        size = batch[0].size
-        while self._arrived and size + self._arrived[0].size <= WRITE_BYTES:
-            batch.append(self._arrived.popleft())
-            size += batch[-1].size
-        return batch
-
-    def _note_written(self, arrived: Arrived, *, good: bool) -> None:
+    def _checked(self, arrived: Arrived, good: bool) -> None:
         link, piece = arrived.link, arrived.piece
         if good:
             self.senders.add(link.peer)
-            self._written.append(piece)
-            self._written_bytes += arrived.size
             return
         log.warning("bad piece", peer=link.name, piece=piece, entry=self.name)
         self.picker.take_from_source(link, piece)
@@ -299,31 +258,19 @@ class Download:
         self.on_bad(link, piece)
         self._pump()
 
-    async def _record(self) -> None:
-        """Make written pieces durable, a batch at a time, and only then count them."""
-        while True:
-            if not self._written:
-                self._wake = trio.Event()
-                await self._wake.wait()
-            if self._written_bytes < BATCH_BYTES and not self._last_are_written():
-                await trio.sleep(BATCH_WAIT)
-            batch, self._written, self._written_bytes = self._written, [], 0
-            await self._store.make_durable(self.content, batch)
-            for piece in batch:
-                self._count(piece)
-            self.on_recorded(self.content, batch)
-            self._progress.set()
-            self._progress = trio.Event()
+    def _recorded(self, pieces: list[int]) -> None:
+        for piece in pieces:
+            self._count(piece)
+        self.on_recorded(self.content, pieces)
+        self._progress.set()
+        self._progress = trio.Event()
 
-    def _last_are_written(self) -> bool:
+    def _last_are_here(self) -> bool:
         return not self.picker.needed and not any(s.asked for s in self._sources.values())
 
     def _count(self, piece: int) -> None:
         self.picker.done(piece)
         self.done_bytes += self.manifest.geometry.piece_size(piece)
-
-    async def _wait_progress(self) -> None:
-        await self._progress.wait()
 
     # Watching
 

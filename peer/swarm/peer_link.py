@@ -75,6 +75,8 @@ class PeerLink:
         self.channel = channel
         self.closed = False
         self.ended = trio.Event()
+        self.downloads = 0
+        """How many downloads have this link as a source."""
         self._cancelled = 0
         self._services = services
         self._sealed: memoryview | None = None

@@ -21,10 +21,11 @@ class Source:
     received: int = 0
     _last: float = 0.0
 
-    def room(self) -> int:
-        """How many more pieces may be asked for now."""
+    def room(self, share: int = MOST_IN_FLIGHT) -> int:
+        """How many more pieces may be asked for now, of the `share` this download has."""
         ahead = int(self.rate * AHEAD / self.piece_length) + 1
-        return max(LEAST_IN_FLIGHT, min(MOST_IN_FLIGHT, ahead)) - len(self.asked)
+        wanted = max(LEAST_IN_FLIGHT, min(MOST_IN_FLIGHT, ahead))
+        return max(1, min(wanted, share)) - len(self.asked)
 
     def ask(self, piece: int, now: float) -> None:
         """Note a request."""

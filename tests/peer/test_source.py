@@ -148,3 +148,11 @@ def test_bad_pieces_a_day_apart_do_not() -> None:
     assert not shunned.strike(PEER, 0.0)
     assert not shunned.strike(PEER, DAY + 1)
     assert shunned.strike(PEER, 2 * DAY)
+
+
+def test_many_downloads_share_a_link() -> None:
+    source = Source(LENGTH)
+    source.rate = 1000 * LENGTH
+    assert source.room() == MOST_IN_FLIGHT
+    assert source.room(10) == 10
+    assert source.room(0) == 1, "a download must always get on, however many there are"
