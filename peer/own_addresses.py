@@ -4,7 +4,10 @@ import socket
 
 
 def own_addresses(host: str, port: int) -> list[str]:
-    """`host:port` itself, or for a wildcard host every address the routing table would use."""
+    """`host:port` itself, or for a wildcard host every address the routing table would use.
+
+    Loopback only when there is nothing else: to another machine it is that machine itself.
+    """
     if host not in ("", "*", "0.0.0.0", "::"):
         return [_join(host, port)]
     found = []
@@ -16,7 +19,7 @@ def own_addresses(host: str, port: int) -> list[str]:
                 found.append(_join(sock.getsockname()[0], port))
         except OSError:
             continue
-    return list(dict.fromkeys([*found, _join("127.0.0.1", port)]))
+    return list(dict.fromkeys(found)) or [_join("127.0.0.1", port)]
 
 
 def _join(host: str, port: int) -> str:

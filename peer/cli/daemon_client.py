@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import trio
 
+from peer.data_dir import DataDir
 from peer.errors import UnreachableError
 from peer.rpc import error_of
 from peer.version import VERSION
@@ -75,6 +76,11 @@ async def connect(data: Path) -> DaemonClient:
     try:
         access = decode_operator_access((data / FILE_NAME).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
+        if not DataDir(data).is_joined():
+            joining = (
+                "join one with 'twofold join INVITE', then start the daemon with 'twofold run'"
+            )
+            raise UnreachableError(f"{data} is in no swarm yet: {joining}") from None
         raise absent from None
     address = Address.parse(access.address)
     credentials = operator_credentials(access, VERSION, preferred_ciphers())

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
 from peer.cli.output import bytes_text, shown
+from peer.cli.paths import whole_path
 from peer.errors import UsageError
 from protocol.messages.base import Done
 from protocol.messages.operating import (
@@ -63,7 +64,7 @@ def add(
         raise UsageError("--copies is a number from 1 to 16")
     added = []
     for path in paths:
-        whole = Path(path).absolute()
+        whole = whole_path(path)
         with printer.progress() as progress:
             reply = ask_daemon(
                 common.path,
@@ -82,9 +83,14 @@ def add(
         added.append(reply)
         if not printer.as_json:
             print(f"{shown(reply.entry.name)}  {reply.entry.link}", flush=True)
+            if not reply.published:
+                print("the tracker is away: others will see this when it is back", file=sys.stderr)
             for skipped in reply.skipped:
                 print(f"skipped, neither file nor folder: {shown(skipped)}", file=sys.stderr)
-    entries = [{**entry_fields(r.entry), "skipped": list(r.skipped)} for r in added]
+    entries = [
+        {**entry_fields(r.entry), "skipped": list(r.skipped), "published": r.published}
+        for r in added
+    ]
     printer.result(entries[0] if len(entries) == 1 else {"entries": entries})
 
 
@@ -106,7 +112,7 @@ def get(
         Where to; a folder that exists takes the entry under its own name.
     """
     printer = common.printer()
-    target = (out or Path()).absolute()
+    target = whole_path(out or Path())
     if target.is_dir():
         view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
         target = target / clean_name(view.name)
@@ -183,6 +189,8 @@ def verify(entry: str | None = None, /, *, common: Common = COMMON) -> int:
             common.path, lambda call: Verify(call=call, entry=entry), Verified, progress.show
         )
     text = f"{done.pieces} pieces, {bytes_text(done.bytes)}: {done.bad or 'none'} bad"
+    if done.bad:
+        text += "; they no longer count, and are fetched again from other machines"
     printer.result(fields_of(done), text)
     return 1 if done.bad else 0
 

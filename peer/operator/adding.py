@@ -55,12 +55,13 @@ class Adding:
         manifest = await self._split(found, request, tell)
         content = await self._hold(found, manifest, owned=request.owned)
         copies = request.copies or self._default_copies()
-        entry = await self._publishing.publish(manifest, name, request, copies)
+        entry, published = await self._publishing.publish(manifest, name, request, copies)
         self.on_added(content)
         view = self._lookup.local_view(entry)
         if request.wait:
             view = await self._wait_copies(view, request, tell)
-        return Added(call=request.call, entry=view, skipped=tuple(found.skipped[:100]))
+        skipped = tuple(found.skipped[:100])
+        return Added(call=request.call, entry=view, published=published, skipped=skipped)
 
     async def _split(
         self, found: Survey, request: Add, tell: Callable[[Progress], None]

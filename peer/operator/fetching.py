@@ -207,8 +207,9 @@ async def _report(download: Download, call: int, tell: Callable[[Progress], None
 
 async def _check_free(path: Path) -> None:
     """A download never writes over what is there."""
-    if not path.is_absolute():
-        raise UsageError(f"{path} is not an absolute path")
+    if not path.is_absolute() or ".." in path.parts:
+        # A ".." after a folder that is not there yet would lead somewhere else once it is.
+        raise UsageError(f"{path} is not an absolute path without '..'")
     try:
         exists = await trio.to_thread.run_sync(lambda: path.exists() or path.is_symlink())
         if exists:

@@ -46,8 +46,13 @@ class Publishing:
         self._now = now
         self.on_deleted: Callable[[ManifestId], Awaitable[None]] = _nothing
 
-    async def publish(self, manifest: Manifest, name: str, request: Add, copies: int) -> Entry:
-        """Make the entry of content just added, or edit the one that is there."""
+    async def publish(
+        self, manifest: Manifest, name: str, request: Add, copies: int
+    ) -> tuple[Entry, bool]:
+        """Make the entry of content just added, or edit the one that is there.
+
+        Also says whether the tracker has it already.
+        """
         author = AuthorKey(self._identity.peer)
         salt = first_salt(manifest.id, name)
         known = await self._catalogue.find(hash_entry(author, salt))
@@ -67,8 +72,7 @@ class Publishing:
             copies=copies,
             created=previous.created if isinstance(previous, Entry) else self._now(),
         )
-        await self._keep_and_send(entry)
-        return entry
+        return entry, await self._keep_and_send(entry)
 
     async def delete(self, entry: Entry) -> None:
         """Sign a tombstone. NotPermittedError when the entry is not this machine's own."""
@@ -98,13 +102,16 @@ class Publishing:
             except PeerError:
                 continue
 
-    async def _keep_and_send(self, record: Record) -> None:
+    async def _keep_and_send(self, record: Record) -> bool:
+        """Keep a record of our own and tell the tracker; False when that has to wait."""
         signed = sign_record(record, self._identity.signing)
         await self._catalogue.learn(signed, mine=True)
         try:
             await self._send(signed, record)
         except UnreachableError as error:
             log.info("will be published later", reason=str(error))
+            return False
+        return True
 
     async def _send(self, signed: Signed, record: Record) -> None:
         try:

@@ -150,9 +150,13 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Added(Reply, frozen=True, kw_only=True, tag=True):
-    """The entry as it stands. `skipped` names what in a folder is neither file nor folder."""
+    """The entry as it stands. `skipped` names what in a folder is neither file nor folder.
+
+    `published` is False while the tracker is away: others hear of the entry when it is back.
+    """
 
     entry: EntryView
+    published: bool = True
     skipped: tuple[str, ...] = ()
 
 

@@ -72,3 +72,24 @@ def test_rm_takes_the_entry_away_and_leaves_the_file(swarm: Swarm, tmp_path: Pat
     assert file.read_bytes() == before
     swarm.restart(b)
     assert [each["id"] for each in swarm.ok(b, "ls")["entries"]] == [other["id"]]
+
+
+def test_get_never_writes_over_a_file(swarm: Swarm, tmp_path: Path) -> None:
+    peer = swarm.add_peers("a")[0]
+    entry = swarm.ok(peer, "add", str(write_random(tmp_path / "film", 3000)))["id"]
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for target in (precious, tmp_path / "nosuch" / ".." / "precious"):
+        answer = swarm.cli(peer, "get", entry, "-o", str(target))
+        assert answer.code == 1, str(answer)
+        assert "exists already" in answer.result["error"]
+        assert precious.read_text() == "mine"
+
+
+def test_a_path_that_is_not_unicode_is_refused(swarm: Swarm, tmp_path: Path) -> None:
+    peer = swarm.add_peers("a")[0]
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/latin\xe9")
+    Path(name).write_text("x")
+    answer = swarm.cli(peer, "add", name)
+    assert answer.code == 2, str(answer)
+    assert "not valid Unicode" in answer.result["error"]

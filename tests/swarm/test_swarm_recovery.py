@@ -13,6 +13,8 @@ from trees import allocated, same_file
 pytestmark = pytest.mark.swarm
 
 PART = 60_000_000
+TWICE = 10
+"""Pieces that may come twice at the end of a download."""
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def test_a_peer_dies_during_its_download(swarm: Swarm, big_file: Path, tmp_path:
     with held_still(a, b):
         assert getting.alive()
         swarm.wait_until(
-            lambda: swarm.ok(c, "show", entry)["here"] > 0, "some pieces are recorded", seconds=5
+            lambda: swarm.ok(c, "show", entry)["here"] > 2 * TWICE, "pieces are recorded", seconds=5
         )
         swarm.kill9(c)
         assert getting.finish().code == 4
@@ -89,9 +91,10 @@ def test_a_peer_dies_during_its_download(swarm: Swarm, big_file: Path, tmp_path:
     assert 0 < shown["here"] < shown["pieces"]
     done = swarm.ok(c, "get", entry, "-o", str(place / "film"))
     assert same_file(place / "film", big_file)
-    # Not one piece that was recorded comes again; all pieces are of one length but the last. The
-    # daemon has gone on by itself, so `get` has received only what was left when it was called.
-    missing = shown["pieces"] - shown["here"]
+    # What was recorded does not come again; all pieces are of one length but the last. A few of the
+    # last ones may come twice, asked of both sources so that neither holds up the end. The daemon
+    # has gone on by itself, so `get` has received only what was left when it was called.
+    missing = shown["pieces"] - shown["here"] + TWICE
     downloaded = swarm.ok(c, "status")["downloaded"]
     assert 0 < downloaded <= missing * -(-size // (shown["pieces"] - 1)) < size
     assert done["received"] <= downloaded
