@@ -60,7 +60,6 @@ class TrackerLink:
         self._outbox: Outbox | None = None
         self._introduced = 0
         self._marked = trio.Event()
-        self._change = trio.Event()
         self.refused = ""
         """Why the tracker turned this machine away, if it did at the last attempt."""
         self._present = present
@@ -74,10 +73,6 @@ class TrackerLink:
     def connected(self) -> bool:
         """Whether the tracker is there and knows this peer."""
         return self._calls is not None
-
-    async def wait_changed(self) -> None:
-        """Return when the tracker came or went."""
-        await self._change.wait()
 
     async def run(self) -> None:
         """Connect, serve, reconnect, for ever."""
@@ -148,7 +143,7 @@ class TrackerLink:
             self.refused = f"the tracker refused this machine: {reason}"
             log.error("refused by the tracker", reason=reason)
         finally:
-            self._set_calls(None)
+            self._calls = None
             calls.lose()
             await channel.aclose()
         return reason
@@ -162,7 +157,7 @@ class TrackerLink:
             await self._announce(calls, reset=True)
         self.refused = ""
         self._introduced += 1
-        self._set_calls(calls)
+        self._calls = calls
         log.info("tracker connected", in_sync=presented.in_sync)
         await self.on_connected(presented)
         while True:
@@ -207,12 +202,6 @@ class TrackerLink:
                 await self.take_peer(changed)
             case other:
                 raise RemoteProtocolError(f"a tracker may not send {type(other).__name__}")
-
-    def _set_calls(self, calls: Calls | None) -> None:
-        if (calls is None) != (self._calls is None):
-            self._change.set()
-            self._change = trio.Event()
-        self._calls = calls
 
 
 async def _write(channel: TrioChannel, outbox: Outbox) -> None:

@@ -28,6 +28,11 @@ def spans_of(manifest: ManifestId, geometry: Geometry) -> list[Span]:
     ]
 
 
+def only_span(manifest: ManifestId, pieces: int) -> Span:
+    """The span of content of at most SPAN_LENGTH bytes, for which no geometry is needed."""
+    return Span(range(pieces), partition_of(hash_span(manifest, 0)))
+
+
 def pieces_to_keep(
     spans: list[Span], ring: Ring, peer: PeerId, copies: int, without: frozenset[PeerId]
 ) -> list[int]:

@@ -20,7 +20,7 @@ from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
 from peer.store.layout import Layout, Segment
 from peer.store.splitter import read_segments
-from peer.store.user_files import finish_files, prepare_files, remove
+from peer.store.user_files import claim, finish_files, prepare_files, remove
 from protocol.hashing import hash_piece
 from protocol.manifest import Manifest
 
@@ -47,6 +47,15 @@ class PieceStore:
         """Called when pieces stop counting: which, and why."""
         self.on_regained: Callable[[Content], None] = lambda _: None
         """Called when such pieces count again."""
+
+    async def claim(self, manifest: Manifest, path: Path) -> None:
+        """Make the file or folder a user wants; PeerError when anything is there already."""
+        try:
+            await self.in_thread(lambda: claim(path, single=manifest.single))
+        except FileExistsError:
+            raise PeerError(f"{path} exists already; give another path with -o") from None
+        except OSError as error:
+            raise _write_error(error, path) from None
 
     async def prepare(self, content: Content) -> None:
         """Make the files a download will fill: sparse, of full size."""
@@ -194,6 +203,7 @@ class PieceStore:
         """
         manifest, layout = await self.contents.opened(content.id)
         target = Layout(manifest, destination, own=False)
+        await self.claim(manifest, destination)
         buffer = await self.buffers.take(manifest.geometry.piece_length)
         try:
             bad = await self.in_thread(self._copy, manifest, layout, target, memoryview(buffer))

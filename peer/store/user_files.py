@@ -14,6 +14,19 @@ from peer.store.splitter import FileStat
 from protocol.manifest import Manifest
 
 
+def claim(destination: Path, *, single: bool) -> None:
+    """Make the file or folder a download was given. FileExistsError if anything is there.
+
+    Made and checked in one step, so that what somebody else puts there first is never touched.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if single:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(destination, flags, 0o666))
+    else:
+        destination.mkdir()
+
+
 def prepare_files(manifest: Manifest, layout: Layout) -> None:
     """Make the files that pieces will be written to: sparse, of full size. OSError."""
     if layout.own or manifest.single:
@@ -73,7 +86,7 @@ def finish_files(manifest: Manifest, layout: Layout) -> dict[int, FileStat]:
 
 
 def remove(destination: Path) -> None:
-    """Take away what a copy that failed has left."""
+    """Take away what was claimed for a copy that failed."""
     if destination.is_dir() and not destination.is_symlink():
         shutil.rmtree(destination, ignore_errors=True)
     else:

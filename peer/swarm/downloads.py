@@ -107,6 +107,8 @@ class Downloads:
             raise PeerError("the daemon is stopping")
         content = self._contents.get(manifest.id)
         if content is None:
+            if path is not None:
+                await self._store.claim(manifest, path)
             content = await self._contents.add(manifest, path, full=manifest.pieces == 0)
         elif content.stats and not content.complete:
             content = await self._store.rehome(content)

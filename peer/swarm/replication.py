@@ -25,7 +25,8 @@ from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest, decode_manifest_untrusted
 from protocol.messages.peering import Offer, OfferAnswer
 from protocol.messages.shared import GetManifest, ManifestDocument
-from protocol.placement import pieces_to_keep, spans_of
+from protocol.placement import Span, only_span, pieces_to_keep, spans_of
+from protocol.ring import SPAN_LENGTH
 from protocol.signing import Signed
 
 log = structlog.get_logger()
@@ -126,10 +127,9 @@ class Replication:
         if not copies or (content.pieces and not content.bits.count):
             return []
         confirmed = self._confirmed.get(content.id, set())
-        manifest = await self._contents.manifest(content.id)
         targets = []
-        for span in spans_of(content.id, manifest.geometry):
-            if not all(piece in content.bits for piece in span.pieces):
+        for span in await self._spans(content):
+            if not content.complete and not all(p in content.bits for p in span.pieces):
                 continue
             ring = self._rosters.ring
             holders = ring.holders(span.partition, copies, self._out())
@@ -139,6 +139,13 @@ class Replication:
                 continue
             targets += [p for p in holders if p != self._me and p not in confirmed]
         return targets
+
+    async def _spans(self, content: Content) -> list[Span]:
+        """The spans of what is here; nearly always one, and then its manifest stays unread."""
+        if content.size <= SPAN_LENGTH:
+            return [only_span(content.id, content.pieces)]
+        manifest = await self._contents.manifest(content.id)
+        return spans_of(content.id, manifest.geometry)
 
     def _out(self) -> frozenset[PeerId]:
         now = trio.current_time()

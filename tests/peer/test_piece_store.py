@@ -492,6 +492,14 @@ async def test_copying_out_checks_every_piece(disk: Disk, tmp_path: Path) -> Non
     await disk.store.copy_out(content, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == original
 
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "mine").write_text("mine")
+    for taken in (precious, precious / "mine"):
+        with pytest.raises(PeerError, match="exists already"):
+            await disk.store.copy_out(content, taken)
+    assert (precious / "mine").read_text() == "mine"
+
     with disk.contents.content_file(manifest.id).open("r+b") as rotting:
         rotting.seek(PIECE + 5)
         rotting.write(b"\0rot\0")
