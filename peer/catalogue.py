@@ -1,6 +1,7 @@
 """Entries and tombstones this machine has seen: checked first, then kept on disk."""
 
 import sqlite3
+from collections.abc import Callable
 
 import structlog
 
@@ -24,6 +25,8 @@ class Catalogue:
         self._wanted: dict[ManifestId, int] = {}
         self.seen_change = 0
         """The number of the last change the tracker told of."""
+        self.on_recounted: Callable[[ManifestId], None] = lambda _: None
+        """Called when another number of copies may be wanted of a manifest."""
 
     def load(self) -> None:
         """Read which manifests are wanted."""
@@ -56,18 +59,19 @@ class Catalogue:
         if self._rosters.find(PeerId(record.author)) is None:
             raise RemoteProtocolError("the author of the entry is not a member")
 
-        def keep(connection: sqlite3.Connection) -> set[ManifestId]:
+        def keep(connection: sqlite3.Connection) -> dict[ManifestId, int]:
             # One transaction: of two records learnt at once the newer must win.
             known = _read(connection, record.id)
             previous = open_record_untrusted(known) if known else None
             if previous is not None and not supersedes(record, previous):
-                return set()
+                return {}
             _write(connection, record, signed, published=not mine)
-            return {record.manifest, previous.manifest if previous else record.manifest}
+            named = {record.manifest, previous.manifest if previous else record.manifest}
+            return {manifest: _copies(connection, manifest) for manifest in named}
 
         changed = await self._database.run(keep)
-        for manifest in changed:
-            await self._recount(manifest)
+        for manifest, copies in changed.items():
+            self._recount(manifest, copies)
         return record, bool(changed)
 
     async def find(self, entry: EntryId) -> tuple[Record, Signed] | None:
@@ -96,13 +100,11 @@ class Catalogue:
 
     async def naming(self, manifest: ManifestId) -> list[Signed]:
         """The live entries that name a manifest."""
-        rows = await self._database.run(
-            lambda c: c.execute(
-                "SELECT body, signature FROM records WHERE manifest = ? AND dead = 0 LIMIT 16",
-                (manifest,),
-            ).fetchall()
-        )
-        return [Signed(*row) for row in rows]
+        return (await self.naming_each([manifest]))[manifest]
+
+    async def naming_each(self, manifests: list[ManifestId]) -> dict[ManifestId, list[Signed]]:
+        """The live entries that name each of several manifests, read at once."""
+        return await self._database.run(lambda c: {each: _naming(c, each) for each in manifests})
 
     async def unpublished(self) -> list[Signed]:
         """Records made here that no tracker has confirmed."""
@@ -141,16 +143,26 @@ class Catalogue:
 
         return await self._database.run(matching)
 
-    async def _recount(self, manifest: ManifestId) -> None:
-        (copies,) = await self._database.run(
-            lambda c: c.execute(
-                "SELECT max(copies) FROM records WHERE manifest = ? AND dead = 0", (manifest,)
-            ).fetchone()
-        )
+    def _recount(self, manifest: ManifestId, copies: int) -> None:
         if copies:
             self._wanted[manifest] = copies
         else:
             self._wanted.pop(manifest, None)
+        self.on_recounted(manifest)
+
+
+def _copies(connection: sqlite3.Connection, manifest: ManifestId) -> int:
+    (copies,) = connection.execute(
+        "SELECT max(copies) FROM records WHERE manifest = ? AND dead = 0", (manifest,)
+    ).fetchone()
+    return copies or 0
+
+
+def _naming(connection: sqlite3.Connection, manifest: ManifestId) -> list[Signed]:
+    rows = connection.execute(
+        "SELECT body, signature FROM records WHERE manifest = ? AND dead = 0 LIMIT 16", (manifest,)
+    )
+    return [Signed(*row) for row in rows]
 
 
 def _read(connection: sqlite3.Connection, entry: EntryId) -> Signed | None:

@@ -1,5 +1,6 @@
 """The peer daemon: runs the parts until it is told to stop."""
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import trio
 from peer.data_dir import write_private
 from peer.errors import PeerError
 from peer.listener import Listener
+from peer.memory import MemoryKeeper
 from peer.operator.session import OperatorSession
 from peer.own_addresses import own_addresses
 from peer.parts import Parts, now_ms
@@ -31,7 +33,8 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 class DaemonConfig:
     """What `twofold run` is told. `web` None: no page. `advertise`: addresses to announce.
 
-    `allow_hosts`: further names under which the page may be visited.
+    `allow_hosts`: further names under which the page may be visited. `lan`: whether to look for
+    members on the same network, if the settings do not forbid it.
     """
 
     data: Path
@@ -39,6 +42,7 @@ class DaemonConfig:
     web: Address | None
     advertise: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
+    lan: bool = True
 
 
 class Daemon:
@@ -79,6 +83,11 @@ class Daemon:
         nursery.start_soon(parts.watch.run)
         nursery.start_soon(self._trim)
         nursery.start_soon(self._empty_trash)
+        nursery.start_soon(parts.limits.run)
+        nursery.start_soon(self._reload_on_hangup)
+        if self._config.lan:
+            names = [listener.socket.getsockname() for listener in listeners]
+            nursery.start_soon(parts.lan.run, [str(name[0]) for name in names], names[0][1])
         name = parts.rosters.name_of(parts.me)
         self._say("listening", {"peer": name, "listen": parts.status.listen})
         if self._config.web is not None:
@@ -88,17 +97,35 @@ class Daemon:
             nursery.start_soon(web.run)
 
     async def _trim(self) -> None:
+        memory = MemoryKeeper()
         while True:
             await trio.sleep(TRIM_EVERY)
             self._parts.store.trim()
+            self._parts.contents.trim()
+            memory.look()
 
     async def _empty_trash(self) -> None:
         while True:
             try:
+                await self._parts.letting_go.tidy(now_ms())
                 await self._parts.store.empty_trash(now_ms())
             except (PeerError, OSError) as error:
                 log.error("the trash cannot be emptied", error=str(error))
             await trio.sleep(EMPTY_TRASH_EVERY)
+
+    async def _reload_on_hangup(self) -> None:
+        """SIGHUP: the settings are read again, or the terminal is gone and we with it."""
+        terminals = [number for number in range(3) if os.isatty(number)]
+        with trio.open_signal_receiver(signal.SIGHUP) as signals:
+            async for _ in signals:
+                if not all(os.isatty(number) for number in terminals):
+                    _turn_to_nothing(terminals)
+                    signal.raise_signal(signal.SIGTERM)
+                    continue
+                try:
+                    await self._parts.limits.reload()
+                except PeerError as error:
+                    log.error("settings not read", reason=str(error))
 
     async def _serve_operator(self, channel: TrioChannel) -> None:
         await OperatorSession(channel, self._parts.requests).run()
@@ -123,6 +150,13 @@ class Daemon:
             parts.identity.static_key,
         )
         write_private(parts.directory.operator_file, encode_operator_access(access))
+
+
+def _turn_to_nothing(descriptors: list[int]) -> None:
+    """What is still logged must not fail for want of a terminal."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in descriptors:
+        os.dup2(nothing, number)
 
 
 async def _wait_signal() -> None:

@@ -44,6 +44,7 @@ class DataDir:
         self.trash = self.root / "trash"
         self.spool = self.root / "spool"
         self.operator_file = self.root / OPERATOR_FILE
+        self.settings_file = self.root / "settings.toml"
         self._identity_file = self.root / "identity.key"
         self._joined_file = self.root / "membership.json"
 

@@ -51,7 +51,28 @@ CREATE TABLE addresses (
 ) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
-_MIGRATIONS = [_VERSION_1]
+_VERSION_2 = """
+ALTER TABLE contents ADD COLUMN passing INTEGER NOT NULL DEFAULT 0; -- see Content.passing
+CREATE TABLE notices (     -- which of a user's shared files have changed
+    manifest BLOB PRIMARY KEY,
+    noticed INTEGER NOT NULL, -- milliseconds since 1970
+    path TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    changed BLOB NOT NULL,    -- one bit a file, as in a bitfield
+    names TEXT NOT NULL       -- of a few of them, a line each
+) WITHOUT ROWID;
+"""
+# A row without ROWID is read and written whole, and that of a content is touched for every batch of
+# pieces, and once for each row of `stats` that refers to it.
+_VERSION_3 = """
+CREATE TABLE manifests (
+    manifest BLOB PRIMARY KEY REFERENCES contents ON DELETE CASCADE,
+    encoded BLOB NOT NULL
+);
+INSERT INTO manifests SELECT manifest, encoded FROM contents;
+ALTER TABLE contents DROP COLUMN encoded;
+"""
+_MIGRATIONS = [_VERSION_1, _VERSION_2, _VERSION_3]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 

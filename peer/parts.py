@@ -15,14 +15,22 @@ from peer.announcer import Announcer
 from peer.catalogue import Catalogue
 from peer.data_dir import DataDir
 from peer.database import open_database
+from peer.lan import LanDiscovery
+from peer.limits.limit_book import LimitBook
+from peer.limits.pacing import Pacing
+from peer.notices import Notices
 from peer.operator.adding import Adding
+from peer.operator.choosing import Choosing
 from peer.operator.fetching import Fetching
+from peer.operator.letting_go import LettingGo
+from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.operator.requests import Requests
 from peer.operator.status import StatusMaker
 from peer.presence import Presence
 from peer.roster_book import RosterBook
+from peer.settings_file import SettingsFile
 from peer.store.contents import Contents
 from peer.store.file_watch import FileWatch
 from peer.store.piece_store import PieceStore
@@ -53,8 +61,14 @@ class Parts:
         self.database = database = open_database(self.directory.database)
         self.rosters = RosterBook(database, joined.swarm)
         self.catalogue = Catalogue(database, self.rosters)
+        self.notices = Notices(database)
         self.contents = Contents(database, self.directory.content)
         self.address_book = AddressBook(database)
+        self.pacing = Pacing()
+        self.limits = LimitBook(
+            SettingsFile(self.directory.settings_file), self.pacing, self.rosters
+        )
+        self.lan = LanDiscovery(me, joined.psk, self.rosters.peers)
         self.store = PieceStore(self.contents, self.directory.trash)
         self.watch = FileWatch(self.contents, self.store)
         self.admission = Admission(self.identity, joined, self.rosters)
@@ -100,11 +114,22 @@ class Parts:
             self.contents,
             self.replication,
             self.presence,
+            self.notices,
+        )
+        self.letting_go = LettingGo(
+            self.contents,
+            self.store,
+            self.downloads,
+            self.replication,
+            self.catalogue,
+            lookup,
         )
         self.adding = Adding(
             self.store,
             self.downloads,
             self.publishing,
+            self.letting_go,
+            self.notices,
             lookup,
             lambda: self.rosters.roster.copies if self.rosters.roster else 2,
             self.directory.spool,
@@ -118,6 +143,17 @@ class Parts:
             lookup,
             self.tracker,
             self.rosters,
+            self.letting_go,
+        )
+        choosing = Choosing(
+            fetching,
+            self.contents,
+            self.store,
+            self.watch,
+            self.downloads,
+            self.letting_go,
+            lookup,
+            self.rosters,
         )
         self.status = StatusMaker(
             self.me,
@@ -127,12 +163,15 @@ class Parts:
             self.tracker,
             self.traffic,
             self.capacity,
+            self.limits,
+            self.notices,
         )
         self.requests = Requests(
             me=self.me,
             status=self.status,
             adding=self.adding,
             fetching=fetching,
+            choosing=choosing,
             publishing=self.publishing,
             lookup=lookup,
             catalogue=self.catalogue,
@@ -142,6 +181,7 @@ class Parts:
             rosters=self.rosters,
             presence=self.presence,
             logins=self.logins,
+            limiting=Limiting(self.limits, self.rosters),
         )
 
     def capacity(self) -> int:
@@ -174,7 +214,10 @@ class Parts:
         self.rosters.load()
         self.catalogue.load()
         self.contents.load()
+        self.notices.load()
+        self.adding.clear_copies()
         self.address_book.load()
+        self.limits.load()
 
     def close(self) -> None:
         """Close files."""

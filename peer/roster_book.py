@@ -59,6 +59,10 @@ class RosterBook:
         """A member by id."""
         return self.roster.find(peer) if self.roster else None
 
+    def peers(self) -> tuple[PeerId, ...]:
+        """The active members that are peers."""
+        return tuple(member.peer for member in self.roster.peers()) if self.roster else ()
+
     def name_of(self, key: bytes) -> str:
         """The name of a machine or author, or the beginning of its key when it is unknown."""
         member = self.find(PeerId(key))

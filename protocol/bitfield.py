@@ -9,23 +9,30 @@ from protocol.errors import RemoteProtocolError
 
 
 class Bitfield:
-    """A set of piece indices in 0..length-1, counting as it goes."""
+    """A set of piece indices in 0..length-1, counting as it goes.
+
+    "All" and "nothing", the usual cases, are kept as a number alone and cost no memory.
+    """
 
     __slots__ = ("_bits", "count", "length")
 
     def __init__(self, length: int, *, full: bool = False) -> None:
         self.length = length
         self.count = length if full else 0
-        self._bits = bytearray(b"\xff" if full else b"\0") * ((length + 7) // 8)
-        if full and length % 8:
-            self._bits[-1] = (0xFF << (8 - length % 8)) & 0xFF
+        self._bits: bytearray | None = None
+        """None when full or empty, which `count` tells."""
 
     def __contains__(self, piece: int) -> bool:
         if not 0 <= piece < self.length:
             return False
+        if self._bits is None:
+            return self.count > 0
         return bool(self._bits[piece >> 3] & (0x80 >> (piece & 7)))
 
     def __iter__(self) -> Iterator[int]:
+        if self._bits is None:
+            yield from range(self.count)
+            return
         for index, byte in enumerate(self._bits):
             if byte:
                 base = index * 8
@@ -39,7 +46,9 @@ class Bitfield:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bitfield):
             return NotImplemented
-        return self.length == other.length and self._bits == other._bits
+        if (self.length, self.count) != (other.length, other.count):
+            return False
+        return self._bits == other._bits or self.to_bytes() == other.to_bytes()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -52,19 +61,31 @@ class Bitfield:
         """Add one piece; False when it was there already. IndexError outside the range."""
         if not 0 <= piece < self.length:
             raise IndexError(f"piece {piece} of {self.length}")
+        if self._bits is None:
+            if self.count:
+                return False
+            self._bits = bytearray((self.length + 7) // 8)
         mask = 0x80 >> (piece & 7)
         if self._bits[piece >> 3] & mask:
             return False
-        self._bits[piece >> 3] |= mask
         self.count += 1
+        if self.count == self.length:
+            self._bits = None
+        else:
+            self._bits[piece >> 3] |= mask
         return True
 
     def discard(self, piece: int) -> bool:
         """Take one piece out; False when it was not there."""
         if piece not in self:
             return False
-        self._bits[piece >> 3] &= ~(0x80 >> (piece & 7)) & 0xFF
+        if self._bits is None:
+            self._bits = bytearray(self.to_bytes())
         self.count -= 1
+        if self.count:
+            self._bits[piece >> 3] &= ~(0x80 >> (piece & 7)) & 0xFF
+        else:
+            self._bits = None
         return True
 
     def update(self, pieces: Iterable[int]) -> None:
@@ -79,17 +100,22 @@ class Bitfield:
     def copy(self) -> "Bitfield":
         """An independent copy."""
         twin = Bitfield(self.length)
-        twin._bits[:] = self._bits
+        twin._bits = None if self._bits is None else self._bits[:]
         twin.count = self.count
         return twin
 
     def to_bytes(self) -> bytes:
         """The bits alone, zero-padded to whole bytes."""
-        return bytes(self._bits)
+        if self._bits is not None:
+            return bytes(self._bits)
+        if not self.count:
+            return bytes((self.length + 7) // 8)
+        whole, rest = divmod(self.length, 8)
+        return b"\xff" * whole + (bytes([(0xFF << (8 - rest)) & 0xFF]) if rest else b"")
 
     def to_wire(self) -> bytes | None:
         """None when full, else the bits."""
-        return None if self.full else bytes(self._bits)
+        return None if self.full else self.to_bytes()
 
 
 def bitfield_untrusted(bits: bytes | None, length: int) -> Bitfield:
@@ -102,10 +128,11 @@ def bitfield_untrusted(bits: bytes | None, length: int) -> Bitfield:
     field = Bitfield(length)
     if not bits:
         return field
-    if len(bits) != len(field._bits):
+    if len(bits) != (length + 7) // 8:
         raise RemoteProtocolError(f"bitfield of {len(bits)} bytes for {length} pieces")
     if length % 8 and bits[-1] & (0xFF >> (length % 8)):
         raise RemoteProtocolError(f"bitfield sets bits past piece {length}")
-    field._bits[:] = bits
     field.count = int.from_bytes(bits).bit_count()
+    if 0 < field.count < length:
+        field._bits = bytearray(bits)
     return field

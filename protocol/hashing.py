@@ -9,6 +9,7 @@ _MANIFEST = "twofold 2026 manifest"
 _SPAN = "twofold 2026 span"
 _ENTRY = "twofold 2026 entry id"
 _INVITE = "twofold 2026 invite token"
+_LAN = "twofold 2026 lan"
 _CHECKSUM = "twofold 2026 checksum"
 
 Buffer = bytes | bytearray | memoryview
@@ -37,6 +38,12 @@ def hash_entry(author: bytes, salt: bytes) -> EntryId:
 def hash_invite_token(token: bytes) -> bytes:
     """What a tracker keeps of an invite's token, 32 bytes."""
     return blake3(token, derive_key_context=_INVITE).digest()
+
+
+def hash_lan(psk: bytes, payload: bytes) -> bytes:
+    """Sixteen bytes that nobody can make, or tell from chance, without the pre-shared key."""
+    key = blake3(psk, derive_key_context=_LAN).digest()
+    return blake3(payload, key=key).digest(16)
 
 
 def checksum(payload: bytes) -> bytes:

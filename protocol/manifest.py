@@ -7,8 +7,6 @@ content will encrypt.
 
 import struct
 from bisect import bisect_left
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -48,8 +46,7 @@ class ManifestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     files: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileRecord:
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One file of a manifest: `size` bytes at `offset` of the stored content.
 
     `path` is "" for content that is a single file (its name is in the entry). An empty directory
@@ -73,15 +70,12 @@ class Manifest:
         self.geometry = Geometry(
             piece_length=body.piece_length, length=body.length, short=unpack_short(body.short)
         )
-        self._hashes = body.hashes
-        self._files = body.files
+        # No second copy of what can be megabytes: they lie in the encoded form as they are.
+        self._hashes = memoryview(encoded)[encoded.index(body.hashes) :]
+        self.files: tuple[FileRecord, ...] = _unpack_files(body.files, self.geometry.length)
+        """The file list, in the order of the manifest."""
         _check(self.geometry, body.hashes)
         _check_places(self.geometry, self.files)
-
-    @cached_property
-    def files(self) -> tuple[FileRecord, ...]:
-        """The file list, in the order of the manifest."""
-        return _unpack_files(self._files, self.geometry.length)
 
     @property
     def pieces(self) -> int:
@@ -100,7 +94,9 @@ class Manifest:
 
     def piece_hash(self, piece: int) -> PieceHash:
         """The hash that piece must have."""
-        return PieceHash(self._hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH])
+        if not 0 <= piece < self.pieces:
+            raise IndexError(f"piece {piece} of {self.pieces}")
+        return PieceHash(bytes(self._hashes[piece * HASH_LENGTH : (piece + 1) * HASH_LENGTH]))
 
 
 def make_manifest(geometry: Geometry, hashes: list[PieceHash], files: list[FileRecord]) -> Manifest:
@@ -124,6 +120,13 @@ def decode_manifest_untrusted(encoded: bytes, expected: ManifestId) -> Manifest:
         return Manifest(encoded, body)
     except (ValueError, struct.error) as error:
         raise RemoteProtocolError(f"manifest refused: {error}") from None
+
+
+def file_paths(encoded: bytes) -> list[str]:
+    """The paths in a manifest of our own, one that was checked before; unlike all else, quickly."""
+    body: ManifestBody = codec.decode_flat_untrusted(encoded, ManifestBody, limit=MAX_MANIFEST)
+    number = int.from_bytes(body.files[:4], "little")
+    return body.files[4 + number * _SIZES.size :].decode().split("\0")[:-1]
 
 
 def pack_files(files: list[FileRecord]) -> bytes:

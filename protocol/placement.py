@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from protocol.geometry import Geometry
+from protocol.geometry import MIN_PIECE_LENGTH, Geometry
 from protocol.hashing import hash_span
 from protocol.ids import ManifestId, PeerId
 from protocol.ring import SPAN_LENGTH, Ring, partition_of, span_count
@@ -28,9 +28,14 @@ def spans_of(manifest: ManifestId, geometry: Geometry) -> list[Span]:
     ]
 
 
-def only_span(manifest: ManifestId, pieces: int) -> Span:
-    """The span of content of at most SPAN_LENGTH bytes, for which no geometry is needed."""
-    return Span(range(pieces), partition_of(hash_span(manifest, 0)))
+def spans_by_size(manifest: ManifestId, pieces: int, length: int) -> list[Span]:
+    """The same without the geometry: the number of pieces tells how long each is."""
+    if length <= SPAN_LENGTH:
+        return [Span(range(pieces), partition_of(hash_span(manifest, 0)))]
+    piece_length = MIN_PIECE_LENGTH
+    while piece_length * pieces < length:
+        piece_length *= 2
+    return spans_of(manifest, Geometry(piece_length=piece_length, length=length, short={}))
 
 
 def pieces_to_keep(

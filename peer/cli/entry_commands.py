@@ -1,5 +1,6 @@
 """Commands about entries: add, get, search, ls, show, link, rm, verify. Thin: ask, then print."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from peer.cli.paths import whole_path
 from peer.errors import UsageError
 from protocol.messages.base import Done
 from protocol.messages.operating import (
+    MAX_PATTERNS,
     Add,
     Added,
     EntryView,
@@ -29,6 +31,9 @@ from protocol.messages.operating import (
 )
 from protocol.paths import clean_name
 
+PATTERNS_BYTES = 48_000
+"""Patterns of one request together: they must fit a message."""
+
 
 @app.command
 def add(
@@ -39,10 +44,11 @@ def add(
     copies: int | None = None,
     caption: str = "",
     tag: tuple[str, ...] = (),
+    import_: Annotated[bool, Parameter(name="--import", negative="")] = False,
     wait: Annotated[bool, Parameter(negative="")] = False,
     common: Common = COMMON,
 ) -> None:
-    """Share files and folders where they lie.
+    """Share files and folders where they lie, or copies of them.
 
     Parameters
     ----------
@@ -52,6 +58,9 @@ def add(
         What the entry is called, if not as the file is.
     copies
         On how many machines every piece is kept.
+    import_
+        Copy into this machine's store first: the files may change or go afterwards. Takes no room
+        where the file system can share it between files (XFS, Btrfs).
     wait
         Return only when the wanted copies exist.
     """
@@ -75,6 +84,7 @@ def add(
                     copies=copies,
                     caption=caption,
                     tags=tag,
+                    keep=import_,
                     wait=wait,
                 ),
                 Added,
@@ -88,7 +98,12 @@ def add(
             for skipped in reply.skipped:
                 print(f"skipped, neither file nor folder: {shown(skipped)}", file=sys.stderr)
     entries = [
-        {**entry_fields(r.entry), "skipped": list(r.skipped), "published": r.published}
+        {
+            **entry_fields(r.entry),
+            "skipped": list(r.skipped),
+            "published": r.published,
+            "seconds": r.seconds,
+        }
         for r in added
     ]
     printer.result(entries[0] if len(entries) == 1 else {"entries": entries})
@@ -100,6 +115,7 @@ def get(
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    only: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     common: Common = COMMON,
 ) -> None:
     """Download an entry by its link or id.
@@ -110,8 +126,12 @@ def get(
         A link, an id, or the beginning of an id.
     out
         Where to; a folder that exists takes the entry under its own name.
+    only
+        Of a folder, just the files this pattern matches: '*.jpg', 'docs/**', 'a/b.txt'. Without a
+        slash it is matched with names, wherever they are. May be given more than once.
     """
     printer = common.printer()
+    _check_patterns(only)
     target = whole_path(out or Path())
     if target.is_dir():
         view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
@@ -119,13 +139,14 @@ def get(
     with printer.progress() as progress:
         done = ask_daemon(
             common.path,
-            lambda call: Fetch(call=call, entry=entry, path=str(target)),
+            lambda call: Fetch(call=call, entry=entry, path=str(target), only=only),
             Fetched,
             progress.show,
         )
     rate = bytes_text(done.size / max(done.seconds, 1e-6))
     source = ", ".join(done.sources) or "this machine"
-    text = f"{done.path}  {bytes_text(done.size)} in {done.seconds:.1f} s ({rate}/s) from {source}"
+    size = bytes_text(done.size) + (f" in {done.files} files," if only else "")
+    text = f"{done.path}  {size} in {done.seconds:.1f} s ({rate}/s) from {source}"
     printer.result(fields_of(done), text)
 
 
@@ -157,6 +178,8 @@ def show(entry: str, /, *, common: Common = COMMON) -> None:
     ]
     if view.caption:
         lines.insert(1, shown(" ".join(view.caption.split())))
+    if view.notice:
+        lines.append(shown(view.notice))
     printer.result(entry_fields(view), "\n".join(lines))
 
 
@@ -195,6 +218,15 @@ def verify(entry: str | None = None, /, *, common: Common = COMMON) -> int:
     return 1 if done.bad else 0
 
 
+def _check_patterns(patterns: tuple[str, ...]) -> None:
+    if len(patterns) > MAX_PATTERNS:
+        raise UsageError(f"--only may be given {MAX_PATTERNS} times at most")
+    if not all(patterns):
+        raise UsageError("an empty pattern matches no file")
+    if sum(len(os.fsencode(pattern)) for pattern in patterns) > PATTERNS_BYTES:
+        raise UsageError("the patterns of --only are too long together")
+
+
 def entry_fields(view: EntryView) -> dict[str, object]:
     """An entry as programs get it."""
     fields: dict[str, object] = msgspec.to_builtins(view)
@@ -230,4 +262,8 @@ def _list(words: str, common: Common) -> None:
             for view in views
         ],
     )
+    if not printer.as_json:
+        for view in views:
+            if view.notice:
+                print(f"{view.id[:12]}: {shown(view.notice)}", file=sys.stderr)
     printer.result({"entries": [entry_fields(view) for view in views], "local": local})

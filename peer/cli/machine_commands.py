@@ -10,10 +10,11 @@ from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
+from peer.cli.limit_command import rates_text
 from peer.cli.output import bytes_text, shown
-from peer.cli.units import parse_size
 from peer.data_dir import DataDir
 from peer.errors import UnreachableError, UsageError
+from peer.units import parse_size
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from protocol.messages.operating import GetPeers, GetStatus, LoginMinted, MintLogin, Peers, Status
@@ -68,6 +69,7 @@ def run(
     web: str = "127.0.0.1:4180",
     advertise: tuple[str, ...] = (),
     allow_host: tuple[str, ...] = (),
+    lan: bool = True,
     common: Common = COMMON,
 ) -> None:
     """Run the daemon, and with it the web page, until told to stop.
@@ -82,18 +84,11 @@ def run(
         HOST:PORT under which others reach this machine, if that is not where it listens.
     allow_host
         A further name under which browsers may visit the page.
+    lan
+        Whether to look for members on the same network, unless settings.toml forbids it.
     """
-    from peer.daemon import Daemon, DaemonConfig
-
-    printer = common.printer("info")
-
-    def say(kind: str, fields: dict[str, object]) -> None:
-        if printer.as_json:
-            printer.line(kind, fields)
-        elif kind == "web":
-            print(f"page: {fields['url']}\nfirst visit: {fields['login']}", flush=True)
-        else:
-            print(f"{fields['peer']} listening on {fields['listen']}", flush=True)
+    from peer.daemon import DaemonConfig
+    from peer.daemon_process import become_daemon
 
     config = DaemonConfig(
         data=common.path,
@@ -101,10 +96,9 @@ def run(
         web=None if web == "off" else _address(web),
         advertise=tuple(str(_address(text)) for text in advertise),
         allow_hosts=allow_host,
+        lan=lan,
     )
-    daemon = Daemon(config, say)
-    trio.run(daemon.run)
-    printer.result({}, "")
+    become_daemon(config, common.log_level or "info", as_json=common.json)
 
 
 @app.command
@@ -139,6 +133,11 @@ def status(*, wait: float | None = None, common: Common = COMMON) -> None:
         f"holding {found.store.pieces} pieces, {bytes_text(found.store.bytes)} of "
         f"{bytes_text(found.store.capacity)}; {len(found.transfers)} transfers"
     )
+    if found.limits.up is not None or found.limits.down is not None:
+        text += f"\nlimits: {rates_text(found.limits)}"
+    for notice in found.notices:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(notice.when / 1000))
+        text += f"\n{when}  {shown(notice.text)}"
     printer.result(fields, text)
 
 

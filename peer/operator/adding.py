@@ -2,24 +2,33 @@
 
 import math
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import trio
 
 from peer.errors import PeerError, UsageError
+from peer.notices import Notices
+from peer.operator.letting_go import LettingGo
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.store.contents import Content
+from peer.store.importing import ImportedCopy
 from peer.store.piece_store import PieceStore
 from peer.store.splitter import FileStat, Survey, split, survey
 from peer.swarm.downloads import Downloads
+from protocol.entry import Entry
 from protocol.manifest import Manifest
 from protocol.messages.operating import Add, Added, EntryView, Progress
 from protocol.paths import clean_name
 
 PROGRESS_EVERY = 0.25
 LOOK_EVERY = 0.3
+COPY = "import-"
+"""How the names of copies under way begin, in the spool."""
+CLEAN_UP = 10.0
 
 
 class Adding:
@@ -30,6 +39,8 @@ class Adding:
         store: PieceStore,
         downloads: Downloads,
         publishing: Publishing,
+        letting_go: LettingGo,
+        notices: Notices,
         lookup: Lookup,
         default_copies: Callable[[], int],
         spool: Path,
@@ -37,6 +48,8 @@ class Adding:
         self._store = store
         self._downloads = downloads
         self._publishing = publishing
+        self._letting_go = letting_go
+        self._notices = notices
         self._lookup = lookup
         self._default_copies = default_copies
         self._spool = spool
@@ -45,6 +58,7 @@ class Adding:
 
     async def add(self, request: Add, tell: Callable[[Progress], None]) -> Added:
         """Do it all. Raises PeerError; progress goes to `tell`."""
+        started = trio.current_time()
         path = Path(request.path)
         if not path.is_absolute():
             raise UsageError(f"{path} is not an absolute path")
@@ -52,20 +66,64 @@ class Adding:
             raise UsageError("only files in the spool can become the store's own")
         name = clean_name(request.name or path.name or "unnamed")
         found = await trio.to_thread.run_sync(survey, path)
-        manifest = await self._split(found, request, tell)
-        content = await self._hold(found, manifest, owned=request.owned)
-        copies = request.copies or self._default_copies()
-        entry, published = await self._publishing.publish(manifest, name, request, copies)
-        self.on_added(content)
+        copy = None
+        if request.keep and not request.owned:
+            copy = ImportedCopy(found, self._spool / f"{COPY}{secrets.token_hex(16)}")
+        try:
+            manifest = await self._split(found, request, tell, copy)
+            entry, published = await self._publish(found, manifest, name, request, copy)
+        finally:
+            if copy is not None:
+                with trio.CancelScope(shield=True):
+                    await self._store.in_thread(copy.remove)
+        seconds = trio.current_time() - started
         view = self._lookup.local_view(entry)
         if request.wait:
             view = await self._wait_copies(view, request, tell)
-        skipped = tuple(found.skipped[:100])
-        return Added(call=request.call, entry=view, published=published, skipped=skipped)
+        return Added(
+            call=request.call,
+            entry=view,
+            published=published,
+            skipped=tuple(found.skipped[:100]),
+            seconds=round(seconds, 6),
+        )
+
+    def clear_copies(self) -> None:
+        """Remove what a stop left of copies under way."""
+        for path in self._spool.glob(COPY + "*"):
+            path.unlink(missing_ok=True)
+
+    async def _publish(
+        self,
+        found: Survey,
+        manifest: Manifest,
+        name: str,
+        request: Add,
+        copy: ImportedCopy | None,
+    ) -> tuple[Entry, bool]:
+        """Hold the content and make its entry; without the one, the other does not stay."""
+        copies = request.copies or self._default_copies()
+        try:
+            with self._letting_go.using(manifest.id):
+                content = await self._hold(found, manifest, request, copy)
+                made = await self._publishing.publish(manifest, name, request, copies)
+                await self._store.contents.set_passing(content, False)
+        except BaseException:
+            with trio.move_on_after(CLEAN_UP, shield=True):
+                await self._letting_go.settle(manifest.id)
+            raise
+        await self._notices.drop(manifest.id)
+        self.on_added(content)
+        return made
 
     async def _split(
-        self, found: Survey, request: Add, tell: Callable[[Progress], None]
+        self,
+        found: Survey,
+        request: Add,
+        tell: Callable[[Progress], None],
+        copy: ImportedCopy | None,
     ) -> Manifest:
+        stage: Literal["hashing", "copying"] = "copying" if copy else "hashing"
         state = {"done": 0, "total": found.size, "stop": False}
 
         def note(done: int, total: int) -> None:
@@ -82,15 +140,21 @@ class Adding:
                 tell(
                     Progress(
                         call=request.call,
-                        stage="hashing",
+                        stage=stage,
                         done=state["done"],
                         total=state["total"],
                     )
                 )
 
+        def stopped() -> bool:
+            return bool(state["stop"])
+
         def work() -> Manifest | PeerError:
             try:
-                return split(found, progress=note, cancelled=lambda: bool(state["stop"]))
+                if copy is None:
+                    return split(found, progress=note, cancelled=stopped)
+                copy.begin()
+                return split(found, progress=note, cancelled=stopped, read=copy.read)
             except PeerError as error:
                 # Raised in the nursery it would come out as a group, which nobody expects.
                 return error
@@ -103,19 +167,23 @@ class Adding:
             raise result
         return result
 
-    async def _hold(self, found: Survey, manifest: Manifest, *, owned: bool) -> Content:
+    async def _hold(
+        self, found: Survey, manifest: Manifest, request: Add, copy: ImportedCopy | None
+    ) -> Content:
         contents = self._store.contents
         known = contents.get(manifest.id)
-        if known is not None and known.complete:
-            if owned:
+        if known is not None and known.complete and (copy is None or known.path is None):
+            if request.owned:
                 await trio.to_thread.run_sync(os.unlink, found.root)
             return known
         running = self._downloads.find(manifest.id)
         if running is not None:
             self._downloads.stop(manifest.id, "the same content was added here")
             await running.closed.wait()
-        if owned:
-            return await self._store.adopt(found.root, manifest)
+        if copy is not None:
+            return await self._store.adopt(copy.path, manifest, passing=True)
+        if request.owned:
+            return await self._store.adopt(found.root, manifest, passing=True)
         stats: dict[int, FileStat] = {
             number: stat
             for number, (record, stat) in enumerate(zip(found.files, found.stats, strict=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 import trio
 
 from peer.errors import NotFoundError, PeerError, PieceLostError, UnreachableError, UsageError
+from peer.operator.letting_go import LettingGo
 from peer.operator.lookup import Lookup
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
@@ -39,6 +40,7 @@ class Fetching:
         lookup: Lookup,
         tracker: TrackerLink,
         rosters: RosterBook,
+        letting_go: LettingGo,
     ) -> None:
         self._contents = contents
         self._store = store
@@ -48,6 +50,7 @@ class Fetching:
         self._lookup = lookup
         self._tracker = tracker
         self._rosters = rosters
+        self._letting_go = letting_go
 
     async def fetch(self, request: Fetch, tell: Callable[[Progress], None]) -> Fetched:
         """Answer when every piece is durable where it was wanted. Raises PeerError."""
@@ -68,6 +71,7 @@ class Fetching:
             call=request.call,
             id=entry.id.hex(),
             path=str(path) if path else None,
+            files=entry.files,
             size=entry.size,
             seconds=round(trio.current_time() - started, 6),
             sources=tuple(sorted(self._rosters.name_of(peer) for peer in senders)),
@@ -83,6 +87,7 @@ class Fetching:
         record = manifest.files[request.file]
         content = self._contents.get(manifest.id)
         if content is not None:
+            await self._contents.set_passing(content, False)
             await self._watch.check(content)
         if content is None or not content.complete:
             content = await self._read_ahead(entry, manifest, record, request.offset)
@@ -130,7 +135,7 @@ class Fetching:
         if content is None or not content.complete:
             raise PeerError("the download ended before everything was here")
         if content.path != path:
-            await _check_free(path)
+            await check_free(path)
             await self._store.copy_out(content, path)
 
     async def _have(
@@ -142,14 +147,14 @@ class Fetching:
         tell: Callable[[Progress], None],
     ) -> Download | None:
         """Bring every piece here; the download that did, None if nothing was missing."""
-        content = self._contents.get(manifest.id)
+        content = await self._to_stay(manifest, path)
         if content is not None:
             await self._watch.check(content)
         if content is not None and content.complete:
             return None
         resuming = content is not None and content.path == path and not content.stats
         if path is not None and not resuming:
-            await _check_free(path)
+            await check_free(path)
         download = None
         while content is None or not content.complete:
             download = await self._downloads.fetch(
@@ -159,22 +164,38 @@ class Fetching:
             if download.error is not None:
                 raise download.error
             content = download.content
+        await self._contents.set_passing(content, False)
         return download
+
+    async def _to_stay(self, manifest: Manifest, path: Path | None) -> Content | None:
+        """What is here already. What is only passing stays now, or makes way for a user's path."""
+        content = self._contents.get(manifest.id)
+        if content is None or not content.passing:
+            return content
+        if path is not None and await self._letting_go.let_go(manifest.id):
+            return None
+        await self._contents.set_passing(content, False)
+        return content
 
     async def _read_ahead(
         self, entry: Entry, manifest: Manifest, record: FileRecord, offset: int
     ) -> Content:
-        download = await self._downloads.fetch(
-            manifest, path=None, wanted=None, purpose="get", name=entry.name
-        )
-        if offset < record.size:
-            piece = (record.offset + offset) // manifest.geometry.piece_length
+        piece = (record.offset + offset) // manifest.geometry.piece_length
+        while True:
+            download = await self._downloads.fetch(
+                manifest, path=None, wanted=None, purpose="get", name=entry.name
+            )
+            if offset >= record.size:
+                return download.content
             if piece not in download.content.bits:
                 download.read_from(piece)
                 await download.wait_piece(piece)
-            if piece not in download.content.bits:
-                raise download.error or PeerError("the download ended")
-        return download.content
+            if piece in download.content.bits:
+                return download.content
+            # One that had been begun for other pieces may end without this one.
+            await download.closed.wait()
+            if download.error is not None:
+                raise download.error
 
 
 def _verified_run(content: Content, manifest: Manifest, record: FileRecord, offset: int) -> int:
@@ -205,7 +226,7 @@ async def _report(download: Download, call: int, tell: Callable[[Progress], None
         )
 
 
-async def _check_free(path: Path) -> None:
+async def check_free(path: Path) -> None:
     """A download never writes over what is there."""
     if not path.is_absolute() or ".." in path.parts:
         # A ".." after a folder that is not there yet would lead somewhere else once it is.

@@ -4,6 +4,7 @@ import msgspec
 
 from peer.catalogue import Catalogue
 from peer.errors import NotFoundError, UnreachableError, UsageError
+from peer.notices import Notices
 from peer.operator.fitting import fit
 from peer.presence import Presence
 from peer.roster_book import RosterBook
@@ -34,6 +35,7 @@ class Lookup:
         contents: Contents,
         replication: Replication,
         presence: Presence,
+        notices: Notices,
     ) -> None:
         self._me = me
         self._tag = swarm_tag(swarm)
@@ -43,6 +45,7 @@ class Lookup:
         self._contents = contents
         self._replication = replication
         self._presence = presence
+        self._notices = notices
 
     async def entry(self, text: str) -> Entry:
         """The entry a link, id or beginning of an id names.
@@ -55,6 +58,14 @@ class Lookup:
         """The same, as it is shown."""
         entry, listing = await self._find(text)
         return self._view(entry, listing)
+
+    async def is_elsewhere(self, text: str) -> bool:
+        """Whether another machine that is there holds an entry in full, as far as can be known."""
+        entry, listing = await self._find(text)
+        return any(
+            holder.peer != self._me and holder.state == "live" and holder.pieces >= entry.pieces
+            for holder in self._holders(entry, listing)
+        )
 
     def local_view(self, entry: Entry) -> EntryView:
         """An entry as far as this machine alone knows."""
@@ -178,6 +189,7 @@ class Lookup:
                 HolderView(peer=self._rosters.name_of(h.peer), pieces=h.pieces, state=h.state)
                 for h in holders
             ),
+            notice=self._notices.about(entry.manifest),
         )
 
     def _holders(self, entry: Entry, listing: Listing | None) -> tuple[HolderSummary, ...]:

@@ -8,8 +8,10 @@ import trio
 from peer.catalogue import Catalogue
 from peer.errors import NotPermittedError, UnreachableError, UsageError
 from peer.operator.adding import Adding
+from peer.operator.choosing import Choosing
 from peer.operator.fetching import Fetching
 from peer.operator.fitting import fit
+from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.operator.status import StatusMaker
@@ -21,6 +23,7 @@ from peer.tracker_link import TrackerLink
 from peer.web_process import WebLogins
 from protocol.ids import PeerId
 from protocol.messages.base import Done, Message, Reply, Request
+from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
 from protocol.messages.operating import (
     Add,
     Fetch,
@@ -60,6 +63,7 @@ class Requests:
     status: StatusMaker
     adding: Adding
     fetching: Fetching
+    choosing: Choosing
     publishing: Publishing
     lookup: Lookup
     catalogue: Catalogue
@@ -69,6 +73,7 @@ class Requests:
     rosters: RosterBook
     presence: Presence
     logins: WebLogins
+    limiting: Limiting
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -77,6 +82,8 @@ class Requests:
                 return self.status.make(request.call)
             case Add():
                 return await self.adding.add(request, tell)
+            case Fetch() if request.only:
+                return await self.choosing.fetch(request, tell)
             case Fetch():
                 return await self.fetching.fetch(request, tell)
             case Read():
@@ -97,6 +104,12 @@ class Requests:
                 return await self._verify(request, tell)
             case GetPeers():
                 return await self._peers(request)
+            case GetLimits():
+                return self.limiting.view(request.call)
+            case ChangeLimits():
+                return await self.limiting.change(request)
+            case ReloadSettings():
+                return await self.limiting.reload(request.call)
             case MintLogin():
                 return LoginMinted(call=request.call, url=self.logins.mint())
             case RedeemLogin():

@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import trio
 
+from peer.limits.limit_book import LimitBook
+from peer.notices import Notices
 from peer.operator.fitting import fit
+from peer.operator.limiting import view_of
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.download import Download
@@ -37,6 +40,8 @@ class StatusMaker:
         tracker: TrackerLink,
         traffic: Traffic,
         capacity: Callable[[], int],
+        limits: LimitBook,
+        notices: Notices,
     ) -> None:
         self._me = me
         self._rosters = rosters
@@ -45,6 +50,8 @@ class StatusMaker:
         self._tracker = tracker
         self._traffic = traffic
         self._capacity = capacity
+        self._limits = limits
+        self._notices = notices
         self.listen = ""
         self.web: str | None = None
 
@@ -77,6 +84,8 @@ class StatusMaker:
                 pieces=sum(content.bits.count for content in self._contents.all()),
             ),
             transfers=tuple(transfers),
+            notices=tuple(self._notices.all()),
+            limits=view_of(self._limits.rates),
             uploaded=self._traffic.uploaded,
             downloaded=self._traffic.downloaded,
         )

@@ -5,24 +5,29 @@ disk, and in `Content.bits` only after it is in the database.
 """
 
 import sqlite3
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import trio
 
 from peer.database import Database
+from peer.store.file_stats import FileStats
 from peer.store.layout import Layout
+from peer.store.recent import RecentManifests
 from peer.store.splitter import FileStat
 from protocol.bitfield import Bitfield, bitfield_untrusted
 from protocol.hashing import hash_manifest
 from protocol.ids import ManifestId
-from protocol.manifest import Manifest, decode_manifest_untrusted
+from protocol.manifest import Manifest, decode_manifest_untrusted, file_paths
 
-MANIFESTS_IN_MEMORY = 32
+FOLDER_COSTS = 10
+"""Reading what is recorded of a folder costs about as much as looking at so many files."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Content:
     """One manifest's bytes on this machine. `path` is None for our own content file."""
 
@@ -31,13 +36,23 @@ class Content:
     size: int
     path: Path | None
     bits: Bitfield
-    stats: dict[int, FileStat] = field(default_factory=dict)
+    stats: FileStats = field(default_factory=lambda: FileStats({}))
     """The user's files as they were when verified; empty while a download fills them."""
+    passing: bool = False
+    """Whether it is here only on its way to somewhere: fetched no further, and let go after."""
 
     @property
     def complete(self) -> bool:
         """Whether every piece is here."""
         return self.bits.full
+
+
+class RecordedFiles(NamedTuple):
+    """A folder of the user's: the paths of all its files, and (number, size, mtime) of each."""
+
+    content: Content
+    paths: list[str]
+    stats: list[tuple[int, int, int]]
 
 
 class Contents:
@@ -49,25 +64,30 @@ class Contents:
         self._held: dict[ManifestId, Content] = {}
         # Two writers that each copied the bits first would lose each other's pieces.
         self._bits_lock = trio.Lock()
-        self._manifests: OrderedDict[ManifestId, tuple[Manifest, Layout]] = OrderedDict()
+        self._recent = RecentManifests(self._forget_stats)
 
     def load(self) -> None:
-        """Read everything held at start; does not look at the files."""
+        """Read everything held at start; does not look at the files but of what is passing."""
         connection = self._database.connection
         rows = connection.execute(
-            "SELECT manifest, pieces, size, path, bits FROM contents WHERE trashed IS NULL"
+            "SELECT manifest, pieces, size, path, bits, passing FROM contents WHERE trashed IS NULL"
         )
-        for key, pieces, size, path, bits in rows:
+        for key, pieces, size, path, bits, passing in rows:
             manifest = ManifestId(key)
             where = Path(path) if path is not None else None
             held = bitfield_untrusted(bits, pieces)
-            self._held[manifest] = Content(manifest, pieces, size, where, held)
-        for key, number, size, mtime in connection.execute(
-            "SELECT manifest, file, size, mtime FROM stats"
-        ):
-            content = self._held.get(ManifestId(key))
-            if content:
-                content.stats[number] = FileStat(size, mtime)
+            if passing and where is None and not self.content_file(manifest).exists():
+                # It was let go, and a full disk or a stop kept that from being recorded.
+                held = Bitfield(pieces)
+            content = Content(manifest, pieces, size, where, held, passing=bool(passing))
+            self._held[manifest] = content
+            if where is not None:
+                self._note_stats(content, _read_stats(connection, manifest, most=2))
+
+    def _note_stats(self, content: Content, found: dict[int, FileStat]) -> None:
+        """Keep the stats of a single file; of more than that, only that there are some."""
+        read = partial(_read_stats, self._database.connection, content.id)
+        content.stats = FileStats(found if len(found) < 2 else None, read)
 
     def get(self, manifest: ManifestId) -> Content | None:
         """What is held of a manifest; None when this machine has nothing to do with it."""
@@ -92,15 +112,43 @@ class Contents:
 
     async def opened(self, manifest: ManifestId) -> tuple[Manifest, Layout]:
         """The manifest and layout of something held, or lately trashed; KeyError otherwise."""
-        if manifest not in self._manifests:
-            encoded, path = await self._database.run(lambda c: _read_row(c, manifest))
-            found = decode_manifest_untrusted(encoded, manifest)
-            if manifest not in self._held:
-                # Trashed under somebody who still works on it: what they do comes to nothing.
-                return found, self._layout(found, Path(path) if path is not None else None)
-            self._remember(found)
-        self._manifests.move_to_end(manifest)
-        return self._manifests[manifest]
+        opened = self._recent.find(manifest)
+        if opened is not None:
+            return opened
+        encoded, path, stats = await self._database.run(lambda c: self._read(c, manifest))
+        found = decode_manifest_untrusted(encoded, manifest)
+        content = self._held.get(manifest)
+        if content is None:
+            # Trashed under somebody who still works on it: what they do comes to nothing.
+            return found, self._layout(found, Path(path) if path is not None else None)
+        if stats is not None and not content.stats.loaded:
+            content.stats.load(stats)
+        return self._remember(found)
+
+    def _read(
+        self, connection: sqlite3.Connection, manifest: ManifestId
+    ) -> tuple[bytes, str | None, dict[int, FileStat] | None]:
+        encoded, path = _read_row(connection, manifest)
+        content = self._held.get(manifest)
+        wanted = content is not None and not content.stats.loaded
+        return encoded, path, _read_stats(connection, manifest) if wanted else None
+
+    async def recorded(self, contents: list[Content], most: int) -> list[RecordedFiles]:
+        """How the files of folders should look: of the first few, about `most` files together."""
+
+        def read(connection: sqlite3.Connection) -> list[RecordedFiles]:
+            found: list[RecordedFiles] = []
+            for content in contents:
+                if sum(len(each.stats) + FOLDER_COSTS for each in found) >= most:
+                    break
+                found.append(_read_recorded(connection, content))
+            return found
+
+        return await self._database.run(read)
+
+    def trim(self) -> None:
+        """Forget manifests that nobody has asked for since this was called last."""
+        self._recent.trim()
 
     async def add(
         self,
@@ -108,32 +156,45 @@ class Contents:
         path: Path | None,
         *,
         full: bool,
-        stats: dict[int, FileStat] | None = None,
+        stats: Mapping[int, FileStat] | None = None,
+        passing: bool = False,
     ) -> Content:
         """Start holding a manifest, empty or (its bytes verified and durable) in full."""
         bits = Bitfield(manifest.pieces, full=full)
         size = manifest.geometry.length
-        content = Content(manifest.id, manifest.pieces, size, path, bits, stats or {})
+        known = FileStats(stats or {})
+        content = Content(manifest.id, manifest.pieces, size, path, bits, known, passing)
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (
-                    manifest.id,
-                    manifest.encoded,
-                    str(path) if path else None,
-                    manifest.pieces,
-                    size,
-                    bits.to_wire(),
-                ),
-            )
+            _write_row(connection, manifest, content, "REPLACE")
             _write_stats(connection, content)
 
         await self._database.run(write)
+        known.recorded(partial(_read_stats, self._database.connection, manifest.id))
         self._held[manifest.id] = content
-        self._manifests.pop(manifest.id, None)
         self._remember(manifest)
         return content
+
+    async def expect(self, manifest: Manifest) -> None:
+        """Note that our own content file is about to be put in place.
+
+        After a stop before `add` the next start finds a passing content without pieces, and so the
+        file that may lie there.
+        """
+        bits = Bitfield(manifest.pieces)
+        coming = Content(manifest.id, manifest.pieces, manifest.geometry.length, None, bits)
+        coming.passing = True
+        await self._database.run(lambda c: _write_row(c, manifest, coming, "IGNORE"))
+
+    async def set_passing(self, content: Content, passing: bool) -> None:
+        """Whether content is here only on its way; at once in memory, then on disk."""
+        if content.passing != passing and self._is_held(content):
+            content.passing = passing
+            await self._database.run(
+                lambda c: c.execute(
+                    "UPDATE contents SET passing = ? WHERE manifest = ?", (passing, content.id)
+                )
+            )
 
     async def record(self, content: Content, pieces: list[int]) -> None:
         """Count pieces whose bytes are durable."""
@@ -155,16 +216,17 @@ class Contents:
             if self._is_held(content):
                 await self._write_bits(content, content.bits)
 
-    async def set_stats(self, content: Content, stats: dict[int, FileStat]) -> None:
+    async def set_stats(self, content: Content, stats: Mapping[int, FileStat]) -> None:
         """Remember how the user's files look now that they are verified."""
-        content.stats = stats
+        known = content.stats = FileStats(stats)
         if self._is_held(content):
             await self._database.run(lambda connection: _write_stats(connection, content))
+            known.recorded(partial(_read_stats, self._database.connection, content.id))
 
     async def trash(self, content: Content, now: int) -> None:
         """Stop holding a manifest; its row stays, marked, until the trash is emptied."""
         self._held.pop(content.id, None)
-        self._manifests.pop(content.id, None)
+        self._recent.drop(content.id)
         await self._database.run(
             lambda connection: connection.execute(
                 "UPDATE contents SET trashed = ? WHERE manifest = ?", (now, content.id)
@@ -194,11 +256,13 @@ class Contents:
             )
         )
 
-    def _remember(self, manifest: Manifest) -> None:
-        layout = self._layout(manifest, self._held[manifest.id].path)
-        self._manifests[manifest.id] = (manifest, layout)
-        while len(self._manifests) > MANIFESTS_IN_MEMORY:
-            self._manifests.popitem(last=False)
+    def _remember(self, manifest: Manifest) -> tuple[Manifest, Layout]:
+        return self._recent.put(manifest, self._layout(manifest, self._held[manifest.id].path))
+
+    def _forget_stats(self, manifest: ManifestId) -> None:
+        content = self._held.get(manifest)
+        if content is not None:
+            content.stats.forget()
 
     def _layout(self, manifest: Manifest, path: Path | None) -> Layout:
         return Layout(manifest, path or self.content_file(manifest.id), own=path is None)
@@ -206,11 +270,61 @@ class Contents:
 
 def _read_row(connection: sqlite3.Connection, manifest: ManifestId) -> tuple[bytes, str | None]:
     row = connection.execute(
-        "SELECT encoded, path FROM contents WHERE manifest = ?", (manifest,)
+        "SELECT encoded, path FROM contents JOIN manifests USING (manifest) WHERE manifest = ?",
+        (manifest,),
     ).fetchone()
     if row is None or hash_manifest(row[0]) != manifest:
         raise KeyError(manifest)
     return row[0], row[1]
+
+
+def _write_row(
+    connection: sqlite3.Connection,
+    manifest: Manifest,
+    content: Content,
+    known: Literal["REPLACE", "IGNORE"],
+) -> None:
+    """Write the row of a content; `known` says what becomes of one that is there."""
+    connection.execute(
+        f"INSERT OR {known} INTO contents "
+        "(manifest, path, pieces, size, bits, passing) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            manifest.id,
+            str(content.path) if content.path else None,
+            content.pieces,
+            content.size,
+            content.bits.to_wire(),
+            content.passing,
+        ),
+    )
+    connection.execute(
+        f"INSERT OR {known} INTO manifests VALUES (?, ?)", (manifest.id, manifest.encoded)
+    )
+
+
+def _read_recorded(connection: sqlite3.Connection, content: Content) -> RecordedFiles:
+    row = connection.execute(
+        "SELECT encoded FROM manifests WHERE manifest = ?", (content.id,)
+    ).fetchone()
+    if row is None:
+        return RecordedFiles(content, [], [])
+    return RecordedFiles(content, file_paths(row[0]), _stat_rows(connection, content.id).fetchall())
+
+
+def _stat_rows(
+    connection: sqlite3.Connection, manifest: ManifestId, most: int = -1
+) -> sqlite3.Cursor:
+    # Also outside of `Database.run`: SQLite lets any thread read, one statement at a time.
+    return connection.execute(
+        "SELECT file, size, mtime FROM stats WHERE manifest = ? LIMIT ?", (manifest, most)
+    )
+
+
+def _read_stats(
+    connection: sqlite3.Connection, manifest: ManifestId, most: int = -1
+) -> dict[int, FileStat]:
+    rows = _stat_rows(connection, manifest, most)
+    return {number: FileStat(size, mtime) for number, size, mtime in rows}
 
 
 def _write_stats(connection: sqlite3.Connection, content: Content) -> None:

@@ -1,18 +1,21 @@
 """Notices when files that users share change, move or vanish, and what of them is still good.
 
-A look is cheap (size and time of every file). What looks different stops counting at once; then
-it is read again, and pieces that still hash right count again. Only of the others are we told that
-they are lost: a file that was merely touched must not be fetched again.
+A look is cheap (size and time of every file), and few are taken at a time: an idle machine stays
+idle however much it shares. What looks different stops counting at once; then it is read again,
+and pieces that still hash right count again. Only of the others are we told that they are lost: a
+file that was merely touched must not be fetched again.
 """
 
 import os
+import stat
 from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import structlog
 import trio
 
-from peer.store.contents import Content, Contents
+from peer.store.contents import FOLDER_COSTS, Content, Contents, RecordedFiles
 from peer.store.layout import Layout
 from peer.store.piece_store import PieceStore
 from peer.store.splitter import FileStat
@@ -22,6 +25,9 @@ from protocol.manifest import Manifest
 log = structlog.get_logger()
 
 LOOK_EVERY = 30.0
+"""How often everything is looked at; less often when there is more than FILES_A_SECOND allow."""
+FILES_A_SECOND = 300
+"""A thousandth of a processor, or less."""
 GONE = FileStat(-1, -1)
 """How a file looks that is not there."""
 _UNSEEN = FileStat(-2, -2)
@@ -34,15 +40,64 @@ class FileWatch:
         self._contents = contents
         self._store = store
         self._checking: dict[ManifestId, trio.Lock] = defaultdict(trio.Lock)
+        self._folders: set[ManifestId] = set()
+        """Folders with a single file, which is not told from a file otherwise."""
+        self.on_looked: Callable[[Content, set[int], set[int]], Awaitable[None]] = _nothing
+        """Called after something looked different: files that are changed, and those that are as
+        they were, by number."""
 
     async def run(self) -> None:
-        """Look at everything at start, and again and again."""
+        """Look at everything at start, and then a little at a time, again and again."""
         for content in self._contents.all():
             await self._settle(content)
+        async for _ in self._look_at_all():
+            pass
         while True:
-            for content in self._contents.all():
-                await self.check(content)
-            await trio.sleep(LOOK_EVERY)
+            began = trio.current_time()
+            async for files in self._look_at_all():
+                await trio.sleep(files / FILES_A_SECOND)
+            await trio.sleep(max(0.0, began + LOOK_EVERY - trio.current_time()))
+
+    async def _look_at_all(self) -> AsyncIterator[int]:
+        """Look at all files, a portion at a time; what each portion cost, counted in files."""
+        files: list[Content] = []
+        folders: list[Content] = []
+        for content in self._contents.all():
+            if content.path is not None and content.stats:
+                is_file = content.stats.only() and content.id not in self._folders
+                (files if is_file else folders).append(content)
+        for start in range(0, len(files), FILES_A_SECOND):
+            portion = files[start : start + FILES_A_SECOND]
+            await self._check_all(await self._store.in_thread(self._changed_files, portion))
+            yield len(portion)
+        while folders:
+            looked = await self._contents.recorded(folders, FILES_A_SECOND)
+            await self._check_all(await self._store.in_thread(_changed_folders, looked))
+            del folders[: len(looked)]
+            yield sum(len(each.stats) + FOLDER_COSTS for each in looked)
+
+    async def _check_all(self, contents: list[Content]) -> None:
+        for content in contents:
+            await self.check(content)
+
+    def _changed_files(self, contents: list[Content]) -> list[Content]:
+        """Those of single files that do not look as they did; blocking."""
+        changed = []
+        for content in contents:
+            expected = content.stats.only()
+            try:
+                found = os.stat(str(content.path))
+            except OSError:
+                if expected != GONE:
+                    changed.append(content)
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                # A folder with one file in it. Looked at as a folder, now and from here on.
+                self._folders.add(content.id)
+                changed.append(content)
+            elif FileStat(found.st_size, found.st_mtime_ns) != expected:
+                changed.append(content)
+        return changed
 
     async def check(self, content: Content) -> None:
         """Look at the files of one content; see the module."""
@@ -85,6 +140,8 @@ class FileWatch:
         if lost:
             why = f"{_name(manifest, layout, changed)} has changed"
             await self._store.lose(content, lost, why)
+        different = _different(manifest, changed, set(lost))
+        await self.on_looked(content, different, changed.keys() - different)
 
     async def _regain(
         self,
@@ -99,7 +156,7 @@ class FileWatch:
         good = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
         # Had they changed again meanwhile, the next look would see other stats than these. Bad
         # files are noted too, or they would be read again at each look.
-        await self._contents.set_stats(content, content.stats | changed)
+        await self._contents.set_stats(content, {**content.stats, **changed})
         if good:
             await self._contents.record(content, sorted(good))
             log.info("pieces count again", manifest=content.id.hex()[:12], pieces=len(good))
@@ -119,6 +176,45 @@ def _changed(manifest: Manifest, layout: Layout, stats: dict[int, FileStat]) -> 
         if now != expected:
             changed[number] = now
     return changed
+
+
+def _changed_folders(folders: list[RecordedFiles]) -> list[Content]:
+    """The folders in which a file does not look as it did; blocking."""
+    return [each.content for each in folders if not _as_recorded(each)]
+
+
+def _as_recorded(folder: RecordedFiles) -> bool:
+    root = str(folder.content.path)
+    for number, size, mtime in folder.stats:
+        name = folder.paths[number]
+        try:
+            found = os.stat(f"{root}/{name}" if name else root)
+        except OSError:
+            # A file that is known to be gone is no news.
+            if (size, mtime) != (GONE.size, GONE.mtime):
+                return False
+            continue
+        if (found.st_size, found.st_mtime_ns) != (size, mtime):
+            return False
+    return True
+
+
+def _different(manifest: Manifest, looks: dict[int, FileStat], lost: set[int]) -> set[int]:
+    """Those of the files that are not what was shared any more.
+
+    Of files packed into one piece, one that was only touched cannot be told from one that changed.
+    """
+    found = set()
+    for number, look in looks.items():
+        record = manifest.files[number]
+        pieces = manifest.geometry.overlapping(record.offset, record.size)
+        if look.size != record.size or not lost.isdisjoint(pieces):
+            found.add(number)
+    return found
+
+
+async def _nothing(*_: object) -> None:
+    return None
 
 
 def _pieces_of(manifest: Manifest, files: list[int]) -> list[int]:

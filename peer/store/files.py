@@ -34,30 +34,27 @@ class FileCache:
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[Path, str], _Open] = OrderedDict()
         self._lock = threading.Lock()
+        self._forgotten = 0
 
     def read(self, path: Path, position: int, target: memoryview) -> os.stat_result:
         """Fill `target`; the file's stat from after the read. OSError, EOFError if short."""
         with self._borrow(path, "read") as descriptor:
-            done = 0
-            while done < len(target):
-                count = os.preadv(descriptor, [target[done:]], position + done)
-                if count == 0:
-                    raise EOFError(f"{path} ends at {position + done}")
-                done += count
+            read_all(descriptor, target, position, path)
             return os.fstat(descriptor)
 
     def read_now(self, path: Path, position: int, target: memoryview) -> os.stat_result | None:
         """As `read`, but None at once where that would wait for the disk."""
-        with self._lock:
-            if (path, "read") not in self._open:
-                return None
-        with self._borrow(path, "read") as descriptor:
-            try:
-                count = os.preadv(descriptor, [target], position, os.RWF_NOWAIT)
-            except OSError:
-                # Not in the page cache, or a file system that cannot tell.
-                return None
-            return os.fstat(descriptor) if count == len(target) else None
+        entry = self._take((path, "read"))
+        if entry is None:
+            return None
+        try:
+            count = os.preadv(entry.descriptor, [target], position, os.RWF_NOWAIT)
+            return os.fstat(entry.descriptor) if count == len(target) else None
+        except OSError:
+            # Not in the page cache, or a file system that cannot tell.
+            return None
+        finally:
+            self._give_back(entry)
 
     def write(self, path: Path, position: int, content: memoryview) -> None:
         """Write all of `content`, directly to the disk as far as alignment allows."""
@@ -67,7 +64,7 @@ class FileCache:
         if direct:
             try:
                 with self._borrow(path, "direct") as descriptor:
-                    _write_all(descriptor, content[:direct], position)
+                    write_all(descriptor, content[:direct], position)
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
@@ -75,13 +72,13 @@ class FileCache:
                 direct = 0
         if direct < len(content):
             with self._borrow(path, "write") as descriptor:
-                _write_all(descriptor, content[direct:], position + direct)
+                write_all(descriptor, content[direct:], position + direct)
 
     def sync_all(self, paths: set[Path]) -> None:
         """Make written bytes durable; for many files at once by syncing their file system."""
         if len(paths) > MANY:
             with self._borrow(next(iter(paths)), "write") as descriptor:
-                _sync_file_system(descriptor)
+                sync_file_system(descriptor)
             return
         for path in paths:
             with self._borrow(path, "write") as descriptor:
@@ -90,6 +87,7 @@ class FileCache:
     def forget(self, path: Path) -> None:
         """Close what is open of one file: it is moving or going away."""
         with self._lock:
+            self._forgotten += 1
             for key in [key for key in self._open if key[0] == path]:
                 self._drop(key)
 
@@ -101,22 +99,38 @@ class FileCache:
 
     @contextmanager
     def _borrow(self, path: Path, mode: str) -> Iterator[int]:
-        key = (path, mode)
-        with self._lock:
-            entry = self._open.get(key)
-            if entry is None:
-                entry = self._open[key] = _Open(_open(path, mode))
-            self._open.move_to_end(key)
-            entry.users += 1
-            if len(self._open) > MAX_OPEN:
-                self._drop(next(iter(self._open)))
+        entry = self._take((path, mode)) or self._open_new((path, mode))
         try:
             yield entry.descriptor
         finally:
-            with self._lock:
-                entry.users -= 1
-                if entry.dropped and entry.users == 0:
-                    os.close(entry.descriptor)
+            self._give_back(entry)
+
+    def _take(self, key: tuple[Path, str]) -> _Open | None:
+        with self._lock:
+            entry = self._open.get(key)
+            if entry is not None:
+                self._open.move_to_end(key)
+                entry.users += 1
+            return entry
+
+    def _open_new(self, key: tuple[Path, str]) -> _Open:
+        """Open without the lock: a file system that hangs must not hold up everything else."""
+        forgotten = self._forgotten
+        entry = _Open(_open(*key), users=1)
+        with self._lock:
+            # Another may have opened it too, or it may be another file by now: ours is used once.
+            entry.dropped = key in self._open or forgotten != self._forgotten
+            if not entry.dropped:
+                self._open[key] = entry
+                if len(self._open) > MAX_OPEN:
+                    self._drop(next(iter(self._open)))
+        return entry
+
+    def _give_back(self, entry: _Open) -> None:
+        with self._lock:
+            entry.users -= 1
+            if entry.dropped and entry.users == 0:
+                os.close(entry.descriptor)
 
     def _drop(self, key: tuple[Path, str]) -> None:
         entry = self._open.pop(key)
@@ -126,9 +140,11 @@ class FileCache:
 
 
 def _open(path: Path, mode: str) -> int:
+    # Where a pipe has taken the place of a file, opening it must not wait for its other end.
+    flags = os.O_NONBLOCK | os.O_CLOEXEC
     if mode == "read":
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(path, os.O_RDONLY | flags)
+    flags |= os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     if mode == "direct":
         try:
             return os.open(path, flags | os.O_DIRECT, 0o666)
@@ -138,7 +154,7 @@ def _open(path: Path, mode: str) -> int:
     return os.open(path, flags, 0o666)
 
 
-def _sync_file_system(descriptor: int) -> None:
+def sync_file_system(descriptor: int) -> None:
     """syncfs(2), which Python does not have: one flush instead of one for every small file."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syncfs(descriptor) != 0:
@@ -146,7 +162,18 @@ def _sync_file_system(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _write_all(descriptor: int, content: memoryview, position: int) -> None:
+def read_all(descriptor: int, target: memoryview, position: int, name: object) -> None:
+    """Fill `target` from `position` on; EOFError if the file is too short."""
+    done = 0
+    while done < len(target):
+        count = os.preadv(descriptor, [target[done:]], position + done)
+        if count == 0:
+            raise EOFError(f"{name} ends at {position + done}")
+        done += count
+
+
+def write_all(descriptor: int, content: memoryview, position: int) -> None:
+    """Write all of `content` from `position` on."""
     done = 0
     while done < len(content):
         done += os.pwrite(descriptor, content[done:], position + done)

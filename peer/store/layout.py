@@ -4,48 +4,83 @@ Pure arithmetic over paths; nothing is opened here.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from protocol.manifest import FileRecord, Manifest
+from protocol.geometry import Geometry
+from protocol.manifest import FileRecord
 
 
-@dataclass(frozen=True)
-class Segment:
-    """`length` bytes at `position` of file number `file`, which lies at `path`."""
+class Segment(NamedTuple):
+    """`length` bytes at `position` of file number `file`, which is `name` below `root`."""
 
     file: int
-    path: Path
+    root: Path
+    name: str
+    """ "" where the root is the file."""
     position: int
     length: int
+    packed: bool
+    """Whether the file is smaller than a piece, one of many: opened, used once and closed."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies. Slow for thousands of them."""
+        return self.root / self.name if self.name else self.root
+
+
+class Outline(Protocol):
+    """What of a manifest says where its bytes lie."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where pieces lie."""
+
+    @property
+    def files(self) -> Sequence[FileRecord]:
+        """Where files lie."""
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one file rather than a folder."""
 
 
 class Layout:
     """Maps runs of stored content to runs of files."""
 
-    def __init__(self, manifest: Manifest, root: Path, *, own: bool) -> None:
+    def __init__(self, manifest: Outline, root: Path, *, own: bool) -> None:
         self.root = root
         self.own = own
         """Whether it is our content file: one file, stored offsets as they are."""
-        self._manifest = manifest
-        if own or manifest.single:
-            records = [FileRecord(path="", offset=0, size=manifest.geometry.length)]
-            numbers = [0]
+        self.folder = not own and not manifest.single
+        """Whether it is a folder of the user's."""
+        self._geometry = manifest.geometry
+        if self.folder:
+            files = [(r.offset, r.size, n, r.path) for n, r in enumerate(manifest.files) if r.size]
+            files.sort(key=itemgetter(0))
         else:
-            numbered = [(n, r) for n, r in enumerate(manifest.files) if r.size]
-            numbered.sort(key=lambda pair: pair[1].offset)
-            numbers = [n for n, _ in numbered]
-            records = [r for _, r in numbered]
-        self._records, self._numbers = records, numbers
-        self._starts = [record.offset for record in records]
+            files = [(0, self._geometry.length, 0, "")]
+        self._files = files
+        self._starts = [file[0] for file in files]
 
     def path_of(self, record: FileRecord) -> Path:
         """Where a file of the manifest lies, when it lies in the user's place."""
         return self.root / record.path if record.path else self.root
 
+    def is_packed(self, size: int) -> bool:
+        """Whether a file of that size shares its pieces with others."""
+        return self.folder and size < self._geometry.piece_length
+
+    def packs(self, piece: int) -> bool:
+        """Whether a piece begins with a packed file; more of them follow then."""
+        at = bisect_right(self._starts, piece * self._geometry.piece_length) - 1
+        return self.is_packed(self._files[at][1])
+
     def piece(self, piece: int) -> list[Segment]:
         """The segments of one piece, in order, covering it without gaps."""
-        geometry = self._manifest.geometry
+        geometry = self._geometry
         return self.segments(piece * geometry.piece_length, geometry.piece_size(piece))
 
     def segments(self, offset: int, length: int) -> list[Segment]:
@@ -54,12 +89,11 @@ class Layout:
         index = bisect_right(self._starts, offset) - 1
         end = offset + length
         while offset < end:
-            record = self._records[index]
-            size = min(end, record.offset + record.size) - offset
-            if size > 0:
-                path = self.path_of(record)
-                position = offset - record.offset
-                found.append(Segment(self._numbers[index], path, position, size))
-                offset += size
+            start, size, number, name = self._files[index]
+            run = min(end, start + size) - offset
+            if run > 0:
+                packed = self.is_packed(size)
+                found.append(Segment(number, self.root, name, offset - start, run, packed))
+                offset += run
             index += 1
         return found

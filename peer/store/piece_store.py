@@ -4,10 +4,14 @@ Order of writing: hash, bytes, fsync (batched), database, and only then does a p
 refuses a user's file that no longer looks as it did when it was verified.
 """
 
+import contextlib
 import errno
+import mmap
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,14 +23,20 @@ from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
 from peer.store.layout import Layout, Segment
-from peer.store.splitter import read_segments
+from peer.store.segments import Filling, read_piece, share_out, sync_pieces, write_piece
 from peer.store.user_files import claim, finish_files, prepare_files, remove
+from protocol.bitfield import Bitfield
 from protocol.hashing import hash_piece
+from protocol.ids import ManifestId
 from protocol.manifest import Manifest
 
 DISK_THREADS = 4
+READ_BYTES = 4 << 20
+"""How much is read and hashed in one go to a thread, when pieces are smaller."""
 TRASH_KEPT = 30 * 86_400_000
 """Milliseconds for which deleted content can still be brought back."""
+RELEASED = 1
+"""When what was let go was put in the trash: so long ago that it goes with the next emptying."""
 _T = TypeVar("_T")
 
 
@@ -43,10 +53,14 @@ class PieceStore:
         self._cache = FileCache()
         self._trash = trash
         self._limiter = trio.CapacityLimiter(DISK_THREADS)
+        self._filling: dict[ManifestId, Filling] = {}
+        """The folders that downloads are filling."""
         self.on_lost: Callable[[Content, list[int], str], None] = lambda *_: None
         """Called when pieces stop counting: which, and why."""
         self.on_regained: Callable[[Content], None] = lambda _: None
         """Called when such pieces count again."""
+        self.on_released: Callable[[Content], None] = lambda _: None
+        """Called when content was let go for good."""
 
     async def claim(self, manifest: Manifest, path: Path) -> None:
         """Make the file or folder a user wants; PeerError when anything is there already."""
@@ -55,12 +69,14 @@ class PieceStore:
         except FileExistsError:
             raise PeerError(f"{path} exists already; give another path with -o") from None
         except OSError as error:
-            raise _write_error(error, path) from None
+            raise write_error(error, path) from None
 
     async def prepare(self, content: Content) -> None:
         """Make the files a download will fill: sparse, of full size."""
         manifest, layout = await self.contents.opened(content.id)
-        await self.in_thread(lambda: prepare_files(manifest, layout))
+        filling = await self.in_thread(lambda: prepare_files(manifest, layout))
+        if layout.folder:
+            self._filling[content.id] = filling
 
     async def read_piece(self, content: Content, piece: int, target: memoryview) -> None:
         """Fill `target` with a piece that counts.
@@ -69,10 +85,8 @@ class PieceStore:
         """
         manifest, layout = await self.contents.opened(content.id)
         try:
-            cached = self._read_checked(content, layout, piece, target, self._cache.read_now)
-            if not cached:
-                read = self._cache.read
-                await self.in_thread(self._read_checked, content, layout, piece, target, read)
+            if not self._read_now(content, layout, piece, target):
+                await self.in_thread(self._read_checked, content, layout, piece, target)
         except (OSError, EOFError, PieceLostError) as error:
             await self._lose_file(content, manifest, layout, piece, str(error))
             raise PieceLostError(f"piece {piece} of {content.id.hex()[:12]}: {error}") from None
@@ -85,12 +99,15 @@ class PieceStore:
         Returns those that are bad, which are not written. Raises DiskFullError, PeerError.
         """
         manifest, layout = await self.contents.opened(content.id)
+        if layout.folder and content.id not in self._filling:
+            await self.prepare(content)
+        filling = self._filling.get(content.id) or Filling(bytearray())
 
         def work() -> set[int]:
             bad = set()
             for piece, content_bytes in received:
                 if hash_piece(content_bytes) == manifest.piece_hash(piece):
-                    self._write_segments(layout.piece(piece), content_bytes)
+                    write_piece(self._cache, layout, piece, content_bytes, filling)
                 else:
                     bad.add(piece)
             return bad
@@ -98,16 +115,15 @@ class PieceStore:
         try:
             return await self.in_thread(work)
         except OSError as error:
-            raise _write_error(error, layout.root) from None
+            raise write_error(error, layout.root) from None
 
     async def make_durable(self, content: Content, pieces: list[int]) -> None:
         """Sync what these pieces were written to, then count them."""
         _, layout = await self.contents.opened(content.id)
-        paths = {segment.path for piece in pieces for segment in layout.piece(piece)}
         try:
-            await self.in_thread(self._cache.sync_all, paths)
+            await self.in_thread(sync_pieces, self._cache, layout, pieces)
         except OSError as error:
-            raise _write_error(error, layout.root) from None
+            raise write_error(error, layout.root) from None
         await self.contents.record(content, pieces)
 
     async def finish(self, content: Content) -> None:
@@ -116,6 +132,7 @@ class PieceStore:
         if layout.own:
             return
         stats = await self.in_thread(lambda: finish_files(manifest, layout))
+        self._filling.pop(content.id, None)
         await self.contents.set_stats(content, stats)
 
     async def verify(self, content: Content, progress: Callable[[int], None]) -> list[int]:
@@ -137,24 +154,29 @@ class PieceStore:
     ) -> set[int]:
         """Those of `pieces` whose bytes on disk are what the manifest says."""
         good: set[int] = set()
-        left = iter(pieces)
 
-        async def worker() -> None:
-            length = min(manifest.geometry.piece_length, max(1, manifest.geometry.length))
-            buffer = memoryview(bytearray(length))
-            for piece in left:
-                size = manifest.geometry.piece_size(piece)
-                if await self.in_thread(self._is_good, manifest, layout, piece, buffer[:size]):
-                    good.add(piece)
-                progress(size)
+        length = manifest.geometry.piece_length
+        several = max(1, READ_BYTES // length)
+
+        async def worker(share: Iterator[int]) -> None:
+            # Page-aligned memory is read into faster. Released, as a cancelled task stays around.
+            with memoryview(mmap.mmap(-1, length)) as buffer:
+                while batch := list(islice(share, several)):
+                    good.update(
+                        await self.in_thread(self._good_of, manifest, layout, batch, buffer)
+                    )
+                    for piece in batch:
+                        progress(manifest.geometry.piece_size(piece))
 
         async with trio.open_nursery() as nursery:
-            for _ in range(DISK_THREADS):
-                nursery.start_soon(worker)
+            for share in share_out(layout, pieces, DISK_THREADS):
+                nursery.start_soon(worker, share)
         return good
 
-    async def adopt(self, content_path: Path, manifest: Manifest) -> Content:
-        """Take a spooled file, already hashed, as our own content file."""
+    async def adopt(
+        self, content_path: Path, manifest: Manifest, *, passing: bool = False
+    ) -> Content:
+        """Take a spooled file, already hashed, as our own content file; durable after."""
         target = self.contents.content_file(manifest.id)
 
         def move() -> None:
@@ -163,9 +185,16 @@ class PieceStore:
                 os.fsync(spooled.fileno())
             os.replace(content_path, target)
             sync_directory(target.parent)
+            sync_directory(target.parent.parent)
 
-        await self.in_thread(move)
-        return await self.contents.add(manifest, None, full=True)
+        await self.contents.expect(manifest)
+        with trio.CancelScope(shield=True):
+            # Between the two steps lies a file that nobody would know of.
+            await self.in_thread(move)
+            content = await self.contents.add(manifest, None, full=True, passing=passing)
+        # An older content file of this name, with holes, must not be read any more.
+        self._cache.forget(target)
+        return content
 
     async def rehome(self, content: Content) -> Content:
         """Move what still counts of a user's changed files to our own content file.
@@ -209,7 +238,7 @@ class PieceStore:
             bad = await self.in_thread(self._copy, manifest, layout, target, memoryview(buffer))
         except OSError as error:
             await self.in_thread(remove, destination)
-            raise _write_error(error, destination) from None
+            raise write_error(error, destination) from None
         finally:
             self.buffers.give_back(buffer)
         if bad:
@@ -220,26 +249,32 @@ class PieceStore:
     def _copy(
         self, manifest: Manifest, layout: Layout, target: Layout, buffer: memoryview
     ) -> list[int]:
-        prepare_files(manifest, target)
+        filling = prepare_files(manifest, target)
         bad = []
         for piece in range(manifest.pieces):
             content = buffer[: manifest.geometry.piece_size(piece)]
             if self._is_good(manifest, layout, piece, content):
-                self._write_segments(target.piece(piece), content)
+                write_piece(self._cache, target, piece, content, filling)
             else:
                 bad.append(piece)
-        written = {target.path_of(record) for record in manifest.files if record.size}
-        if written:
-            self._cache.sync_all(written)
-        for path in written:
-            self._cache.forget(path)
+        sync_pieces(self._cache, target, range(manifest.pieces))
+        for record in manifest.files:
+            if not target.is_packed(record.size):
+                self._cache.forget(target.path_of(record))
         finish_files(manifest, target)
         return bad
+
+    def _good_of(
+        self, manifest: Manifest, layout: Layout, pieces: list[int], buffer: memoryview
+    ) -> list[int]:
+        """Those of some pieces that are good, read one after the other."""
+        size = manifest.geometry.piece_size
+        return [p for p in pieces if self._is_good(manifest, layout, p, buffer[: size(p)])]
 
     def _is_good(self, manifest: Manifest, layout: Layout, piece: int, target: memoryview) -> bool:
         """Read a piece; whether its bytes are what the manifest says."""
         try:
-            read_segments(self._cache, layout, piece, target)
+            read_piece(self._cache, layout, piece, target)
         except (OSError, EOFError):
             return False
         return hash_piece(target) == manifest.piece_hash(piece)
@@ -251,6 +286,26 @@ class PieceStore:
             path = self.contents.content_file(content.id)
             self._cache.forget(path)
             await self.in_thread(lambda: _move_if_there(path, self._trash / path.name))
+
+    async def release(self, content: Content) -> None:
+        """Let go of passing content for good. Whether others have it is for the caller to know.
+
+        PeerError when that could not be recorded: the next start finds that the file is gone.
+        """
+        path = self.contents.content_file(content.id)
+        aside = self._trash / path.name
+        self._cache.forget(path)
+        content.bits = Bitfield(content.pieces)
+        # Not in a thread: while that ran, somebody could begin to fill the file anew.
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, aside)
+        try:
+            await self.contents.trash(content, RELEASED)
+        finally:
+            # Also on a full disk, where nothing can be recorded before there is room.
+            with trio.CancelScope(shield=True):
+                await self.in_thread(lambda: aside.unlink(missing_ok=True))
+            self.on_released(content)
 
     async def empty_trash(self, now: int) -> None:
         """Delete what has been in the trash for 30 days; `now` is milliseconds since 1970."""
@@ -270,37 +325,33 @@ class PieceStore:
         """Run blocking disk work in one of the store's threads."""
         return await trio.to_thread.run_sync(work, *args, limiter=self._limiter)
 
-    def _write_segments(self, segments: list[Segment], content: memoryview) -> None:
-        at = 0
-        for segment in segments:
-            view = content[at : at + segment.length]
-            self._cache.write(segment.path, segment.position, view)
-            at += segment.length
+    def _read_now(self, content: Content, layout: Layout, piece: int, target: memoryview) -> bool:
+        """Read a piece that lies in one open file, if that needs no wait; whether it was read."""
+        first, *others = layout.piece(piece)
+        if others or first.packed:
+            return False
+        found = self._cache.read_now(first.path, first.position, target)
+        if found is not None:
+            self._check_as_verified(content, first, found)
+        return found is not None
 
     def _read_checked(
-        self,
-        content: Content,
-        layout: Layout,
-        piece: int,
-        target: memoryview,
-        read: Callable[[Path, int, memoryview], os.stat_result | None],
-    ) -> bool:
-        """Read a piece from files that look as they did; False when `read` had to give up."""
-        at = 0
-        for segment in layout.piece(piece):
-            view = target[at : at + segment.length]
-            found = read(segment.path, segment.position, view)
-            if found is None:
-                return False
-            expected = content.stats.get(segment.file)
-            if expected and (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
-                raise PieceLostError(f"{segment.path} has changed since it was shared")
-            if expected and found.st_nlink == 0:
-                # A deleted or replaced file stays readable through a descriptor kept open.
-                self._cache.forget(segment.path)
-                raise PieceLostError(f"{segment.path} was deleted or replaced")
-            at += segment.length
-        return True
+        self, content: Content, layout: Layout, piece: int, target: memoryview
+    ) -> None:
+        """Read a piece from files that look as they did."""
+        look = partial(self._check_as_verified, content)
+        read_piece(self._cache, layout, piece, target, look)
+
+    def _check_as_verified(self, content: Content, segment: Segment, found: os.stat_result) -> None:
+        expected = content.stats.get(segment.file)
+        if expected is None:
+            return
+        if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
+            raise PieceLostError(f"{segment.path} has changed since it was shared")
+        if found.st_nlink == 0:
+            # A deleted or replaced file stays readable through a descriptor kept open.
+            self._cache.forget(segment.path)
+            raise PieceLostError(f"{segment.path} was deleted or replaced")
 
     async def lose(self, content: Content, pieces: list[int], why: str) -> None:
         """Stop counting pieces, and say why."""
@@ -329,7 +380,8 @@ def _move_if_there(path: Path, target: Path) -> None:
         shutil.move(path, target)
 
 
-def _write_error(error: OSError, where: Path) -> PeerError:
+def write_error(error: OSError, where: Path) -> PeerError:
+    """What a person is told when something cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(f"no room on the disk of {where}: free some space and try again")
     return PeerError(f"cannot write {error.filename or where}: {error.strerror}")

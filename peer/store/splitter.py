@@ -1,27 +1,33 @@
 """Turning files into a manifest: lay them out, hash every piece, a few buffers at a time."""
 
+import mmap
 import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from peer.errors import NotFoundError, PeerError, UsageError
 from peer.store.files import FileCache
 from peer.store.layout import Layout
+from peer.store.segments import read_piece, share_out
 from protocol.fields import MAX_PIECES
-from protocol.geometry import MAX_PIECE_LENGTH, choose_piece_length, place_files
+from protocol.geometry import MAX_PIECE_LENGTH, Geometry, choose_piece_length, place_files
 from protocol.hashing import hash_piece
 from protocol.ids import PieceHash
 from protocol.manifest import MAX_FILES, MAX_MANIFEST, FileRecord, Manifest, make_manifest
 from protocol.paths import check_relative_path
 
 HASHING_THREADS = 2
+ReadPiece = Callable[[FileCache, Layout, int, memoryview], None]
+"""As `read_piece`: fills the view with a piece. OSError, EOFError, PeerError."""
 
 
-@dataclass(frozen=True)
-class FileStat:
+class FileStat(msgspec.Struct, frozen=True, gc=False):
     """How a file looked when its pieces were hashed; `mtime` in nanoseconds."""
 
     size: int
@@ -67,23 +73,27 @@ def survey(path: Path) -> Survey:
 
 def _survey_folder(root: Path) -> Survey:
     folder = Survey(root, single=False)
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for where, names, files in os.walk(root, onerror=fail):
-        names.sort()
-        inner = os.path.relpath(where, root)
-        prefix = "" if inner == "." else inner + "/"
-        for name in sorted(files + [n for n in names if os.path.islink(os.path.join(where, n))]):
-            found = os.lstat(os.path.join(where, name))
-            if stat.S_ISREG(found.st_mode):
-                _note(folder, prefix + name, found)
+    waiting = [""]
+    while waiting:
+        inner = waiting.pop()
+        prefix = inner + "/" if inner else ""
+        with os.scandir(f"{root}/{inner}") as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        below = []
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                below.append(path)
+                continue
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                _note(folder, path, status)
             else:
-                folder.skipped.append((prefix + name).encode(errors="replace").decode())
-        if prefix and not names and not files:
+                folder.skipped.append(path.encode(errors="replace").decode())
+        if inner and not entries:
             folder.files.append(_checked(FileRecord(path=inner, offset=0, size=0, directory=True)))
             folder.stats.append(FileStat(0, 0))
+        waiting.extend(reversed(below))
     if not folder.files:
         raise UsageError(f"{root} is an empty folder: there is nothing to share")
     return folder
@@ -105,12 +115,16 @@ def _checked(record: FileRecord) -> FileRecord:
 
 
 def split(
-    found: Survey, *, progress: Callable[[int, int], None], cancelled: Callable[[], bool]
+    found: Survey,
+    *,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+    read: ReadPiece = read_piece,
 ) -> Manifest:
     """Hash everything surveyed and describe it. Blocking: call it in a thread.
 
-    `progress(done, total)` in bytes is called from hashing threads. Raises PeerError when a file
-    cannot be read or changed while it was hashed, or is too large, and when cancelled.
+    `progress(done, total)` in bytes and `read` are called from hashing threads. Raises PeerError
+    when a file cannot be read or changed while it was hashed, or is too large, and when cancelled.
     """
     if len(found.files) > MAX_FILES:
         raise UsageError(f"{found.root} has over {MAX_FILES} files, the most one entry can hold")
@@ -125,9 +139,8 @@ def split(
         )
         for r, offset in zip(found.files, offsets, strict=True)
     ]
-    # Hashes are not known yet; the layout needs only geometry and file list.
-    blank = make_manifest(geometry, [PieceHash(bytes(32))] * geometry.pieces, records)
-    hashes = _hash_all(Layout(blank, found.root, own=False), blank, progress, cancelled)
+    layout = Layout(_Outline(geometry, records, found.single), found.root, own=False)
+    hashes = _hash_all(layout, geometry, found.size, progress, cancelled, read)
     if cancelled():
         raise PeerError("hashing was stopped")
     _check_unchanged(found)
@@ -137,27 +150,38 @@ def split(
     return manifest
 
 
+class _Outline(NamedTuple):
+    """What a layout needs to know while the hashes of a manifest are not known yet."""
+
+    geometry: Geometry
+    files: list[FileRecord]
+    single: bool
+
+
 def _hash_all(
     layout: Layout,
-    blank: Manifest,
+    geometry: Geometry,
+    total: int,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    read: ReadPiece,
 ) -> list[PieceHash]:
-    geometry, cache = blank.geometry, FileCache()
+    cache = FileCache()
     hashes = [PieceHash(b"")] * geometry.pieces
-    total = blank.size
+    shares = share_out(layout, range(geometry.pieces), HASHING_THREADS)
+    done = [0] * HASHING_THREADS
 
     def work(worker: int) -> None:
-        buffer = memoryview(bytearray(min(geometry.piece_length, max(1, geometry.length))))
-        done = 0
-        for piece in range(worker, geometry.pieces, HASHING_THREADS):
+        # Page-aligned, as writing past the page cache wants it.
+        buffer = memoryview(mmap.mmap(-1, min(geometry.piece_length, max(1, geometry.length))))
+        for piece in shares[worker]:
             if cancelled():
                 return
             target = buffer[: geometry.piece_size(piece)]
-            read_segments(cache, layout, piece, target)
+            read(cache, layout, piece, target)
             hashes[piece] = hash_piece(target)
-            done += len(target)
-            progress(min(total, done * HASHING_THREADS), total)
+            done[worker] += len(target)
+            progress(sum(done), total)
 
     try:
         with ThreadPoolExecutor(HASHING_THREADS) as pool:
@@ -172,22 +196,13 @@ def _hash_all(
     return hashes
 
 
-def read_segments(cache: FileCache, layout: Layout, piece: int, target: memoryview) -> None:
-    """Fill `target` with one piece from wherever its parts lie. OSError, EOFError."""
-    at = 0
-    for segment in layout.piece(piece):
-        cache.read(segment.path, segment.position, target[at : at + segment.length])
-        at += segment.length
-
-
 def _check_unchanged(found: Survey) -> None:
-    layout_root = found.root
     for record, before in zip(found.files, found.stats, strict=True):
         if record.directory:
             continue
-        path = layout_root / record.path if record.path else layout_root
+        path = f"{found.root}/{record.path}" if record.path else str(found.root)
         try:
-            now = path.stat()
+            now = os.stat(path)
         except OSError as error:
             raise PeerError(f"{path} went away while it was read: {error.strerror}") from None
         if (now.st_size, now.st_mtime_ns) != (before.size, before.mtime):

@@ -3,15 +3,16 @@
 Never follows a symbolic link out of the folder a download was given.
 """
 
-import errno
 import os
 import shutil
 from pathlib import Path
 
 from peer.data_dir import sync_directory
+from peer.store.folder import Folder
 from peer.store.layout import Layout
+from peer.store.segments import Filling, folder_of, sync_folders
 from peer.store.splitter import FileStat
-from protocol.manifest import Manifest
+from protocol.manifest import FileRecord, Manifest
 
 
 def claim(destination: Path, *, single: bool) -> None:
@@ -27,30 +28,57 @@ def claim(destination: Path, *, single: bool) -> None:
         destination.mkdir()
 
 
-def prepare_files(manifest: Manifest, layout: Layout) -> None:
-    """Make the files that pieces will be written to: sparse, of full size. OSError."""
-    if layout.own or manifest.single:
-        if _make_sparse(layout.root, manifest.geometry.length) and layout.own:
-            # Pieces will count before the file is complete: its name must last as long as they.
-            sync_directory(layout.root.parent)
-            sync_directory(layout.root.parent.parent)
-        return
+def prepare_files(manifest: Manifest, layout: Layout) -> Filling:
+    """Make what pieces will be written to: folders, and files sparse and of full size. OSError.
+
+    Packed files are made when their first piece is written, so that each is opened only once.
+    """
+    filling = Filling(bytearray(len(manifest.files)))
+    if layout.folder:
+        _prepare_folder(manifest, layout, filling.made)
+    elif _make_sparse(layout.root, manifest.geometry.length) and layout.own:
+        # Pieces will count before the file is complete: its name must last as long as they.
+        sync_directory(layout.root.parent)
+        sync_directory(layout.root.parent.parent)
+    return filling
+
+
+def _prepare_folder(manifest: Manifest, layout: Layout, made: bytearray) -> None:
     layout.root.mkdir(parents=True, exist_ok=True)
-    for record in manifest.files:
-        path = layout.path_of(record)
-        _check_inside(layout.root, path.parent)
-        if record.directory:
-            path.mkdir(parents=True, exist_ok=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _make_sparse(path, record.size)
+    by_folder: dict[str, list[int]] = {}
+    for number, record in enumerate(manifest.files):
+        where = record.path if record.directory else folder_of(record.path)
+        by_folder.setdefault(where, []).append(number)
+    large = set()
+    with Folder(layout.root) as folder:
+        for where, numbers in by_folder.items():
+            folder.enter(where, make=True)
+            there = folder.names()
+            for number in numbers:
+                record = manifest.files[number]
+                if not layout.is_packed(record.size):
+                    large.add(where)
+                if not record.directory:
+                    exists = record.path.rpartition("/")[2] in there
+                    made[number] = _make_file(folder, layout, record, exists=exists)
+    # Pieces of large files will count before all is here: their names must last as long as they.
+    sync_folders(layout.root, large)
 
 
-def _check_inside(root: Path, folder: Path) -> None:
-    """A symbolic link that somebody left in the folder must not lead our writes out of it."""
-    real = folder.resolve()
-    if real != root.resolve() and root.resolve() not in real.parents:
-        raise OSError(errno.ELOOP, "a symbolic link leads out of the folder", str(folder))
+def _make_file(folder: Folder, layout: Layout, record: FileRecord, *, exists: bool) -> bool:
+    """Make a file, or take over what an earlier run left; whether it is there now."""
+    packed = record.size > 0 and layout.is_packed(record.size)
+    if packed and not exists:
+        return False
+    new = 0 if exists else os.O_CREAT | os.O_EXCL
+    descriptor = folder.open(record.path, os.O_RDWR | new)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > record.size or (size < record.size and not packed):
+            os.ftruncate(descriptor, record.size)
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _make_sparse(path: Path, size: int) -> bool:
@@ -69,20 +97,32 @@ def _make_sparse(path: Path, size: int) -> bool:
 
 def finish_files(manifest: Manifest, layout: Layout) -> dict[int, FileStat]:
     """Set modes, make the names durable, and tell how the complete files look. OSError."""
+    root = layout.root if layout.folder else layout.root.parent
     stats = {}
     folders = set()
-    for number, record in enumerate(manifest.files):
-        path = layout.path_of(record)
-        folders.add(path.parent)
-        if record.directory:
-            continue
-        if record.executable:
-            path.chmod(path.stat().st_mode | 0o111)
-        found = path.stat()
-        stats[number] = FileStat(found.st_size, found.st_mtime_ns)
-    for folder in folders:
-        sync_directory(folder)
+    with Folder(root) as folder:
+        for number, record in enumerate(manifest.files):
+            name = record.path or layout.root.name
+            folders.add(folder_of(name))
+            if record.directory:
+                continue
+            if record.executable:
+                _make_executable(folder, name)
+            found = folder.stat(name)
+            stats[number] = FileStat(found.st_size, found.st_mtime_ns)
+    if layout.folder:
+        sync_folders(root, folders)
+    else:
+        sync_directory(root)
     return stats
+
+
+def _make_executable(folder: Folder, name: str) -> None:
+    descriptor = folder.open(name, os.O_RDONLY)
+    try:
+        os.fchmod(descriptor, os.fstat(descriptor).st_mode | 0o111)
+    finally:
+        os.close(descriptor)
 
 
 def remove(destination: Path) -> None:

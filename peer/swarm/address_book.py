@@ -1,4 +1,7 @@
-"""Where each peer may be reached: what it advertises, kept on disk for when the tracker is away."""
+"""Where each peer may be reached: on this network if it is here, then what it advertises.
+
+What it advertises is kept on disk for when the tracker is away.
+"""
 
 import msgspec
 
@@ -16,6 +19,7 @@ class AddressBook:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[PeerId, tuple[Address, ...]] = {}
+        self._near: dict[PeerId, tuple[Address, ...]] = {}
 
     def load(self) -> None:
         """Read the addresses of an earlier run."""
@@ -25,7 +29,11 @@ class AddressBook:
 
     def candidates(self, peer: PeerId) -> tuple[Address, ...]:
         """Addresses to try, best first; none when the peer is unknown."""
-        return self._known.get(peer, ())
+        return tuple(dict.fromkeys(self._near.get(peer, ()) + self._known.get(peer, ())))
+
+    def found_near(self, peer: PeerId, addresses: tuple[Address, ...]) -> None:
+        """Where a peer is on this network now; not kept on disk, for it may be elsewhere soon."""
+        self._near[peer] = addresses
 
     async def learn(self, peer: PeerId, addresses: tuple[str, ...]) -> None:
         """Replace what is known of a peer; unusable addresses are passed over."""

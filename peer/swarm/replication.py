@@ -1,10 +1,9 @@
 """Brings every span to the members that should hold it: each holder offers, receivers fetch.
 
 One mechanism publishes, tops up and repairs: what changed (content, roster, who is there) only
-wakes it. It needs no tracker.
+wakes it. It needs no tracker. Here is the taking side; `offering.py` has the other.
 """
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -18,27 +17,19 @@ from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
 from peer.swarm.downloads import Downloads
 from peer.swarm.links import Links
+from peer.swarm.offering import Offering
 from peer.swarm.peer_link import PeerLink
-from protocol.entry import Entry
+from protocol.entry import Entry, open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest, decode_manifest_untrusted
-from protocol.messages.peering import Offer, OfferAnswer
+from protocol.messages.peering import Offer
 from protocol.messages.shared import GetManifest, ManifestDocument
-from protocol.placement import Span, only_span, pieces_to_keep, spans_of
-from protocol.ring import SPAN_LENGTH
-from protocol.signing import Signed
+from protocol.placement import pieces_to_keep, spans_of
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 15.0
-ASK_AGAIN = 2.0
-FULL_FOR = 60.0
-UNREACHABLE_FOR = 5.0
 KEEPING_AT_ONCE = 4
-OFFERS_AT_ONCE = 8
-RECORDS_BYTES = 48_000
-"""Records of one offer together: they must fit a message."""
 
 
 class Replication:
@@ -60,131 +51,39 @@ class Replication:
         self._catalogue = catalogue
         self._rosters = rosters
         self._presence = presence
-        self._links = links
         self._downloads = downloads
         self._capacity = capacity
-        self._confirmed: dict[ManifestId, set[PeerId]] = defaultdict(set)
-        self._full_until: dict[PeerId, float] = {}
-        self._unreachable_until: dict[PeerId, float] = {}
+        self._offering = Offering(me, contents, catalogue, rosters, presence, links)
         self._taking: dict[ManifestId, int] = {}
         """Offers taken and not yet here in full, and the bytes each will need."""
         self._keeping = trio.CapacityLimiter(KEEPING_AT_ONCE)
         self._nursery: trio.Nursery | None = None
-        self._wake = trio.Event()
         self.look_again: Callable[[Content], Awaitable[None]] = _nothing
         """Called before what a user's files lost is fetched: they may only have been touched."""
 
-    def wake(self) -> None:
-        """Something changed that may call for offers."""
-        self._wake.set()
+    def wake(self, manifest: ManifestId | None = None) -> None:
+        """Something changed that may call for offers: of a manifest, or (None) of any."""
+        self._offering.wake(manifest)
 
     def try_again(self, peer: PeerId) -> None:
         """A peer that could not be reached may be there now."""
-        self._unreachable_until.pop(peer, None)
+        self._offering.book.try_again(peer)
 
     def confirmed(self, manifest: ManifestId) -> frozenset[PeerId]:
         """Peers that said they hold all they should of a manifest."""
-        return frozenset(self._confirmed.get(manifest, ()))
+        return self._offering.book.confirmed(manifest)
 
     def link_closed(self, link: PeerLink) -> None:
         """What a peer said holds only while it is there."""
-        for peers in self._confirmed.values():
-            peers.discard(link.peer)
+        self._offering.book.lost(link.peer)
+        self.wake()
 
     async def run(self) -> None:
         """Offer whenever woken, and now and then."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._resume)
-            while True:
-                self._wake = trio.Event()
-                pause = LOOK_EVERY if await self._offer_all() else ASK_AGAIN
-                with trio.move_on_after(pause):
-                    await self._wake.wait()
-
-    # Offering
-
-    async def _offer_all(self) -> bool:
-        """Offer everything that is short somewhere; whether nothing is left to ask again."""
-        short: dict[PeerId, list[ManifestId]] = defaultdict(list)
-        for content in self._contents.all():
-            for target in await self._short_of(content):
-                short[target].append(content.id)
-        settled = True
-        async with trio.open_nursery() as nursery:
-            for target, manifests in short.items():
-                if self._presence.state(target) == "gone":
-                    continue
-                settled = False
-                if self._unreachable_until.get(target, 0.0) > trio.current_time():
-                    continue
-                nursery.start_soon(self._offer_to, target, manifests)
-        return settled
-
-    async def _short_of(self, content: Content) -> list[PeerId]:
-        """Members that should hold part of what is here in full, and have not said they do."""
-        copies = self._catalogue.copies_wanted(content.id)
-        if not copies or (content.pieces and not content.bits.count):
-            return []
-        confirmed = self._confirmed.get(content.id, set())
-        targets = []
-        for span in await self._spans(content):
-            if not content.complete and not all(p in content.bits for p in span.pieces):
-                continue
-            ring = self._rosters.ring
-            holders = ring.holders(span.partition, copies, self._out())
-            earlier = holders[: holders.index(self._me)] if self._me in holders else holders
-            if any(peer in confirmed and self._links.find(peer) for peer in earlier):
-                # A holder before us in ring order is there: offering is its part.
-                continue
-            targets += [p for p in holders if p != self._me and p not in confirmed]
-        return targets
-
-    async def _spans(self, content: Content) -> list[Span]:
-        """The spans of what is here; nearly always one, and then its manifest stays unread."""
-        if content.size <= SPAN_LENGTH:
-            return [only_span(content.id, content.pieces)]
-        manifest = await self._contents.manifest(content.id)
-        return spans_of(content.id, manifest.geometry)
-
-    def _out(self) -> frozenset[PeerId]:
-        now = trio.current_time()
-        full = {peer for peer, until in self._full_until.items() if until > now}
-        return self._presence.gone() | full
-
-    async def _offer_to(self, target: PeerId, manifests: list[ManifestId]) -> None:
-        try:
-            link = await self._links.connect(target)
-        except PeerError as error:
-            log.debug("cannot offer", error=str(error))
-            self._unreachable_until[target] = trio.current_time() + UNREACHABLE_FOR
-            return
-        limiter = trio.CapacityLimiter(OFFERS_AT_ONCE)
-        async with trio.open_nursery() as nursery:
-            for manifest in manifests:
-                nursery.start_soon(self._offer_one, link, manifest, limiter)
-
-    async def _offer_one(
-        self, link: PeerLink, manifest: ManifestId, limiter: trio.CapacityLimiter
-    ) -> None:
-        async with limiter:
-            records = _as_fit(await self._catalogue.naming(manifest))
-            if not records:
-                return
-            try:
-                reply, _ = await link.calls.call(
-                    lambda call: Offer(call=call, manifest=manifest, records=tuple(records)),
-                    OfferAnswer,
-                )
-            except PeerError as error:
-                log.info("offer failed", peer=link.name, error=str(error))
-                self._unreachable_until[link.peer] = trio.current_time() + UNREACHABLE_FOR
-                return
-        if reply.answer == "have":
-            self._confirmed[manifest].add(link.peer)
-        elif reply.answer == "full":
-            log.warning("peer is full", peer=link.name)
-            self._full_until[link.peer] = trio.current_time() + FULL_FOR
+            await self._offering.run()
 
     # Taking
 
@@ -193,7 +92,7 @@ class Replication:
         entry = await self._learn(offer)
         content = self._contents.get(offer.manifest)
         if content is not None and content.complete:
-            self._confirmed[offer.manifest].add(link.peer)
+            self._offering.book.has(link.peer, offer.manifest)
             return "have"
         if content is not None and content.bits.count:
             manifest = await self._contents.manifest(content.id)
@@ -225,7 +124,7 @@ class Replication:
             if record.manifest != offer.manifest:
                 raise RemoteProtocolError("an offer with the record of other content")
         for signed in await self._catalogue.naming(offer.manifest):
-            record, _ = await self._catalogue.learn(signed)
+            record = open_record_untrusted(signed)
             if isinstance(record, Entry):
                 return record
         raise NotFoundError("the entry has been deleted")
@@ -252,6 +151,7 @@ class Replication:
                     purpose="keep",
                     name=entry.name,
                 )
+                await self._contents.set_passing(download.content, False)
                 download.add_link(link)
                 await download.closed.wait()
         except (PeerError, RemoteProtocolError, OSError) as error:
@@ -267,15 +167,25 @@ class Replication:
         )
         return decode_manifest_untrusted(encoded, manifest)
 
+    async def wants(self, content: Content) -> bool:
+        """Whether the ring places any of a content on this machine."""
+        copies = self._catalogue.copies_wanted(content.id)
+        if not copies:
+            return False
+        return bool(self._placed_here(await self._contents.manifest(content.id), copies))
+
     def refetch(self, content: Content) -> None:
         """Fetch again what was lost here, as far as the ring wants it here."""
+        self.wake(content.id)
         if self._nursery is not None:
             self._nursery.start_soon(self._complete, content)
 
     async def _resume(self) -> None:
         """Go on with what an earlier run had begun."""
         for content in self._contents.all():
-            await self._complete(content)
+            # Whether files that count have changed meanwhile is the file watch's to find out.
+            if not content.complete:
+                await self._complete(content)
 
     async def _complete(self, content: Content) -> None:
         try:
@@ -293,27 +203,18 @@ class Replication:
             return
         manifest = await self._contents.manifest(content.id)
         wanted: list[int] | None = None
-        if content.path is None:
-            wanted = self._mine(manifest, copies)
-        elif content.stats:
-            # A user's changed file: what the ring wants of it goes to our own content file.
+        if content.passing or content.stats:
+            # Of what is only passing, and of a user's changed file, just what the ring wants.
             wanted = self._placed_here(manifest, copies)
             if not wanted:
                 return
+            await self._contents.set_passing(content, False)
+        elif content.path is None:
+            wanted = self._mine(manifest, copies)
         name = content.id.hex()[:12]
         await self._downloads.fetch(
             manifest, path=content.path, wanted=wanted, purpose="keep", name=name
         )
-
-
-def _as_fit(records: list[Signed]) -> list[Signed]:
-    """As many of the records as fit an offer; the first always does."""
-    size = 0
-    for number, signed in enumerate(records):
-        size += len(signed.body) + 128
-        if number and size > RECORDS_BYTES:
-            return records[:number]
-    return records
 
 
 async def _nothing(_: Content) -> None:

@@ -1,8 +1,8 @@
 """Every control message there is, and the one way to read them.
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
-`operating` are the three conversations. What a remote may say depends on its role: the reader of a
-connection refuses the rest by type.
+`operating` are the three conversations, `limiting` is part of the last. What a remote may say
+depends on its role: the reader of a connection refuses the rest by type.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import cast
 
 from protocol import codec
-from protocol.messages import base, operating, peering, shared, tracking
+from protocol.messages import base, limiting, operating, peering, shared, tracking
 from protocol.messages.base import Message
 
 
@@ -27,7 +27,7 @@ def _concrete(module: ModuleType) -> list[type[Message]]:
 
 ALL: tuple[type[Message], ...] = tuple(
     message
-    for module in (base, shared, tracking, peering, operating)
+    for module in (base, shared, tracking, peering, operating, limiting)
     for message in _concrete(module)
 )
 _BY_TYPE: dict[str, type] = {str(message.__struct_config__.tag): message for message in ALL}

@@ -15,11 +15,15 @@ from protocol.fields import (
     PathText,
 )
 from protocol.messages.base import Message, Reply, Request
+from protocol.messages.limiting import RatesView
 from protocol.messages.shared import PeerState
 
 EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
 """A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
 Hex = Annotated[str, Meta(max_length=64)]
+MAX_PATTERNS = 64
+Patterns = Annotated[tuple[PathText, ...], Meta(max_length=MAX_PATTERNS)]
+"""Of paths inside a folder, as a shell has them: `*.jpg`, `docs/**`, `a/b.txt`."""
 
 
 class CopiesView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +61,8 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     here: Count
     copies: CopiesView
     holders: tuple[HolderView, ...]
+    notice: str = ""
+    """What happened to the files shared here, for their owner; "" for nothing."""
 
 
 class GetStatus(Request, frozen=True, kw_only=True, tag=True):
@@ -94,6 +100,13 @@ class StoreView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pieces: Count
 
 
+class NoticeView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something the machine's owner should know; `when` is milliseconds since 1970."""
+
+    when: Count
+    text: str
+
+
 class TransferView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One download under way. `rate` is bytes a second; `left` seconds, None when unknown.
 
@@ -111,7 +124,7 @@ class TransferView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Status(Reply, frozen=True, kw_only=True, tag=True):
-    """How the daemon is."""
+    """How the daemon is; `limits` are those of the whole daemon that are in force now."""
 
     peer: PeerView
     web: str | None
@@ -119,6 +132,9 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     swarm: SwarmView
     store: StoreView
     transfers: tuple[TransferView, ...]
+    notices: tuple[NoticeView, ...] = ()
+    """Newest first; the oldest are left out when there are many."""
+    limits: RatesView
     uploaded: Count
     downloaded: Count
 
@@ -136,8 +152,9 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
 class Add(Request, frozen=True, kw_only=True, tag=True):
     """Share one file or folder, given by absolute path.
 
-    `owned` files lie in the daemon's spool and become the store's own; others are shared where they
-    lie. With `wait`, the reply comes when the wanted copies exist.
+    `owned` files lie in the daemon's spool and become the store's own; `keep` copies into the store,
+    so that the files may change or go afterwards; others are shared where they lie. With `wait`,
+    the reply comes when the wanted copies exist.
     """
 
     path: PathText
@@ -146,6 +163,7 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
     caption: Caption = ""
     tags: Annotated[tuple[str, ...], Meta(max_length=MAX_TAGS)] = ()
     owned: bool = False
+    keep: bool = False
     wait: bool = False
 
 
@@ -158,20 +176,30 @@ class Added(Reply, frozen=True, kw_only=True, tag=True):
     entry: EntryView
     published: bool = True
     skipped: tuple[str, ...] = ()
+    seconds: float
+    """From the request to the published entry, without the wait for copies."""
 
 
 class Fetch(Request, frozen=True, kw_only=True, tag=True):
-    """Download an entry to an absolute path, or (None) just into this machine's store."""
+    """Download an entry to an absolute path, or (None) just into this machine's store.
+
+    With `only`, just those files of a folder that one of these patterns matches; that needs a path.
+    """
 
     entry: EntryText
     path: PathText | None
+    only: Patterns = ()
 
 
 class Fetched(Reply, frozen=True, kw_only=True, tag=True):
-    """Every piece is here, verified and on disk. `sources` are the machines that sent pieces."""
+    """Every piece is here, verified and on disk. `sources` are the machines that sent pieces.
+
+    `files` and `size` count what was asked for: with `only`, the chosen files.
+    """
 
     id: Hex
     path: str | None
+    files: Count
     size: Count
     seconds: float
     sources: tuple[str, ...]

@@ -1,178 +1,84 @@
-"""`scripts/bench`: measures the real thing, each measure beside its limit in the same run.
+"""`scripts/bench`: measures the real thing, each measure beside its limits and rivals.
 
-One JSON line a round, then one with the medians. Rounds of a measure and of its limit take turns,
-so that a machine whose speed drifts is unfair to neither.
+Everybody takes turns in every round, so that a machine whose speed drifts is unfair to none. One
+JSON line a round, then one with the medians. What is not installed is named under `missing`.
 """
 
 import argparse
-import json
-import os
-import statistics
+import contextlib
+import signal
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.bare_loop import PIECE, run_bare_loop
-from blake3 import blake3
-from swarm import Peer, Swarm, write_random
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-Figures = dict[str, float]
+from benchmarks.measures.registry import MEASURES, Registered
+from benchmarks.needs import is_there
+from benchmarks.rounds import Case, Plan, add_ratios, medians, run_round, tell
 
 
 def main() -> int:
     """Run the measures that are named, or all of them."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("measures", nargs="*", choices=[[], *MEASURES], help="all if none is named")
-    parser.add_argument("--mib", type=int, default=0, help="size of the file, in MiB")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where files lie; a disk, not a tmpfs")
-    given = parser.parse_args()
+    given = _arguments()
+    # Told to end, it cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for name in given.measures or MEASURES:
-        measure, usual = MEASURES[name]
-        size = (given.mib or usual) << 20
-        with tempfile.TemporaryDirectory(prefix="twofold-bench-", dir=given.folder) as folder:
-            rounds = measure(Path(folder), size - size % PIECE, given.rounds)
-        for figures in rounds:
-            _tell({"measure": name, "bytes": size, **figures})
-        medians = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
-        _tell({"measure": name, "bytes": size, "median_of": len(rounds), **medians})
+        measure = MEASURES[name]
+        absent = [need for need in measure.needs if not is_there(need)]
+        if absent:
+            tell({"measure": name, "missing": [name], "because_of": absent})
+        else:
+            _run(name, measure, given)
     return 0
 
 
-def measure_add(folder: Path, size: int, rounds: int) -> list[Figures]:
-    """`add` of a file in the page cache, from command to published entry, against bare BLAKE3."""
-    source = write_random(folder / "source", size)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("measures", nargs="*", choices=[[], *MEASURES], help="all if none is named")
+    parser.add_argument("--mib", type=int, default=0, help="bytes that are moved, in MiB")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where files lie: a disk, not a tmpfs (but `small` is in memory if nothing is said)",
+    )
+    parser.add_argument("--no-rivals", action="store_true", help="only Twofold and its limits")
+    parser.add_argument("--cc", default="bbr", help="congestion control of `wan`")
+    return parser.parse_args()
+
+
+def _run(name: str, measure: Registered, given: argparse.Namespace) -> None:
+    where = given.folder or measure.folder
+    with tempfile.TemporaryDirectory(prefix="twofold-bench-", dir=where) as folder:
+        plan = Plan(Path(folder), (given.mib << 20) or measure.size, given.rounds, given.cc)
+        # Closed at once whatever happens, so that what a measure has started ends with it.
+        with contextlib.closing(measure.run(plan)) as cases:
+            for case in cases:
+                _run_case(name, case, plan.rounds, rivals=not given.no_rivals)
+
+
+def _run_case(name: str, case: Case, rounds: int, *, rivals: bool) -> None:
+    left_out = [each.name for each in case.contenders if each.rival and not rivals]
+    wanted = [each for each in case.contenders if each.name not in left_out]
+    missing = [each.name for each in wanted if not all(map(is_there, each.needs))]
+    case = replace(case, contenders=[each for each in wanted if each.name not in missing])
+    first = {"measure": name, "case": case.label, "bytes": case.size, **case.told}
+    first["missing"] = missing
+    if left_out:
+        first["left_out"] = left_out
     found = []
-    with Swarm(folder / "swarm") as swarm:
-        peer = swarm.add_peer("one", capacity="0")
-        for _ in range(rounds):
-            bare = _timed(lambda: _hash(source))
-            before = _cpu_seconds(peer)
-            began = time.perf_counter()
-            entry = swarm.ok(peer, "add", str(source))
-            seconds = time.perf_counter() - began
-            cpu = _cpu_seconds(peer) - before
-            swarm.ok(peer, "rm", entry["id"])
-            swarm.ok(peer, "ls")
-            found.append(_rates(size, seconds, bare) | {"cpu_s_per_gb": cpu / (size / 1e9)})
-    return found
-
-
-def measure_transfer(folder: Path, size: int, rounds: int) -> list[Figures]:
-    """One to one over loopback, from `get` to a verified, durable file, against the bare loop."""
-    source = write_random(folder / "source", size)
-    found = []
-    with Swarm(folder / "swarm") as swarm:
-        sender = swarm.add_peer("sender", capacity="0")
-        entry = swarm.ok(sender, "add", str(source))
-        for number in range(rounds):
-            bare = run_bare_loop(source, folder / "bare")
-            (folder / "bare").unlink()
-            taker = swarm.add_peer(f"taker{number}", capacity="0")
-            before = _cpu_seconds(sender) + _cpu_seconds(taker)
-            target = folder / f"got{number}"
-            got = swarm.ok(taker, "get", entry["id"], "-o", str(target), seconds=600)
-            cpu = _cpu_seconds(sender) + _cpu_seconds(taker) - before
-            figures = _rates(size, got["seconds"], bare) | {"cpu_s_per_gb": cpu / (size / 1e9)}
-            figures["taker_peak_mib"] = _peak_mib(taker)
-            figures["sender_peak_mib"] = _peak_mib(sender)
-            found.append(figures)
-            _check_same(source, target)
-            swarm.stop(taker)
-            target.unlink()
-    return found
-
-
-def measure_fanout(folder: Path, size: int, rounds: int) -> list[Figures]:
-    """One to three at once, until all have it; how many copies the source itself had to send."""
-    source = write_random(folder / "source", size)
-    found = []
-    with Swarm(folder / "swarm") as swarm:
-        sender = swarm.add_peer("sender", capacity="0")
-        entry = swarm.ok(sender, "add", str(source))
-        for number in range(rounds):
-            bare = run_bare_loop(source, folder / "bare")
-            (folder / "bare").unlink()
-            takers = [swarm.add_peer(f"taker{number}{c}", capacity="0") for c in "abc"]
-            sent = swarm.ok(sender, "status")["uploaded"]
-            began = time.perf_counter()
-            running = [
-                swarm.begin(taker, "get", entry["id"], "-o", str(folder / taker.name))
-                for taker in takers
-            ]
-            for each in running:
-                answer = each.finish(600)
-                if answer.code:
-                    raise SystemExit(str(answer))
-            seconds = time.perf_counter() - began
-            copies = (swarm.ok(sender, "status")["uploaded"] - sent) / size
-            rates = _rates(size, seconds, bare)
-            found.append(rates | {"seconds": seconds, "copies_sent_by_source": copies})
-            for taker in takers:
-                _check_same(source, folder / taker.name)
-                swarm.stop(taker)
-                (folder / taker.name).unlink()
-    return found
-
-
-MEASURES: dict[str, tuple[Callable[[Path, int, int], list[Figures]], int]] = {
-    "add": (measure_add, 2048),
-    "transfer": (measure_transfer, 2048),
-    "fanout": (measure_fanout, 1024),
-}
-
-
-def _rates(size: int, seconds: float, limit_seconds: float) -> Figures:
-    return {
-        "mb_per_s": size / 1e6 / seconds,
-        "limit_mb_per_s": size / 1e6 / limit_seconds,
-        "ratio": limit_seconds / seconds,
-    }
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _hash(path: Path) -> bytes:
-    hasher = blake3()
-    buffer = memoryview(bytearray(2 << 20))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            hasher.update(buffer[:count])
-    return hasher.digest()
-
-
-def _check_same(source: Path, target: Path) -> None:
-    if _hash(source) != _hash(target):
-        raise SystemExit(f"{target} is not what was sent")
-
-
-def _cpu_seconds(peer: Peer) -> float:
-    fields = _proc(peer, "stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _peak_mib(peer: Peer) -> float:
-    line = next(x for x in _proc(peer, "status").splitlines() if x.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
-def _proc(peer: Peer, name: str) -> str:
-    if peer.daemon is None:
-        raise SystemExit(f"{peer.name} does not run")
-    return Path(f"/proc/{peer.daemon.process.pid}/{name}").read_text()
-
-
-def _tell(figures: dict[str, object]) -> None:
-    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
-    print(json.dumps(rounded), flush=True)
+    for number in range(rounds):
+        done = run_round(case.contenders, number)
+        add_ratios(done, case)
+        found.append(done)
+        tell({**first, "round": number + 1, "failed": done.failed, **done.figures})
+    failed = sorted({rival for each in found for rival in each.failed})
+    last: dict[str, object] = {"median_of": rounds, "failed": failed}
+    tell({**first, **{k: v for k, v in last.items() if v}, **medians(found)})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -32,7 +32,7 @@ def run_bare_loop(source: Path, target: Path) -> float:
     if size % PIECE:
         raise ValueError(f"the bare loop moves whole pieces of {PIECE} bytes")
     ours, theirs = multiprocessing.Pipe()
-    sender = multiprocessing.Process(target=_sender, args=(source, size, theirs))
+    sender = multiprocessing.Process(target=_sender, args=(source, size, theirs), daemon=True)
     sender.start()
     port: int = ours.recv()
     started = time.perf_counter()

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from peer_net import Clock, SwarmOfPeers
 
 from peer.catalogue import Catalogue
-from peer.cli.units import parse_size
 from peer.data_dir import DataDir, write_private
-from peer.database import Database, open_database
+from peer.database import _MIGRATIONS, Database, open_database
 from peer.errors import InUseError, NotFoundError, NotJoinedError, PeerError, UsageError
 from peer.roster_book import RosterBook
 from peer.swarm.address_book import MOST_ADDRESSES, AddressBook
+from peer.units import parse_size
 from peer.web_process import LOGIN_LIFETIME, WebLogins
 from protocol.entry import Entry, Tombstone, sign_record
 from protocol.errors import RemoteProtocolError
@@ -355,6 +355,29 @@ def test_migrating_twice_is_harmless(tmp_path: Path) -> None:
     assert second.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert second.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     second.close()
+
+
+def test_an_older_database_keeps_all_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 3 moves the manifests to a table of their own."""
+    with monkeypatch.context() as before:
+        before.setattr("peer.database._MIGRATIONS", _MIGRATIONS[:1])
+        old = open_database(tmp_path / "peer.db")
+    for key in (b"a", b"b"):
+        row = (key, key * 100_000)
+        old.connection.execute("INSERT INTO contents VALUES (?, ?, '/x', 1, 9, NULL, NULL)", row)
+        old.connection.execute("INSERT INTO stats VALUES (?, 0, 9, 7)", (key,))
+    old.close()
+    new = open_database(tmp_path / "peer.db").connection
+    held = "SELECT manifest, path, size, encoded FROM contents JOIN manifests USING (manifest)"
+    rows = [(key, "/x", 9, key * 100_000) for key in (b"a", b"b")]
+    assert new.execute(held).fetchall() == rows
+    new.execute("DELETE FROM contents WHERE manifest = ?", (b"a",))
+    assert new.execute(held).fetchall() == rows[1:]
+    assert new.execute("SELECT * FROM stats").fetchall() == [(b"b", 0, 9, 7)]
+    assert new.execute("SELECT manifest FROM manifests").fetchall() == [(b"b",)]
+    new.close()
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

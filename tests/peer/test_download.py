@@ -321,7 +321,7 @@ async def test_a_trashed_content_under_work_harms_nobody(
     one, me = await net.start("one", "me")
     manifest, content = await one.hold(CONTENT)
     await one.parts.store.trash(content, 1)
-    one.parts.contents._manifests.clear()
+    one.parts.contents.trim()
     await one.parts.watch.check(content)
     await one.parts.store.verify(content, lambda _: None)
     assert one.parts.contents.get(manifest.id) is None

@@ -7,7 +7,7 @@ import trio
 from peer_net import PIECE, Clock, PeerNet, TestPeer, bytes_of, manifest_of, until
 
 from peer.errors import NotFoundError, PeerError
-from peer.swarm.replication import RECORDS_BYTES, _as_fit
+from peer.swarm.offering import RECORDS_BYTES, as_fit
 from protocol.entry import Tombstone
 from protocol.manifest import Manifest
 from protocol.messages.peering import Offer, OfferAnswer
@@ -192,12 +192,12 @@ async def test_records_that_do_not_fit_end_the_link(
 
 def test_an_offer_always_fits_a_message() -> None:
     records = [Signed(bytes(9000), bytes(64)) for _ in range(16)]
-    fitting = _as_fit(records)
+    fitting = as_fit(records)
     assert 1 < len(fitting) < 16
     assert sum(len(r.body) + 128 for r in fitting) <= RECORDS_BYTES
     huge = [Signed(bytes(32 << 10), bytes(64))] * 3
-    assert len(_as_fit(huge)) == 1
-    assert _as_fit([]) == []
+    assert len(as_fit(huge)) == 1
+    assert as_fit([]) == []
 
 
 @pytest.mark.trio

@@ -15,6 +15,7 @@ from peer_net import PIECE, aligned, bytes_of, manifest_of, stats_of
 from peer.errors import NotFoundError, PeerError, UsageError
 from peer.store.files import FileCache
 from peer.store.layout import Layout
+from peer.store.segments import read_piece, write_piece
 from peer.store.splitter import split, survey
 from peer.store.user_files import finish_files, prepare_files
 from protocol.geometry import Geometry
@@ -28,28 +29,20 @@ def read_all(layout: Layout, manifest: Manifest) -> list[bytes]:
     """All pieces through a layout."""
     cache, found = FileCache(), []
     for piece in range(manifest.pieces):
-        whole = b""
-        for segment in layout.piece(piece):
-            target = bytearray(segment.length)
-            cache.read(segment.path, segment.position, memoryview(target))
-            whole += target
-        found.append(whole)
+        target = bytearray(manifest.geometry.piece_size(piece))
+        read_piece(cache, layout, piece, memoryview(target))
+        found.append(bytes(target))
     cache.close()
     return found
 
 
 def write_all(layout: Layout, manifest: Manifest, pieces: list[bytes]) -> None:
-    prepare_files(manifest, layout)
+    filling = prepare_files(manifest, layout)
     cache = FileCache()
     order = list(range(manifest.pieces))
     random.Random(len(order)).shuffle(order)
     for piece in order:
-        at = 0
-        for segment in layout.piece(piece):
-            view = memoryview(aligned(pieces[piece][at : at + segment.length]))
-            cache.write(segment.path, segment.position, view)
-            at += segment.length
-        assert at == len(pieces[piece])
+        write_piece(cache, layout, piece, memoryview(aligned(pieces[piece])), filling)
     cache.close()
 
 
@@ -172,6 +165,15 @@ def test_modes_empty_folders_and_what_is_skipped(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tool").stat().st_mode & 0o111
     assert not (tmp_path / "out" / "plain").stat().st_mode & 0o111
     assert stats == stats_of(tmp_path / "out")
+
+
+def test_files_come_before_the_folders_beside_them(tmp_path: Path) -> None:
+    """The order is part of a manifest's id: the same folder must always give the same."""
+    for name in ("b/z", "b/a/x", "c", "a/y", "B", "b/k", "a-", "b.c/1"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(name)
+    names = [record.path for record in survey(tmp_path / "in").files]
+    assert names == ["B", "a-", "c", "a/y", "b/k", "b/z", "b/a/x", "b.c/1"]
 
 
 def test_a_skipped_name_that_is_not_utf8_can_still_be_told(tmp_path: Path) -> None:

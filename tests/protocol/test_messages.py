@@ -288,7 +288,9 @@ def test_keys_that_come_twice_make_one_message_or_none() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.0, 1e308])
 def test_any_float_makes_a_message_or_none(number: float) -> None:
-    sent = Fetched(call=1, id="a", path=None, size=1, seconds=number, sources=(), received=1)
+    sent = Fetched(
+        call=1, id="a", path=None, files=1, size=1, seconds=number, sources=(), received=1
+    )
     got = message_or_refusal(codec.encode(sent))
     assert got is None or isinstance(got, Fetched)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from protocol.geometry import Geometry, choose_piece_length
 from protocol.ids import ManifestId, PeerId
-from protocol.placement import only_span, pieces_to_keep, spans_of
+from protocol.placement import pieces_to_keep, spans_by_size, spans_of
 from protocol.ring import SPAN_LENGTH, Ring, RingMember
 
 MANIFEST = ManifestId(bytes(range(32)))
@@ -23,10 +23,10 @@ def test_spans_cover_every_piece_once(length: int) -> None:
     assert len(spans) == max(1, -(-length // SPAN_LENGTH))
 
 
-@given(st.integers(0, SPAN_LENGTH))
-def test_content_of_one_span_needs_no_geometry(length: int) -> None:
-    described = geometry(length)
-    assert spans_of(MANIFEST, described) == [only_span(MANIFEST, described.pieces)]
+@given(st.integers(0, 5 * SPAN_LENGTH), st.integers(18, 24))
+def test_size_and_number_of_pieces_tell_the_spans(length: int, power: int) -> None:
+    described = Geometry(piece_length=1 << power, length=length, short={})
+    assert spans_of(MANIFEST, described) == spans_by_size(MANIFEST, described.pieces, length)
 
 
 def test_every_piece_is_kept_by_as_many_as_wanted() -> None:

@@ -65,13 +65,13 @@ class Running:
     def said(self) -> tuple[Fields, ...]:
         """Its whole lines so far."""
         text = self._out.read_text()
-        return _json_lines(text[: text.rfind("\n") + 1])
+        return json_lines(text[: text.rfind("\n") + 1])
 
     def finish(self, seconds: float = COMMAND_SECONDS) -> Answer:
         """Wait for its end."""
         code = self.process.wait(seconds)
         out, errors = self._out.read_text(), self.errors.read_text()
-        return Answer(self.command, code, _json_lines(out), out, errors)
+        return Answer(self.command, code, json_lines(out), out, errors)
 
     def stop(self) -> int:
         """Ask it to end (SIGTERM), and wait; its exit code."""
@@ -117,7 +117,7 @@ def run_command(
         timeout=seconds,
         cwd=_CHECKOUT,
     )
-    lines = _json_lines(done.stdout) if "--json" in arguments else ()
+    lines = json_lines(done.stdout) if "--json" in arguments else ()
     answer = Answer((module, *arguments), done.returncode, lines, done.stdout, done.stderr)
     assert "Traceback" not in answer.out + answer.errors, str(answer)
     return answer
@@ -131,7 +131,8 @@ def _is_module(pid: int) -> bool:
         return False
 
 
-def _json_lines(text: str) -> tuple[Fields, ...]:
+def json_lines(text: str) -> tuple[Fields, ...]:
+    """The JSON objects in a text, one a line."""
     return tuple(json.loads(line) for line in text.splitlines())
 
 

@@ -130,8 +130,8 @@ class Swarm:
 
     def start(self, peer: Peer, *, connected: bool = True) -> None:
         """Start a peer's daemon, and wait until it is ready."""
-        options = ("--data", str(peer.data), "--listen", "127.0.0.1:0", "--web", peer.web, "--json")
-        peer.daemon = self._run(peer.name, "peer", "run", *options)
+        options = ("--data", str(peer.data), "--listen", "127.0.0.1:0", "--web", peer.web)
+        peer.daemon = self._run(peer.name, "peer", "run", *options, "--no-lan", "--json")
         if connected:
             self.ok(peer, "status", "--wait", str(READY_SECONDS))
 

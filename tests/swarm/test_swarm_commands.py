@@ -17,7 +17,7 @@ SIZE = 700_000
 ENTRY = {"id", "link", "name", "size", "author", "pieces", "copies", "holders"}
 PEER_COMMANDS = (
     *("join", "run", "status", "add", "get", "search", "ls", "show", "link", "rm", "verify"),
-    *("peers", "login"),
+    *("peers", "login", "limit"),
 )
 TRACKER_COMMANDS = ("init", "run", "invite", "members", "revoke")
 

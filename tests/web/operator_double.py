@@ -25,6 +25,7 @@ from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
 from protocol.messages import operating as op
 from protocol.messages.base import Done, Failed, Message, Ping, Request
+from protocol.messages.limiting import RatesView
 from protocol.operator_access import FILE_NAME, encode_operator_access, make_operator_access
 from protocol.signing import Signed
 
@@ -198,6 +199,7 @@ class OperatorDouble:
             swarm=op.SwarmView(name="Studio", roster=4, members=3),
             store=op.StoreView(bytes=stored, capacity=100 << 30, pieces=len(self.entries)),
             transfers=self.transfers,
+            limits=RatesView(up=None, down=None),
             uploaded=0,
             downloaded=0,
         )
@@ -255,6 +257,7 @@ class OperatorDouble:
             call=ask.call,
             id=view.id,
             path=None,
+            files=view.files,
             size=view.size,
             seconds=0.1,
             sources=(),
@@ -272,7 +275,8 @@ class OperatorDouble:
         number = self._hold(
             ask.name or source.name, "file", [("", place)], caption=ask.caption, tags=ask.tags
         )
-        return [op.Added(call=ask.call, entry=self.entries[number].view)]
+        view = self.entries[number].view
+        return [op.Added(call=ask.call, entry=view, seconds=0.1)]
 
     def _on_read(self, ask: op.Read) -> list[Message]:
         held = self._find(ask.entry)

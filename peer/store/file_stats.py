@@ -1,0 +1,66 @@
+"""How a user's files looked when they were verified, without keeping millions of them in memory."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from peer.store.splitter import FileStat
+
+
+class FileStats(Mapping[int, FileStat]):
+    """Stats by number of the file in its manifest.
+
+    Whether there are any is always known. Those of a folder may be forgotten once they are in the
+    database, and are read again when somebody asks; a single file's are kept.
+    """
+
+    __slots__ = ("_known", "_read", "_some")
+
+    def __init__(
+        self,
+        known: Mapping[int, FileStat] | None,
+        read: Callable[[], dict[int, FileStat]] | None = None,
+    ) -> None:
+        """`known` None: there are some, to be had from `read`."""
+        self._known = None if known is None else dict(known)
+        self._read = read
+        self._some = bool(self._known) or known is None
+
+    def __bool__(self) -> bool:
+        return self._some
+
+    def __getitem__(self, number: int) -> FileStat:
+        return self._all()[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def only(self) -> FileStat | None:
+        """The stat of file number 0 when it is the only one."""
+        return self._known.get(0) if self._known is not None and len(self._known) == 1 else None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether asking costs no read."""
+        return self._known is not None
+
+    def load(self, known: dict[int, FileStat]) -> None:
+        """Take what was read already."""
+        self._known = known
+
+    def recorded(self, read: Callable[[], dict[int, FileStat]]) -> None:
+        """They are in the database now, from where `read` has them."""
+        self._read = read
+
+    def forget(self) -> None:
+        """Free the memory, unless they cannot be had again or are not worth it."""
+        if self._read is not None and self._known is not None and len(self._known) > 1:
+            self._known = None
+
+    def _all(self) -> dict[int, FileStat]:
+        # A local variable, as another thread may forget them meanwhile.
+        known = self._known
+        if known is None:
+            known = self._known = self._read() if self._read else {}
+        return known

@@ -1,0 +1,43 @@
+"""Every measure by name, with its usual size and where its files lie best."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measures.add import measure_add
+from benchmarks.measures.fanout import measure_fanout
+from benchmarks.measures.idle import measure_idle
+from benchmarks.measures.small import measure_small
+from benchmarks.measures.transfer import measure_transfer
+from benchmarks.measures.verify import measure_verify
+from benchmarks.measures.wan import NEEDS as WAN_NEEDS
+from benchmarks.measures.wan import measure_wan
+from benchmarks.rounds import Measure
+
+_MIB = 1 << 20
+_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One measure. `size` is in bytes; `in_memory`: a disk's own moods would drown it."""
+
+    run: Measure
+    size: int
+    in_memory: bool = False
+    needs: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its files lie when nobody says; None is where temporary files do."""
+        return _MEMORY if self.in_memory and _MEMORY.is_dir() else None
+
+
+MEASURES = {
+    "transfer": Registered(measure_transfer, 2048 * _MIB),
+    "fanout": Registered(measure_fanout, 1024 * _MIB),
+    "add": Registered(measure_add, 2048 * _MIB),
+    "small": Registered(measure_small, 10_000 * 4096, in_memory=True),
+    "verify": Registered(measure_verify, 2048 * _MIB),
+    "wan": Registered(measure_wan, 128 * _MIB, needs=WAN_NEEDS),
+    "idle": Registered(measure_idle, 0),
+}

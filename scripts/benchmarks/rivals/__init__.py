@@ -1,0 +1,1 @@
+"""Programs that one would take instead, set up as well as they can be, one module for each."""
