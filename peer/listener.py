@@ -10,7 +10,7 @@ from peer.errors import PeerError
 from peer.swarm.links import Links
 from protocol.address import Address
 from protocol.connection import Established
-from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, tune
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.hello import MemberHello, OperatorHello
 
@@ -53,6 +53,8 @@ class Listener:
             await trio.aclose_forcefully(stream)
             return
         self._unfinished += 1
+        if isinstance(stream, trio.SocketStream):
+            tune(stream)
         channel = TrioChannel(stream, self._admission.answering(), initiator=False)
         try:
             with trio.fail_after(HANDSHAKE_TIMEOUT):

@@ -86,7 +86,7 @@ class Parts:
         self.locator = Locator(me, self.tracker, self.rosters, self.contents, self.address_book)
         self.traffic = Traffic()
         self.downloads = Downloads(
-            self.contents, self.store, self.links, self.traffic, self.locator, chance
+            me, self.contents, self.store, self.links, self.traffic, self.locator, chance
         )
         self.replication = Replication(
             me,

@@ -37,6 +37,7 @@ class Reactions:
             consider_offer=parts.replication.consider,
             locate_here=parts.locator.here,
             traffic=parts.traffic,
+            pacing=parts.pacing,
         )
         parts.locator.followers = parts.links.followers
         parts.links.roster = lambda: (parts.rosters.number, parts.rosters.encoded)

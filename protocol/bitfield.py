@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from protocol.errors import RemoteProtocolError
 
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
 
 class Bitfield:
     """A set of piece indices in 0..length-1, counting as it goes.
@@ -112,6 +114,12 @@ class Bitfield:
             return bytes((self.length + 7) // 8)
         whole, rest = divmod(self.length, 8)
         return b"\xff" * whole + (bytes([(0xFF << (8 - rest)) & 0xFF]) if rest else b"")
+
+    def as_integer(self) -> int:
+        """The same set with bit i for piece i, so that sets can be combined at once."""
+        if self._bits is None:
+            return (1 << self.count) - 1
+        return int.from_bytes(self._bits.translate(_MIRRORED), "little")
 
     def to_wire(self) -> bytes | None:
         """None when full, else the bits."""

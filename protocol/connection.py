@@ -22,6 +22,7 @@ from protocol.receive_buffer import ReceiveBuffer
 
 PAYLOAD = MAX_MESSAGE_LENGTH - TAG_LENGTH
 RECORD = 2 + MAX_MESSAGE_LENGTH
+LEAST_ROOM = 1024
 BATCH = 16
 BATCH_PAYLOAD = BATCH * PAYLOAD
 BATCH_LENGTH = BATCH * RECORD
@@ -174,24 +175,50 @@ class Connection:
         LocalProtocolError when these are more than the header announced; they may be fewer, and the
         rest follow in another call.
         """
-        sending = self._open_sending()
+        self._check_owed(content)
+        for start in range(0, len(content), BATCH_PAYLOAD):
+            taken, used = self._seal_records(content[start : start + BATCH_PAYLOAD], out)
+            yield out[:used]
+            # Only now: a batch that was not sent to its end is still owed.
+            self._owed -= taken
+
+    def seal_bytes(self, content: memoryview, out: memoryview) -> tuple[int, int]:
+        """Seal as much of what a header announced as fits into `out`, of at least LEAST_ROOM bytes.
+
+        Returns how much of `content` was taken and how much of `out` is used; more, and further
+        messages, may be sealed behind it. All of it must then be sent, or nothing more ever.
+        """
+        self._check_owed(content)
+        taken, used = self._seal_records(content, out)
+        self._owed -= taken
+        return taken, used
+
+    def _check_owed(self, content: memoryview) -> None:
+        self._open_sending()
         if len(content) > self._owed:
             raise LocalProtocolError(f"{len(content)} bytes to send, {self._owed} announced")
-        for start in range(0, len(content), BATCH_PAYLOAD):
-            position = 0
-            stop = min(start + BATCH_PAYLOAD, len(content))
-            for at in range(start, stop, PAYLOAD):
-                end = min(at + PAYLOAD, stop)
-                length = end - at + TAG_LENGTH
-                out[position] = length >> 8
-                out[position + 1] = length & 0xFF
-                position += 2
-                sending.encrypt_into(content[at:end], out[position : position + length])
-                position += length
-            self.bytes_out += position
-            yield out[:position]
-            # Only now: a batch that was not sent to its end is still owed.
-            self._owed -= stop - start
+
+    def _seal_records(self, content: memoryview, out: memoryview) -> tuple[int, int]:
+        encrypt_into = self._open_sending().encrypt_into
+        taken = used = 0
+        size, room = len(content), len(out)
+        while taken < size:
+            end = min(taken + PAYLOAD, size)
+            length = end - taken + TAG_LENGTH
+            if used + 2 + length > room:
+                if taken or room - used < LEAST_ROOM:
+                    break
+                # A small buffer takes part of a message's worth, or nothing would ever go.
+                length = room - used - 2
+                end = taken + length - TAG_LENGTH
+            out[used] = length >> 8
+            out[used + 1] = length & 0xFF
+            used += 2
+            encrypt_into(content[taken:end], out[used : used + length])
+            used += length
+            taken = end
+        self.bytes_out += used
+        return taken, used
 
     def close(self, reason: str = "", *, refused: bool = False) -> bytes:
         """The bytes of a good end; nothing when there is nobody to tell any more."""

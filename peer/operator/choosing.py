@@ -121,6 +121,8 @@ class Choosing:
         try:
             await self._copy(choice)
         except PieceLostError:
+            if self._contents.get(choice.manifest.id) is None:
+                raise PeerError("the entry was deleted") from None
             # What had rotted here comes from others now.
             await self._bring(choice)
             await self._copy(choice)

@@ -31,9 +31,8 @@ class BufferPool:
     async def take(self, size: int) -> mmap.mmap:
         """A buffer of exactly `size` bytes, its content undefined."""
         while True:
-            buffer = self._take_now(size)
+            buffer = self.take_now(size)
             if buffer is not None:
-                self._in_use += 1
                 return buffer
             if self._returned.is_set():
                 self._returned = trio.Event()
@@ -45,13 +44,16 @@ class BufferPool:
         self._free[len(buffer)].append(buffer)
         self._returned.set()
 
-    def _take_now(self, size: int) -> mmap.mmap | None:
+    def take_now(self, size: int) -> mmap.mmap | None:
+        """As `take`, but None where that would wait."""
         if self._free[size]:
+            self._in_use += 1
             return self._free[size].pop()
         if self._allocated + size > self._limit:
             self._drop_free()
         if self._allocated + size <= self._limit or self._in_use < LEAST_BUFFERS:
             self._allocated += size
+            self._in_use += 1
             return mmap.mmap(-1, size)
         return None
 

@@ -31,6 +31,8 @@ from protocol.ids import ManifestId
 from protocol.manifest import Manifest
 
 DISK_THREADS = 4
+CHECK_BYTES = 32 << 20
+"""About what reading and checking pieces may take of memory."""
 READ_BYTES = 4 << 20
 """How much is read and hashed in one go to a thread, when pieces are smaller."""
 TRASH_KEPT = 30 * 86_400_000
@@ -169,7 +171,9 @@ class PieceStore:
                         progress(manifest.geometry.piece_size(piece))
 
         async with trio.open_nursery() as nursery:
-            for share in share_out(layout, pieces, DISK_THREADS):
+            # Four of the largest pieces in memory would not be any faster.
+            at_once = max(2, min(DISK_THREADS, CHECK_BYTES // length))
+            for share in share_out(layout, pieces, at_once):
                 nursery.start_soon(worker, share)
         return good
 

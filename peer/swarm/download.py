@@ -27,7 +27,9 @@ from protocol.messages.peering import CancelPiece, Follow, GetPiece, Unfollow
 
 log = structlog.get_logger()
 
-TICK = 1.0
+TICK = 0.5
+SILENT = 15.0
+"""Seconds without a byte of what was asked for after which a link is cut."""
 MOST_ASKED = 200
 """Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
 LONELY = 30.0
@@ -48,6 +50,7 @@ class Download:
         wanted: list[int],
         purpose: Purpose,
         name: str,
+        me: PeerId,
         chance: random.Random,
     ) -> None:
         self.content = content
@@ -59,6 +62,8 @@ class Download:
         self.size = sum(manifest.geometry.piece_size(piece) for piece in wanted)
         self.done_bytes = 0
         self.received = 0
+        self.twice = 0
+        """Pieces that came whole and were here already."""
         self.senders: set[PeerId] = set()
         self.finished = trio.Event()
         self.closed = trio.Event()
@@ -67,6 +72,9 @@ class Download:
         self.on_bad: Callable[[PeerLink, int], None] = lambda *_: None
         self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
         self.find_sources: Callable[[Download], None] = lambda _: None
+        self.may_fill: Callable[[Download], bool] = lambda _: True
+        """Whether this download may ask for as much as it can, or must leave the way to others."""
+        self._me = me
         self._store = store
         self._sources: dict[PeerLink, Source] = {}
         self._writing = PieceWriting(
@@ -124,6 +132,16 @@ class Download:
         while piece not in self.content.bits and not self.finished.is_set():
             await self._progress.wait()
 
+    def want(self, pieces: list[int]) -> None:
+        """Fetch these too; what is wanted already is fetched once."""
+        more = [piece for piece in pieces if self.picker.state(piece) is None]
+        self.picker.want(more)
+        self.size += sum(self.manifest.geometry.piece_size(piece) for piece in more)
+        for piece in more:
+            if piece in self.content.bits:
+                self._count(piece)
+        self._pump()
+
     def read_from(self, piece: int) -> None:
         """Somebody reads: fetch in order from this piece on."""
         self.picker.read_from(piece)
@@ -142,6 +160,7 @@ class Download:
         """All a source holds."""
         if link in self._sources:
             self.picker.set_source(link, held)
+            self._share_out()
             self._pump()
 
     def source_gained(self, link: PeerLink, pieces: tuple[int, ...]) -> None:
@@ -152,7 +171,10 @@ class Download:
     def source_lacks(self, link: PeerLink, piece: int) -> None:
         """A source will not send a piece it was asked for."""
         self.picker.take_from_source(link, piece)
-        self._release(link, piece)
+        source = self._sources.get(link)
+        if source is not None and piece in source.asked:
+            source.give_up(piece)
+            self._unask(piece)
         self._pump()
 
     def drop_link(self, link: PeerLink) -> None:
@@ -165,25 +187,32 @@ class Download:
             self._unask(piece)
         if not self._sources:
             self._alone_since = trio.current_time()
+        self._share_out()
         self._pump()
 
-    def expects(self, link: PeerLink, piece: int) -> bool:
-        """Whether this piece was asked of this link and has not come."""
+    def begins(self, link: PeerLink, piece: int) -> bool:
+        """A piece begins to come: whether it was asked of this link."""
         source = self._sources.get(link)
-        return source is not None and piece in source.asked
+        if source is None or not source.expects(piece):
+            return False
+        source.begin(piece, trio.current_time())
+        return True
 
     def arrived(self, link: PeerLink, piece: int, buffer: mmap.mmap, size: int) -> None:
         """A whole piece is in `buffer`, which now belongs to the download."""
-        self._sources[link].deliver(piece, size, trio.current_time())
-        self.received += size
-        self.rate.add(size, trio.current_time())
-        for other, source in self._sources.items():
-            if other is not link and piece in source.asked:
-                source.give_up(piece)
-                other.put(CancelPiece(manifest=self.manifest.id, piece=piece))
-        if self._nursery is None or not self.picker.arrived(piece):
+        now = trio.current_time()
+        source = self._sources.get(link)
+        if source is not None:
+            source.deliver(piece, size, now)
+        if source is None or self._nursery is None or not self.picker.arrived(piece):
+            self.twice += self.picker.state(piece) is not None
             self._store.buffers.give_back(buffer)
         else:
+            self.received += size
+            self.rate.add(size, now)
+            for other, book in self._sources.items():
+                if piece in book.asked:
+                    self._cancel(other, book, piece)
             self._writing.put(Arrived(link, piece, buffer, size))
         self._pump()
 
@@ -194,15 +223,17 @@ class Download:
         if self._nursery is None:
             return
         now = trio.current_time()
+        fill, urgent = self.may_fill(self), self.purpose == "get"
         for link, source in self._sources.items():
-            for _ in range(source.room(MOST_ASKED // max(1, link.downloads))):
+            share = MOST_ASKED // max(1, link.downloads) if fill else 1
+            for _ in range(source.room(share)):
                 piece = self.picker.pick(link)
                 if piece is None:
                     piece = self._pick_twice(link, source)
                 if piece is None:
                     break
                 source.ask(piece, now)
-                link.put(GetPiece(manifest=self.manifest.id, piece=piece))
+                link.put(GetPiece(manifest=self.manifest.id, piece=piece, urgent=urgent))
 
     def _pick_twice(self, link: PeerLink, source: Source) -> int | None:
         """Near the end: a piece that a slower source has been asked for and may hold up."""
@@ -218,11 +249,15 @@ class Download:
                     best, most = piece, left
         return best
 
-    def _release(self, link: PeerLink, piece: int) -> None:
-        source = self._sources.get(link)
-        if source is not None and piece in source.asked:
-            source.give_up(piece)
-            self._unask(piece)
+    def _cancel(self, link: PeerLink, source: Source, piece: int) -> None:
+        source.cancel(piece)
+        link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
+
+    def _share_out(self) -> None:
+        """Take our part among all who fetch this now: they have not everything, as we have not."""
+        takers = [link.peer for link in self._sources if not self.picker.has_all(link)]
+        rank = sum(peer < self._me for peer in takers)
+        self.picker.take_share(rank, len(takers) + 1)
 
     def _unask(self, piece: int) -> None:
         """Back to NEEDED unless another source has been asked for it too."""
@@ -281,10 +316,8 @@ class Download:
             now = trio.current_time()
             self.find_sources(self)
             for link, source in list(self._sources.items()):
-                if source.stalled(now, link.channel.last_bytes):
-                    log.info("source stalled", peer=link.name, pieces=len(source.asked))
-                    link.cut("stalled: sends nothing of what was asked for")
-                    self.drop_link(link)
+                if source.is_late(now):
+                    self._do_without(link, source, now)
             if not self.picker.needed or any(source.asked for source in self._sources.values()):
                 # Somebody has been asked for what is left, or all of it is on its way to the disk.
                 self._alone_since = now
@@ -293,6 +326,24 @@ class Download:
                     f"no machine that holds {self.name!r} has been reachable for {LONELY:.0f} s"
                 )
             self._pump()
+
+    def _do_without(self, link: PeerLink, source: Source, now: float) -> None:
+        """A source is late: others get its pieces, as far as they have them."""
+        silent = min(source.silent_for(now), now - link.channel.last_bytes)
+        if silent > SILENT:
+            log.info("source sends nothing", peer=link.name, pieces=len(source.asked))
+            link.cut("stalled: sends nothing of what was asked for")
+            self.drop_link(link)
+            return
+        others = [other for other in self._sources if other is not link]
+        given = [p for p in source.asked if any(self.picker.has(other, p) for other in others)]
+        if not given:
+            return
+        log.info("source is late", peer=link.name, pieces=len(given), entry=self.name)
+        source.stalled = True
+        for piece in given:
+            self._cancel(link, source, piece)
+            self._unask(piece)
 
 
 def _first(group: BaseExceptionGroup[PeerError]) -> PeerError:

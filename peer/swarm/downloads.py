@@ -21,7 +21,7 @@ from protocol.bitfield import bitfield_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest
-from protocol.messages.peering import Have, Holds, NoPiece, Piece
+from protocol.messages.peering import Follow, Have, Holds, NoPiece, Piece
 
 log = structlog.get_logger()
 
@@ -34,6 +34,7 @@ class Downloads:
 
     def __init__(
         self,
+        me: PeerId,
         contents: Contents,
         store: PieceStore,
         links: Links,
@@ -41,6 +42,7 @@ class Downloads:
         locator: Locator,
         chance: random.Random,
     ) -> None:
+        self._me = me
         self._contents = contents
         self._store = store
         self._links = links
@@ -90,6 +92,7 @@ class Downloads:
                     return await self._begin(manifest, path, wanted, purpose, name)
                 if purpose == "get":
                     running.purpose = "get"
+                running.want(list(range(manifest.pieces)) if wanted is None else wanted)
                 return running
         finally:
             if not lock.locked():
@@ -119,8 +122,10 @@ class Downloads:
             wanted=list(range(manifest.pieces)) if wanted is None else wanted,
             purpose=purpose,
             name=name,
+            me=self._me,
             chance=self._chance,
         )
+        download.may_fill = self._may_fill
         download.on_bad = self._strike
         download.on_recorded = self._recorded
         download.find_sources = self._find_sources
@@ -140,7 +145,7 @@ class Downloads:
         """Take a piece off a link: into a pool buffer if it was asked for, else nowhere."""
         download = self._running.get(header.manifest)
         self._traffic.received(link.peer, header.length)
-        if download is None or not download.expects(link, header.piece):
+        if download is None or not download.begins(link, header.piece):
             link.forgive_piece()
             await _discard(link, header.length)
             return
@@ -149,16 +154,16 @@ class Downloads:
             raise RemoteProtocolError(f"piece {header.piece} has the wrong length")
         buffer = await self._store.buffers.take(geometry.piece_length)
         try:
-            await link.channel.receive_bytes(memoryview(buffer)[: header.length])
+            target = memoryview(buffer)[: header.length]
+            await link.receive_piece(target, urgent=download.purpose == "get")
         except BaseException:
             self._store.buffers.give_back(buffer)
             raise
-        if download.expects(link, header.piece) and not download.finished.is_set():
-            download.arrived(link, header.piece, buffer, header.length)
-        else:
-            self._store.buffers.give_back(buffer)
+        before = download.twice
+        download.arrived(link, header.piece, buffer, header.length)
+        self._traffic.fetched_twice += download.twice - before
 
-    def note(self, link: PeerLink, message: Holds | Have | NoPiece) -> None:
+    def note(self, link: PeerLink, message: Holds | Have | NoPiece | Follow) -> None:
         """Word of what a peer has; of no interest unless it is being downloaded."""
         download = self._running.get(message.manifest)
         if download is None:
@@ -171,6 +176,9 @@ class Downloads:
                 download.source_gained(link, pieces)
             case NoPiece(piece=piece):
                 download.source_lacks(link, piece)
+            case Follow():
+                # It fetches the same, so it will have pieces that we need, and we for it.
+                download.add_link(link)
 
     def link_closed(self, link: PeerLink) -> None:
         """A link has ended."""
@@ -199,6 +207,12 @@ class Downloads:
             log.info("download finished", entry=download.name, bytes=download.received)
             self.on_finished(content)
         download.closed.set()
+
+    def _may_fill(self, download: Download) -> bool:
+        """What is only being copied leaves the way to what a person waits for."""
+        if download.purpose == "get":
+            return True
+        return not any(other.purpose == "get" for other in self._running.values())
 
     def _recorded(self, content: Content, pieces: list[int]) -> None:
         self._links.tell_have(content.id, pieces)

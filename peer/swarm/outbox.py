@@ -13,6 +13,7 @@ from protocol.messages.base import Message
 
 MOST_MESSAGES = 4096
 MOST_PIECES = 256
+MESSAGES_AT_ONCE = 64
 
 PieceRequest = tuple[ManifestId, int]
 
@@ -22,7 +23,9 @@ class Outbox:
 
     def __init__(self) -> None:
         self._messages: deque[tuple[Message, bytes | None]] = deque()
-        self._pieces: deque[PieceRequest] = deque()
+        # The value tells whether somebody waits for the piece: such ones go first.
+        self._pieces: dict[PieceRequest, bool] = {}
+        self._urgent = 0
         self._wake = trio.Event()
 
     def put(self, message: Message, document: bytes | None = None) -> None:
@@ -32,26 +35,50 @@ class Outbox:
         self._messages.append((message, document))
         self._wake.set()
 
-    def put_piece(self, request: PieceRequest) -> None:
+    def put_piece(self, request: PieceRequest, *, urgent: bool = False) -> None:
         """Queue a piece; RemoteProtocolError when far too many are asked for at once."""
         if len(self._pieces) >= MOST_PIECES:
             raise RemoteProtocolError(f"more than {MOST_PIECES} pieces asked for at once")
         if request not in self._pieces:
-            self._pieces.append(request)
+            self._pieces[request] = urgent
+            self._urgent += urgent
             self._wake.set()
 
     def cancel_piece(self, request: PieceRequest) -> None:
         """Forget a piece that has not been begun."""
-        if request in self._pieces:
-            self._pieces.remove(request)
+        self._urgent -= self._pieces.pop(request, False)
 
     def next_message(self) -> tuple[Message, bytes | None] | None:
         """The oldest message, or None."""
         return self._messages.popleft() if self._messages else None
 
-    def next_piece(self) -> PieceRequest | None:
-        """The oldest piece asked for, or None."""
-        return self._pieces.popleft() if self._pieces else None
+    def next_messages(self) -> list[Message]:
+        """The oldest messages that announce no bytes, as many as go well together."""
+        found: list[Message] = []
+        while self._messages and self._messages[0][1] is None and len(found) < MESSAGES_AT_ONCE:
+            found.append(self._messages.popleft()[0])
+        return found
+
+    def next_piece(self) -> tuple[PieceRequest, bool] | None:
+        """The oldest piece asked for, and whether it is urgent; urgent ones first."""
+        if not self._pieces:
+            return None
+        urgent = self._urgent > 0
+        request = (
+            next(r for r, u in self._pieces.items() if u) if urgent else next(iter(self._pieces))
+        )
+        self._urgent -= self._pieces.pop(request)
+        return request, urgent
+
+    def requeue(self, request: PieceRequest, *, urgent: bool) -> None:
+        """Put back, in front, what was taken and not begun."""
+        self._pieces = {request: urgent, **self._pieces}
+        self._urgent += urgent
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether a message waits; they go before pieces."""
+        return bool(self._messages)
 
     async def wait_filled(self) -> None:
         """Return when there may be something to take."""

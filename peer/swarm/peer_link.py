@@ -5,18 +5,20 @@ only its own link.
 """
 
 import math
+import mmap
+from contextlib import suppress
 
 import structlog
 import trio
 
 from peer.errors import PeerError, PieceLostError
 from peer.rpc import Calls
-from peer.store.buffers import BufferPool
 from peer.swarm.outbox import Outbox, PieceRequest
 from peer.swarm.services import PeerServices
-from protocol.connection import Ended
+from protocol.connection import BATCH_PAYLOAD, Ended
 from protocol.drivers.on_trio import SEALED_LENGTH, ConnectionLostError, TrioChannel
 from protocol.errors import RefusedError, RemoteProtocolError
+from protocol.geometry import Geometry
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.base import Failed, Message, Ping, Reply
 from protocol.messages.peering import (
@@ -43,6 +45,9 @@ log = structlog.get_logger()
 
 PING_EVERY = 5.0
 SILENT_AFTER = 15.0
+UNREAD_AFTER = 60.0
+PIECES_BYTES = BATCH_PAYLOAD - (64 << 10)
+"""Pieces are sent together until they are about a batch: every link's turn is alike."""
 MOST_FOLLOWED = 100_000
 
 
@@ -147,14 +152,15 @@ class PeerLink:
         match message:
             case Ping():
                 pass
-            case GetPiece(manifest=manifest, piece=piece):
-                self.outbox.put_piece((manifest, piece))
+            case GetPiece(manifest=manifest, piece=piece, urgent=urgent):
+                self.outbox.put_piece((manifest, piece), urgent=urgent)
             case CancelPiece(manifest=manifest, piece=piece):
                 self.outbox.cancel_piece((manifest, piece))
             case Holds() | Have() | NoPiece():
                 pieces.note(self, message)
             case Follow(manifest=manifest):
                 self._follow(manifest)
+                pieces.note(self, message)
             case Unfollow(manifest=manifest):
                 self.followed.discard(manifest)
             case Offer():
@@ -196,46 +202,96 @@ class PeerLink:
 
     async def _write(self) -> None:
         while True:
-            queued = self.outbox.next_message()
-            if queued is not None:
+            messages = self.outbox.next_messages()
+            if messages:
+                await self.channel.send_all(messages)
+            elif (queued := self.outbox.next_message()) is not None:
                 message, document = queued
-                if document is None:
-                    await self.channel.send(message)
-                else:
-                    await self.channel.send_bytes(message, document)
-                continue
-            request = self.outbox.next_piece()
-            if request is not None:
-                await self._send_piece(request)
-                continue
-            await self.outbox.wait_filled()
+                await self.channel.send_bytes(message, document or b"")
+            elif not await self._send_pieces():
+                await self.outbox.wait_filled()
 
-    async def _send_piece(self, request: PieceRequest) -> None:
+    async def _send_pieces(self) -> bool:
+        """Send the next piece, or several small ones together; False when none is asked for."""
+        pool = self._services.serving
+        parts: list[tuple[Message, memoryview]] = []
+        buffers: list[mmap.mmap] = []
+        size, any_urgent = 0, False
+        try:
+            while size < PIECES_BYTES and (queued := self.outbox.next_piece()) is not None:
+                request, urgent = queued
+                geometry = await self._geometry(request)
+                if geometry is None:
+                    continue
+                # Who holds buffers must not wait for more: all could.
+                buffer = pool.take_now(geometry.piece_length)
+                if buffer is None and buffers:
+                    self.outbox.requeue(request, urgent=urgent)
+                    break
+                buffer = buffer or await pool.take(geometry.piece_length)
+                buffers.append(buffer)
+                target = memoryview(buffer)[: geometry.piece_size(request[1])]
+                if not await self._read_piece(request, target):
+                    continue
+                manifest, piece = request
+                parts.append((Piece(length=len(target), manifest=manifest, piece=piece), target))
+                size += len(target)
+                any_urgent |= urgent
+            if parts:
+                await self._send_parts(parts, size, urgent=any_urgent)
+        finally:
+            for buffer in buffers:
+                pool.give_back(buffer)
+        return bool(buffers)
+
+    async def _geometry(self, request: PieceRequest) -> Geometry | None:
+        """The geometry of what a piece is asked of; None, and the remote told, if not here."""
         manifest, piece = request
         content = self._services.contents.get(manifest)
-        if content is None or piece not in content.bits:
-            await self.channel.send(NoPiece(manifest=manifest, piece=piece))
-            return
+        if content is not None and piece in content.bits:
+            with suppress(KeyError, PeerError):
+                return (await self._services.contents.manifest(manifest)).geometry
+        self.put(NoPiece(manifest=manifest, piece=piece))
+        return None
+
+    async def _read_piece(self, request: PieceRequest, target: memoryview) -> bool:
+        manifest, piece = request
+        content = self._services.contents.get(manifest)
         try:
-            geometry = (await self._services.contents.manifest(manifest)).geometry
-        except (KeyError, PeerError):
-            await self.channel.send(NoPiece(manifest=manifest, piece=piece))
-            return
-        pool: BufferPool = self._services.serving
-        buffer = await pool.take(geometry.piece_length)
-        try:
-            target = memoryview(buffer)[: geometry.piece_size(piece)]
-            await self._services.store.read_piece(content, piece, target)
-            if self._sealed is None:
-                self._sealed = memoryview(bytearray(SEALED_LENGTH))
-            header = Piece(length=len(target), manifest=manifest, piece=piece)
-            await self.channel.send_bytes(header, target, self._sealed)
-            self._services.traffic.sent(self.peer, len(target))
+            if content is not None:
+                await self._services.store.read_piece(content, piece, target)
+                return True
         except PieceLostError as error:
             log.warning("piece lost", error=str(error))
-            await self.channel.send(NoPiece(manifest=manifest, piece=piece))
-        finally:
-            pool.give_back(buffer)
+        self.put(NoPiece(manifest=manifest, piece=piece))
+        return False
+
+    async def _send_parts(
+        self, parts: list[tuple[Message, memoryview]], size: int, *, urgent: bool
+    ) -> None:
+        if self._sealed is None:
+            self._sealed = memoryview(bytearray(SEALED_LENGTH))
+        pacing, out, pace = self._services.pacing, self._sealed, None
+        if pacing.limited(self.peer, "up"):
+            out = out[: pacing.portion(self.peer, "up")]
+
+            async def pace(count: int) -> None:
+                await pacing.wait_turn(self.peer, "up", count, urgent=urgent)
+
+        await self.channel.send_many(parts, out, pace)
+        self._services.traffic.sent(self.peer, size)
+
+    async def receive_piece(self, target: memoryview, *, urgent: bool) -> None:
+        """Take the bytes of a piece off the link, as fast as the limits allow."""
+        pacing = self._services.pacing
+        if not pacing.limited(self.peer, "down"):
+            await self.channel.receive_bytes(target)
+            return
+
+        async def pace(count: int) -> None:
+            await pacing.wait_turn(self.peer, "down", count, urgent=urgent)
+
+        await self.channel.receive_bytes(target, pace, pacing.portion(self.peer, "down"))
 
     # Watching
 
@@ -246,6 +302,10 @@ class PeerLink:
             silent = trio.current_time() - self.channel.last_received
             if silent > SILENT_AFTER:
                 raise ConnectionLostError(f"silent for {math.floor(silent)} s")
+            if trio.current_time() - self.channel.writing_since > UNREAD_AFTER:
+                raise ConnectionLostError(
+                    f"it took nothing of what it asked for in {UNREAD_AFTER} s"
+                )
             self.put(Ping())
             if silent > PING_EVERY:
                 self._sealed = None

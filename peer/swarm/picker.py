@@ -1,16 +1,19 @@
 """Which piece to ask a source for next: rarest first, or in order from a position. Pure.
 
 A wanted piece is in exactly one state at any time: NEEDED, ASKED, ARRIVED (being written) or DONE.
+
+Sets of pieces are integers, bit i for piece i: the union or the difference of two sets of thousands
+of pieces costs less than one step of a loop.
 """
 
 import random
-from array import array
 from collections.abc import Hashable, Iterable
 from enum import Enum
 
 from protocol.bitfield import Bitfield
 
-SAMPLE = 24
+LEVELS = 4
+"""Pieces that this many sources have count as equally common."""
 
 
 class PieceState(Enum):
@@ -26,142 +29,176 @@ class Picker:
     """The book of one download's pieces and of what each source has."""
 
     def __init__(self, pieces: int, wanted: Iterable[int], chance: random.Random) -> None:
-        self._state = dict.fromkeys(wanted, PieceState.NEEDED)
-        self._needed = list(self._state)
-        chance.shuffle(self._needed)
-        self._at = {piece: index for index, piece in enumerate(self._needed)}
-        self._availability = array("H", bytes(2 * pieces))
-        self._sources: dict[Hashable, Bitfield] = {}
+        self._pieces = pieces
+        self._wanted = 0
+        self._sets = dict.fromkeys(PieceState, 0)
+        self._sources: dict[Hashable, int] = {}
+        self._levels: list[int] | None = None
         self._chance = chance
+        self._start = chance.randrange(pieces) if pieces else 0
+        self._share = (0, pieces)
         self._from: int | None = None
-        self._read_at = 0
-        self._done = 0
+        self.want(wanted)
 
     @property
     def finished(self) -> bool:
         """Whether every wanted piece is DONE."""
-        return self._done == len(self._state)
+        return self._sets[PieceState.DONE] == self._wanted
 
     @property
     def needed(self) -> int:
         """How many wanted pieces nobody has been asked for."""
-        return len(self._needed)
+        return self._sets[PieceState.NEEDED].bit_count()
+
+    def want(self, pieces: Iterable[int]) -> None:
+        """Want these too; those wanted already stay in their state."""
+        more = set_of(pieces, self._pieces) & ~self._wanted
+        self._wanted |= more
+        self._sets[PieceState.NEEDED] |= more
 
     def state(self, piece: int) -> PieceState | None:
         """The state of a piece; None when it is not wanted."""
-        return self._state.get(piece)
-
-    def in_state(self, state: PieceState) -> list[int]:
-        """The wanted pieces in a state."""
-        return [piece for piece, found in self._state.items() if found is state]
+        if piece < 0:
+            return None
+        for state, pieces in self._sets.items():
+            if pieces >> piece & 1:
+                return state
+        return None
 
     def read_from(self, piece: int | None) -> None:
         """Pick in order from `piece` on (for a reader), or rarest first again (None)."""
         self._from = piece
-        self._read_at = piece or 0
+
+    def take_share(self, rank: int, takers: int) -> None:
+        """Begin with this taker's part, of as many as fetch the same at the same time.
+
+        They that know of one another ask a source for different pieces, and trade them.
+        """
+        self._share = (rank * self._pieces // takers, (rank + 1) * self._pieces // takers)
 
     def set_source(self, source: Hashable, held: Bitfield) -> None:
-        """What a source has, replacing what was known of it; repeats count once."""
-        self.drop_source(source)
-        self._sources[source] = held
-        for piece in held:
-            self._availability[piece] += 1
+        """What a source has, replacing what was known of it."""
+        self._sources[source] = held.as_integer()
+        self._levels = None
 
     def add_to_source(self, source: Hashable, pieces: Iterable[int]) -> None:
-        """Pieces a source has gained; ones it had, or that do not exist, change nothing."""
-        held = self._sources.get(source)
-        if held is None:
-            return
-        for piece in pieces:
-            if piece < held.length and held.add(piece):
-                self._availability[piece] += 1
+        """Pieces a source has gained; ones that do not exist change nothing."""
+        if source in self._sources:
+            self._sources[source] |= set_of(pieces, self._pieces)
+            self._levels = None
 
     def take_from_source(self, source: Hashable, piece: int) -> None:
         """A source turned out not to have a piece."""
-        held = self._sources.get(source)
-        if held is not None and held.discard(piece):
-            self._availability[piece] -= 1
+        if self.has(source, piece):
+            self._sources[source] ^= 1 << piece
+            self._levels = None
 
     def drop_source(self, source: Hashable) -> None:
         """Forget a source; what it was asked for must be put back by the caller."""
-        for piece in self._sources.pop(source, ()):
-            self._availability[piece] -= 1
-
-    def availability(self, piece: int) -> int:
-        """How many sources have a piece."""
-        return self._availability[piece]
+        if self._sources.pop(source, None) is not None:
+            self._levels = None
 
     def has(self, source: Hashable, piece: int) -> bool:
         """Whether a source has a piece."""
-        held = self._sources.get(source)
-        return held is not None and piece in held
+        return piece >= 0 and bool(self._sources.get(source, 0) >> piece & 1)
+
+    def has_all(self, source: Hashable) -> bool:
+        """Whether a source has everything there is."""
+        return self._sources.get(source, 0).bit_count() == self._pieces
+
+    def useful(self, source: Hashable) -> bool:
+        """Whether a source has anything that nobody has been asked for."""
+        return bool(self._sets[PieceState.NEEDED] & self._sources.get(source, 0))
 
     def pick(self, source: Hashable) -> int | None:
         """A NEEDED piece this source has, now ASKED; None when there is none."""
-        held = self._sources.get(source)
-        if held is None or not self._needed:
+        open_to = self._sets[PieceState.NEEDED] & self._sources.get(source, 0)
+        if not open_to:
             return None
-        piece = self._next_in_order(held) if self._from is not None else None
+        piece = None
+        if self._from is not None:
+            piece = _first(open_to, self._from, self._pieces)
         if piece is None:
-            piece = self._rarest(held)
-        if piece is not None:
-            self._leave_needed(piece)
-            self._state[piece] = PieceState.ASKED
+            piece = self._among(self._rarest(open_to))
+        self._move(piece, PieceState.ASKED)
         return piece
 
     def put_back(self, piece: int) -> None:
         """An ASKED or ARRIVED piece did not come, or was bad: NEEDED again."""
-        if self._state.get(piece) in (PieceState.ASKED, PieceState.ARRIVED):
-            self._state[piece] = PieceState.NEEDED
-            self._at[piece] = len(self._needed)
-            self._needed.append(piece)
-            if self._from is not None and self._read_at <= piece < self._from:
-                # The reader waits for this one, not for those behind it.
-                self._from = piece
+        if self.state(piece) in (PieceState.ASKED, PieceState.ARRIVED):
+            self._move(piece, PieceState.NEEDED)
 
     def arrived(self, piece: int) -> bool:
         """A piece came whole; False when it is here already or not wanted, so not needed again."""
-        if self._state.get(piece) is PieceState.NEEDED:
-            self._leave_needed(piece)
-        elif self._state.get(piece) is not PieceState.ASKED:
+        if self.state(piece) not in (PieceState.NEEDED, PieceState.ASKED):
             return False
-        self._state[piece] = PieceState.ARRIVED
+        self._move(piece, PieceState.ARRIVED)
         return True
 
     def done(self, piece: int) -> None:
         """A piece is on disk and recorded."""
-        if self._state.get(piece) is PieceState.NEEDED:
-            self._leave_needed(piece)
-        if self._state.get(piece) not in (None, PieceState.DONE):
-            self._state[piece] = PieceState.DONE
-            self._done += 1
+        if self.state(piece) is not None:
+            self._move(piece, PieceState.DONE)
 
-    def _next_in_order(self, held: Bitfield) -> int | None:
-        piece = self._from or 0
-        while piece in self._state and self._state[piece] is not PieceState.NEEDED:
-            piece += 1
-        self._from = piece
-        while piece < held.length:
-            if self._state.get(piece) is PieceState.NEEDED and piece in held:
-                return piece
-            piece += 1
-        return None
+    def _move(self, piece: int, target: PieceState) -> None:
+        bit = 1 << piece
+        for state, pieces in self._sets.items():
+            if pieces & bit:
+                self._sets[state] = pieces ^ bit
+                break
+        self._sets[target] |= bit
 
-    def _rarest(self, held: Bitfield) -> int | None:
-        """The rarest of a few drawn at random: near enough to the rarest of all, and cheap."""
-        needed = self._needed
-        start = self._chance.randrange(len(needed))
-        found: list[int] = []
-        for offset in range(len(needed)):
-            piece = needed[(start + offset) % len(needed)]
-            if piece in held:
-                found.append(piece)
-                if len(found) == SAMPLE:
+    def _rarest(self, pieces: int) -> int:
+        """Those of `pieces` that the fewest sources have."""
+        if self._levels is None:
+            self._levels = self._count_levels()
+        for common in self._levels[1:]:
+            if rare := pieces & ~common:
+                return rare
+        return pieces
+
+    def _count_levels(self) -> list[int]:
+        """At place k, the pieces that more than k sources have."""
+        levels = [0] * LEVELS
+        for held in self._sources.values():
+            carry = held
+            for level, pieces in enumerate(levels):
+                levels[level], carry = pieces | carry, pieces & carry
+                if not carry:
                     break
-        return min(found, key=self._availability.__getitem__) if found else None
+        return levels
 
-    def _leave_needed(self, piece: int) -> None:
-        index, last = self._at.pop(piece), self._needed.pop()
-        if last != piece:
-            self._needed[index] = last
-            self._at[last] = index
+    def _among(self, pieces: int) -> int:
+        """One of `pieces`, which are equally good: of our share the next in order, else any.
+
+        In order, because what lies together is read and written together.
+        """
+        low, high = self._share
+        start = self._start if low <= self._start < high else low
+        for begin, end in ((start, high), (low, start)):
+            if (piece := _first(pieces, begin, end)) is not None:
+                return piece
+        somewhere = self._chance.randrange(self._pieces)
+        piece = _first(pieces, somewhere, self._pieces)
+        return _lowest(pieces) if piece is None else piece
+
+
+def set_of(pieces: Iterable[int], length: int) -> int:
+    """A set of the pieces that are below `length`, as an integer."""
+    bits = bytearray((length + 7) // 8)
+    for piece in pieces:
+        if 0 <= piece < length:
+            bits[piece >> 3] |= 1 << (piece & 7)
+    return int.from_bytes(bits, "little")
+
+
+def _first(pieces: int, begin: int, end: int) -> int | None:
+    rest = pieces >> begin
+    if not rest:
+        return None
+    piece = begin + _lowest(rest)
+    return piece if piece < end else None
+
+
+def _lowest(pieces: int) -> int:
+    return (pieces & -pieces).bit_length() - 1

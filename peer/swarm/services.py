@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from peer.limits.pacing import Pacing
 from peer.store.buffers import BufferPool
 from peer.store.contents import Contents
 from peer.store.piece_store import PieceStore
 from protocol.ids import ManifestId, PeerId
-from protocol.messages.peering import Have, Holds, NoPiece, Offer, Piece
+from protocol.messages.peering import Follow, Have, Holds, NoPiece, Offer, Piece
 from protocol.messages.shared import Holder
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Traffic:
     def __init__(self) -> None:
         self.uploaded = 0
         self.downloaded = 0
+        self.fetched_twice = 0
+        """Pieces that came whole and were here already: the price of not waiting for the slow."""
         self.received_from: dict[PeerId, int] = defaultdict(int)
         self.sent_to: dict[PeerId, int] = defaultdict(int)
 
@@ -44,8 +47,8 @@ class PieceTaker(Protocol):
     async def receive(self, link: "PeerLink", header: Piece) -> None:
         """Take the bytes that follow the header off the link."""
 
-    def note(self, link: "PeerLink", message: Holds | Have | NoPiece) -> None:
-        """Word of what a peer has."""
+    def note(self, link: "PeerLink", message: Holds | Have | NoPiece | Follow) -> None:
+        """Word of what a peer has, or that it fetches."""
 
 
 @dataclass(kw_only=True)
@@ -58,5 +61,6 @@ class PeerServices:
     take_roster: Callable[[bytes], Awaitable[None]]
     consider_offer: Callable[["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]]
     locate_here: Callable[[ManifestId], tuple[Holder, ...]]
+    pacing: Pacing = field(default_factory=Pacing)
     traffic: Traffic = field(default_factory=Traffic)
     serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))

@@ -1,57 +1,114 @@
 """What one source has been asked for, and how fast it delivers. Pure: takes `now` in seconds."""
 
+import math
 from dataclasses import dataclass, field
 
-LEAST_IN_FLIGHT = 3
-MOST_IN_FLIGHT = 64
-AHEAD = 0.5
-"""Seconds of the source's own rate to keep asked for, so that its answers never wait for us."""
-STALL_FACTOR = 6.0
-LEAST_STALL = 4.0
-_WEIGHT = 0.3
+MOST_IN_FLIGHT = 200
+AHEAD = 0.04
+"""Seconds of a source's rate to keep asked for beyond the way there and back: its pauses."""
+LONG = 0.5
+"""A piece that takes longer than this is asked for with fewer ahead: others may be better."""
+PATIENCE = 0.5
+"""Seconds by which an answer may be later than any before it."""
+UNKNOWN = 2.0
+"""Seconds in which a source without any history must have delivered."""
+_WEIGHT = 0.25
 
 
 @dataclass
 class Source:
-    """The request book of one source in one download. `rate` is bytes a second, smoothed."""
+    """The request book of one source in one download."""
 
     piece_length: int
-    rate: float = 0.0
     asked: dict[int, float] = field(default_factory=dict)
+    late: set[int] = field(default_factory=set)
+    """Pieces it was asked for and that were then given to others: they may still come."""
     received: int = 0
+    stalled: bool = False
+    """It is asked for one piece at a time until it delivers again."""
+    _per_byte: float = 0.0
+    _gap: float = 0.0
+    _spread: float = 0.0
+    _latency: float = math.inf
     _last: float = 0.0
 
+    @property
+    def rate(self) -> float:
+        """Bytes a second, smoothed; 0 before the first answer."""
+        return 1.0 / self._per_byte if self._per_byte else 0.0
+
     def room(self, share: int = MOST_IN_FLIGHT) -> int:
-        """How many more pieces may be asked for now, of the `share` this download has."""
-        ahead = int(self.rate * AHEAD / self.piece_length) + 1
-        wanted = max(LEAST_IN_FLIGHT, min(MOST_IN_FLIGHT, ahead))
-        return max(1, min(wanted, share)) - len(self.asked)
+        """How many more pieces may be asked for now, of the `share` this download has.
+
+        Bandwidth times delay, both as measured. None for a while when much is in flight: requests
+        then go out several at a time.
+        """
+        window = max(1, min(self._window(), share))
+        free = window - len(self.asked)
+        return free if free >= window // 4 else 0
+
+    def _window(self) -> int:
+        if self.stalled:
+            return 1
+        piece = self.piece_length * self._per_byte
+        least = 3 if piece < LONG else 2 if piece < 4 * LONG else 1
+        if not piece:
+            return least
+        ahead = math.ceil((2.0 * self._latency + AHEAD) / piece)
+        return max(least, min(MOST_IN_FLIGHT, ahead))
 
     def ask(self, piece: int, now: float) -> None:
         """Note a request."""
         if not self.asked:
             self._last = now
         self.asked[piece] = now
+        self.late.discard(piece)
+
+    def begin(self, piece: int, now: float) -> None:
+        """The first byte of an answer: the least time from asking is the way there and back."""
+        asked_at = self.asked.get(piece)
+        if asked_at is not None:
+            self._latency = min(self._latency, now - asked_at)
 
     def deliver(self, piece: int, size: int, now: float) -> None:
         """Note an answer: the time since the last one, or since asking, gives the rate."""
         asked_at = self.asked.pop(piece, None)
+        self.late.discard(piece)
+        self.received += size
         if asked_at is None:
             return
-        self.received += size
-        took = max(now - max(self._last, asked_at), 1e-4)
-        measured = size / took
-        self.rate = measured if not self.rate else self.rate + _WEIGHT * (measured - self.rate)
+        took = max(now - max(self._last, asked_at), 1e-6)
         self._last = now
+        self.stalled = False
+        if not self._per_byte:
+            self._per_byte, self._gap, self._spread = took / size, took, took / 2
+            return
+        # Averages of times, not of rates: a burst would count for more than the wait before it.
+        self._per_byte += _WEIGHT * (took / size - self._per_byte)
+        self._spread += _WEIGHT * (abs(took - self._gap) - self._spread)
+        self._gap += _WEIGHT * (took - self._gap)
 
     def give_up(self, piece: int) -> None:
-        """A request that will not be answered, or need not be."""
+        """A request that will not be answered."""
         self.asked.pop(piece, None)
 
-    def stalled(self, now: float, last_bytes: float) -> bool:
-        """Whether nothing has come for much longer than a piece takes by this source's history."""
+    def cancel(self, piece: int) -> None:
+        """A request that need not be answered, though it may be."""
+        if self.asked.pop(piece, None) is not None:
+            self.late.add(piece)
+
+    def expects(self, piece: int) -> bool:
+        """Whether this piece was asked for and has not come."""
+        return piece in self.asked or piece in self.late
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since it delivered, or since it was asked; 0 when it owes nothing."""
         if not self.asked:
-            return False
-        usual = self.piece_length / self.rate if self.rate else 1.0
-        since = max(self._last, last_bytes, min(self.asked.values()))
-        return now - since > max(LEAST_STALL, STALL_FACTOR * usual)
+            return 0.0
+        return now - max(self._last, min(self.asked.values()))
+
+    def is_late(self, now: float) -> bool:
+        """Whether it takes much longer than its own history lets us expect."""
+        if not self._per_byte:
+            return self.silent_for(now) > UNKNOWN
+        return self.silent_for(now) > self._gap + 4.0 * self._spread + PATIENCE

@@ -4,6 +4,10 @@ One task may receive and one may send at a time. A send that is interrupted leav
 on the wire, so it ends the connection. Time-outs belong to the caller.
 """
 
+import math
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
 import trio
 
 from protocol.connection import (
@@ -22,6 +26,8 @@ from protocol.messages.base import Message
 
 SEALED_LENGTH = BATCH_LENGTH + 4096
 """Bytes of a buffer that holds a header and one batch of what follows it."""
+Pace = Callable[[int], Awaitable[None]]
+"""Called with the number of bytes that have just come; returns when more may come."""
 
 
 class ConnectionLostError(Exception):
@@ -38,6 +44,9 @@ class TrioChannel:
         self.connection = Connection(credentials, initiator=initiator)
         self.last_received = self.last_bytes = trio.current_time()
         """When anything came last, and when bytes that follow a message did."""
+        self.writing_since = math.inf
+        """When the write under way began; infinite while there is none."""
+        self._interrupted = False
 
     async def handshake(self) -> Established:
         """Open the connection. Raises RefusedError, RemoteProtocolError, ConnectionLostError."""
@@ -58,8 +67,13 @@ class TrioChannel:
                 return event
             await self._read()
 
-    async def receive_bytes(self, target: memoryview) -> None:
-        """Fill `target` with the bytes that follow the message just received."""
+    async def receive_bytes(
+        self, target: memoryview, pace: Pace | None = None, at_once: int | None = None
+    ) -> None:
+        """Fill `target` with the bytes that follow the message just received.
+
+        With a `pace`, at most `at_once` bytes are taken off the stream between two calls of it.
+        """
         self.connection.receive_into(target)
         while True:
             event = self.connection.next_event()
@@ -67,8 +81,12 @@ class TrioChannel:
                 return
             if not isinstance(event, NeedData):
                 raise RemoteProtocolError("expected bytes")
-            await self._read()
+            count = await self._read(at_once)
             self.last_bytes = self.last_received
+            if pace is not None:
+                await pace(count)
+                # We let it wait: that is no silence of its own.
+                self.last_received = self.last_bytes = trio.current_time()
 
     async def receive_document(self, length: int) -> bytes:
         """The `length` bytes that follow the message just received, as one object."""
@@ -81,30 +99,61 @@ class TrioChannel:
         self._check_open()
         await self._write(self.connection.send(message))
 
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        """Send control messages that announce no bytes, in one call."""
+        self._check_open()
+        await self._write(b"".join(map(self.connection.send, messages)))
+
     async def send_bytes(
         self, header: Message, content: memoryview | bytes, out: memoryview | None = None
     ) -> None:
-        """Send a header and the bytes it announces, sealed a batch at a time into `out`.
+        """Send a header and the bytes it announces; see `send_many`."""
+        await self.send_many([(header, memoryview(content))], out)
 
-        `out` has SEALED_LENGTH bytes; header and first batch leave in one call.
+    async def send_many(
+        self,
+        parts: Sequence[tuple[Message, memoryview]],
+        out: memoryview | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Send headers, each with the bytes it announces: sealed into `out`, sent when it is full.
+
+        `out` has at most SEALED_LENGTH bytes, and enough for a header and one transport message.
+        With a `pace`, its call comes before each sending of so many bytes.
         """
         self._check_open()
-        opening = self.connection.send(header)
-        before = len(opening)
+        connection, used = self.connection, 0
         if out is None:
-            out = memoryview(bytearray(before + min(BATCH_LENGTH, len(content) * 2 + 256)))
-        out[:before] = opening
-        for sealed in self.connection.send_bytes(memoryview(content), out[before:]):
-            # The header lies just before the first batch.
-            await self._write(out[: before + len(sealed)] if opening else sealed)
-            opening = b""
+            size = sum(len(content) for _, content in parts)
+            out = memoryview(bytearray(min(SEALED_LENGTH, size * 2 + 4096)))
+        for header, content in parts:
+            opening = connection.send(header)
+            if used + len(opening) > len(out):
+                used = await self._flush(out[:used], pace)
+            out[used : used + len(opening)] = opening
+            used += len(opening)
+            rest = content
+            while rest:
+                taken, sealed = connection.seal_bytes(rest, out[used:])
+                used += sealed
+                rest = rest[taken:]
+                if rest:
+                    used = await self._flush(out[:used], pace)
+        await self._flush(out[:used], pace)
+
+    async def _flush(self, sealed: memoryview, pace: Pace | None) -> int:
+        if pace is not None:
+            await pace(len(sealed))
+        await self._write(sealed)
+        return 0
 
     async def aclose(self, reason: str = "", *, refused: bool = False) -> None:
         """Say goodbye if that is possible at once, then close the stream."""
         with trio.move_on_after(1, shield=True) as scope:
             try:
                 farewell = self.connection.close(reason, refused=refused)
-                if farewell:
+                # After half a message, nothing would be understood.
+                if farewell and not self._interrupted:
                     await self.stream.send_all(farewell)
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                 scope.cancel()
@@ -118,13 +167,17 @@ class TrioChannel:
     async def _write(self, outgoing: bytes | memoryview) -> None:
         if not outgoing:
             return
+        self._interrupted = True
+        self.writing_since = trio.current_time()
         try:
             await self.stream.send_all(outgoing)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLostError(f"sending failed: {error}") from None
+        self._interrupted = False
+        self.writing_since = math.inf
 
-    async def _read(self) -> None:
-        space = self.connection.receive_space()
+    async def _read(self, at_once: int | None = None) -> int:
+        space = self.connection.receive_space()[:at_once]
         try:
             if isinstance(self.stream, trio.SocketStream):
                 count = await self.stream.socket.recv_into(space)
@@ -139,12 +192,14 @@ class TrioChannel:
             self.connection.received(count)
         except RemoteProtocolError as error:
             raise ConnectionLostError(str(error)) from None
+        return count
 
 
 async def open_channel(host: str, port: int, credentials: Credentials) -> TrioChannel:
     """Connect and shake hands. ConnectionLostError when nobody answers; see `handshake`."""
     try:
         stream = await trio.open_tcp_stream(host, port)
+        tune(stream)
     except OSError as error:
         raise ConnectionLostError(f"cannot connect to {host}:{port}: {error}") from None
     channel = TrioChannel(stream, credentials, initiator=True)
@@ -154,3 +209,23 @@ async def open_channel(host: str, port: int, credentials: Credentials) -> TrioCh
         await trio.aclose_forcefully(stream)
         raise
     return channel
+
+
+def tune(stream: trio.SocketStream) -> None:
+    """Ask the kernel for what long and lossy ways need: BBR, where it is there and allowed."""
+    try:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+    except OSError:
+        # Without it the system's own choice holds; `congestion_control` tells which.
+        return
+
+
+def congestion_control(stream: trio.abc.Stream) -> str:
+    """The name of what the kernel controls this connection by; "" where that is unknown."""
+    if not isinstance(stream, trio.SocketStream):
+        return ""
+    try:
+        name = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    except OSError:
+        return ""
+    return bytes(name).rstrip(b"\0").decode("ascii", "replace") if name else ""

@@ -39,10 +39,14 @@ class Have(Message, frozen=True, kw_only=True, tag=True):
 
 
 class GetPiece(Message, frozen=True, kw_only=True, tag=True):
-    """Ask for one whole piece; answered by Piece or NoPiece."""
+    """Ask for one whole piece; answered by Piece or NoPiece.
+
+    `urgent` when a person waits for it: it goes before what is only being copied.
+    """
 
     manifest: ManifestIdField
     piece: PieceIndex
+    urgent: bool = False
 
 
 class CancelPiece(Message, frozen=True, kw_only=True, tag=True):

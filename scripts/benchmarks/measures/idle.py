@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.footprint import Account, memory_mib
+from benchmarks.footprint import Account, family, memory_mib
 from benchmarks.idle_holdings import hold_sparse
 from benchmarks.own_swarm import SECONDS, daemon_pid
 from benchmarks.programs import Program
@@ -115,6 +115,6 @@ def _watch(pids: dict[str, int]) -> Figures:
     figures: Figures = {}
     for name, account in accounts.items():
         account.note()
-        figures[f"{name}_mib"] = memory_mib(pids[name])
+        figures[f"{name}_mib"] = sum(map(memory_mib, family(pids[name])))
         figures[f"{name}_cpu_percent"] = 100 * account.cpu_seconds / WATCH_SECONDS
     return figures
