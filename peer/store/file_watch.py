@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY = 30.0
 """How often everything is looked at; less often when there is more than FILES_A_SECOND allow."""
-FILES_A_SECOND = 300
+FILES_A_SECOND = 150
 """A thousandth of a processor, or less."""
 GONE = FileStat(-1, -1)
 """How a file looks that is not there."""

@@ -32,6 +32,8 @@ SILENT = 15.0
 """Seconds without a byte of what was asked for after which a link is cut."""
 MOST_ASKED = 200
 """Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
+SPARED, SPARED_TIMES = 1.0, 3.0
+"""Others who fetch the same may take a second and three times as long as the source would."""
 LONELY = 30.0
 """Seconds without any source after which a download gives up."""
 
@@ -77,6 +79,8 @@ class Download:
         self._me = me
         self._store = store
         self._sources: dict[PeerLink, Source] = {}
+        self._takers: set[PeerLink] = set()
+        """Those of the sources that fetch the same: they have not everything, as we have not."""
         self._writing = PieceWriting(
             content,
             store,
@@ -149,12 +153,14 @@ class Download:
 
     # What links say
 
-    def add_link(self, link: PeerLink) -> None:
-        """Ask a link what it holds; it becomes a source when it answers."""
-        if link not in self._sources and not link.closed and not self.finished.is_set():
-            self._sources[link] = Source(self.manifest.geometry.piece_length)
-            link.downloads += 1
-            link.put(Follow(manifest=self.manifest.id))
+    def add_link(self, link: PeerLink) -> bool:
+        """Ask a link what it holds; it becomes a source when it answers. Whether it is a new one."""
+        if link in self._sources or link.closed or self.finished.is_set():
+            return False
+        self._sources[link] = Source(self.manifest.geometry.piece_length)
+        link.downloads += 1
+        link.put(Follow(manifest=self.manifest.id))
+        return True
 
     def source_holds(self, link: PeerLink, held: Bitfield) -> None:
         """All a source holds."""
@@ -226,14 +232,33 @@ class Download:
         fill, urgent = self.may_fill(self), self.purpose == "get"
         for link, source in self._sources.items():
             share = MOST_ASKED // max(1, link.downloads) if fill else 1
+            own = self._is_spared(link, source)
             for _ in range(source.room(share)):
-                piece = self.picker.pick(link)
+                piece = self.picker.pick(link, own=own)
                 if piece is None:
                     piece = self._pick_twice(link, source)
                 if piece is None:
                     break
                 source.ask(piece, now)
                 link.put(GetPiece(manifest=self.manifest.id, piece=piece, urgent=urgent))
+
+    def _is_spared(self, link: PeerLink, source: Source) -> bool:
+        """Whether a source that has everything is asked only for our share of it.
+
+        While others fetch the same at the same time and bring their shares fast enough, it need
+        not send each of us all of it.
+        """
+        if (
+            not self._takers
+            or link in self._takers
+            or not any(s.asked for s in self._sources.values())
+        ):
+            return False
+        rate = sum(self._sources[taker].rate for taker in self._takers)
+        if not rate or not source.rate:
+            return bool(rate)
+        left = self.picker.needed * self.manifest.geometry.piece_length
+        return left / rate < SPARED + SPARED_TIMES * left / source.rate
 
     def _pick_twice(self, link: PeerLink, source: Source) -> int | None:
         """Near the end: a piece that a slower source has been asked for and may hold up."""
@@ -254,10 +279,10 @@ class Download:
         link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
 
     def _share_out(self) -> None:
-        """Take our part among all who fetch this now: they have not everything, as we have not."""
-        takers = [link.peer for link in self._sources if not self.picker.has_all(link)]
-        rank = sum(peer < self._me for peer in takers)
-        self.picker.take_share(rank, len(takers) + 1)
+        """Take our part among all who fetch this now."""
+        self._takers = {link for link in self._sources if not self.picker.has_all(link)}
+        rank = sum(link.peer < self._me for link in self._takers)
+        self.picker.take_share(rank, len(self._takers) + 1)
 
     def _unask(self, piece: int) -> None:
         """Back to NEEDED unless another source has been asked for it too."""
@@ -268,6 +293,7 @@ class Download:
 
     def leave_all(self) -> None:
         """The end: sources need send nothing more, and whoever waits is told."""
+        self.dbg = dict(self._sources)
         for link in self.sources:
             self._leave(link)
         self.finished.set()

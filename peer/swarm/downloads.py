@@ -204,7 +204,21 @@ class Downloads:
         if download.error is not None:
             log.warning("download failed", entry=download.name, error=str(download.error))
         else:
-            log.info("download finished", entry=download.name, bytes=download.received)
+            log.info(
+                "download finished",
+                entry=download.name,
+                bytes=download.received,
+                DBG={
+                    l.name: (
+                        b.received >> 20,
+                        round(b.rate / 1e6),
+                        round(b._latency * 1e3, 1),
+                        b._window(),
+                    )
+                    for l, b in download.dbg.items()
+                },
+                twice=download.twice,
+            )
             self.on_finished(content)
         download.closed.set()
 
@@ -259,8 +273,9 @@ class Downloads:
         except UnreachableError as error:
             log.debug("source not reachable", error=str(error))
             return
-        if not download.finished.is_set():
-            download.add_link(link)
+        if not download.finished.is_set() and download.add_link(link):
+            # Whoever else fetches this is known to its sources only, and the sooner the better.
+            await self._try_all(download, link)
 
 
 async def _discard(link: PeerLink, length: int) -> None:

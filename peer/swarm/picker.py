@@ -110,9 +110,15 @@ class Picker:
         """Whether a source has anything that nobody has been asked for."""
         return bool(self._sets[PieceState.NEEDED] & self._sources.get(source, 0))
 
-    def pick(self, source: Hashable) -> int | None:
-        """A NEEDED piece this source has, now ASKED; None when there is none."""
+    def pick(self, source: Hashable, *, own: bool = False) -> int | None:
+        """A NEEDED piece this source has, now ASKED; None when there is none.
+
+        With `own`, only one of our share: the others will bring theirs.
+        """
         open_to = self._sets[PieceState.NEEDED] & self._sources.get(source, 0)
+        if own:
+            low, high = self._share
+            open_to &= (1 << high) - (1 << low)
         if not open_to:
             return None
         piece = None

@@ -17,10 +17,10 @@ from peer.store.files import FileCache
 from peer.store.piece_store import DiskFullError
 from protocol.ids import EntryId
 from protocol.manifest import Manifest
-from protocol.messages.operating import Add, Added, Fetch, Fetched, Progress, Read, Readable
+from protocol.messages.operating import Add, Added, Fetch, Fetched, Progress, Read, Readable, Remove
 
 FILES = {
-    "big/one.bin": bytes_of(3 * PIECE + 100, 1),
+    "big/one.bin": bytes_of(14 * PIECE + 100, 1),
     "big/two.bin": bytes_of(2 * PIECE, 2),
     "notes/a.txt": bytes_of(1000, 3),
     "notes/b.txt": bytes_of(PIECE - 500, 4),
@@ -182,7 +182,7 @@ async def test_a_restart_goes_on_with_the_chosen_pieces_and_fetches_no_others(
     one, two = await three(net, monkeypatch)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     net.on_wire = lambda speaker, _, wire: setattr(
-        wire, "silent_after", 2 * PIECE + 9000 if speaker == "one" else None
+        wire, "silent_after", 6 * PIECE if speaker == "one" else None
     )
     out = net.tmp_path / "out"
     two.nursery.start_soon(get, two, entry, out, "big/one.bin")
@@ -272,7 +272,7 @@ async def test_a_page_reads_on_while_other_pieces_are_fetched(
     read: list[Readable] = []
 
     async def reader() -> None:
-        await until(lambda: two.parts.downloads.all() != [], "the download begins")
+        await until(lambda: two.parts.traffic.downloaded > 0, "the download has begun")
         found = await two.parts.requests.answer(
             Read(call=3, entry=entry, file=number, offset=PIECE), nothing
         )
@@ -298,7 +298,7 @@ async def test_an_operator_that_goes_leaves_no_folder_and_no_download(
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     out = net.tmp_path / "out"
     net.on_wire = lambda speaker, _, wire: setattr(
-        wire, "silent_after", 2 * PIECE + 9000 if speaker == "one" else None
+        wire, "silent_after", 6 * PIECE if speaker == "one" else None
     )
     with trio.move_on_after(2):
         await get(two, entry, out, "*.bin")
@@ -320,6 +320,47 @@ async def test_an_operator_that_goes_leaves_no_folder_and_no_download(
         nursery.cancel_scope.cancel()
     assert not out.exists()
     assert two.parts.store.buffers.in_use == 0
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("when", ["fetching", "copying"])
+async def test_an_entry_deleted_meanwhile(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    one, two = await three(net, monkeypatch)
+    entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
+    out = net.tmp_path / "out"
+
+    async def delete() -> None:
+        if when == "fetching":
+            await until(lambda: two.parts.traffic.downloaded > 0, "the first pieces")
+        await one.parts.requests.answer(Remove(call=3, entry=entry), nothing)
+        found = await one.parts.catalogue.find(EntryId(bytes.fromhex(entry)))
+        assert found is not None
+        await two.parts.catalogue.learn(found[1])
+        await two.parts.publishing.on_deleted(manifest.id)
+
+    if when == "fetching":
+        net.on_wire = lambda speaker, _, wire: setattr(
+            wire, "silent_after", 6 * PIECE if speaker == "one" else None
+        )
+    else:
+        read_piece = two.parts.store.read_piece
+
+        async def deleted_first(*arguments: Any) -> None:
+            if two.parts.contents.get(manifest.id) is not None:
+                await delete()
+            await read_piece(*arguments)
+
+        monkeypatch.setattr(two.parts.store, "read_piece", deleted_first)
+    async with trio.open_nursery() as nursery:
+        if when == "fetching":
+            nursery.start_soon(delete)
+        with pytest.raises(PeerError, match="the entry was deleted"):
+            await get(two, entry, out, "big/one.bin")
+    assert not out.exists()
+    assert two.parts.contents.all() == []
+    assert two.parts.downloads.all() == []
 
 
 @pytest.mark.trio

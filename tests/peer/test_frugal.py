@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import trio
-from peer_net import Clock, PeerNet, bytes_of, manifest_of, stats_of
+from peer_net import Clock, PeerNet, TestPeer, bytes_of, manifest_of, stats_of
 
-from peer.lean import ABSENT, StandIn
+from peer.lean import ABSENT
 from peer.memory import MemoryKeeper
 from peer.store import recent
 from peer.store.contents import Content, Contents
@@ -158,14 +158,16 @@ def test_stats_not_yet_in_the_database_are_never_forgotten() -> None:
 # The file watch
 
 
-async def share_files(one: object, folder: Path, count: int) -> list[Content]:
+def film_paths(folder: Path, count: int) -> list[Path]:
     folder.mkdir()
-    shared = []
-    for number in range(count):
-        path = folder / f"{number}"
+    paths = [folder / f"{number}" for number in range(count)]
+    for number, path in enumerate(paths):
         path.write_bytes(bytes_of(50, number))
-        shared.append((await one.share(path))[1])  # type: ignore[attr-defined]
-    return shared
+    return paths
+
+
+async def share_files(one: TestPeer, folder: Path, count: int) -> list[Content]:
+    return [(await one.share(path))[1] for path in film_paths(folder, count)]
 
 
 @pytest.mark.trio
@@ -271,36 +273,15 @@ def test_the_daemons_process_leaves_out_what_it_never_uses() -> None:
         "import sys; sys.argv = ['x']; import peer.lean; peer.lean.leave_out();"
         "import peer.cli.endings, peer.cli.output, peer.daemon_process, peer.daemon;"
         "print(*(name for name, module in sys.modules.items()"
-        " if module is not None and not isinstance(module, peer.lean.StandIn)))"
+        " if module is not None))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     found = {name.partition(".")[0] for name in done.stdout.split()}
-    heavy = {"cyclopts", "asyncio", "_ssl", "email", "multiprocessing", "sqlalchemy", "aiohttp"}
+    heavy = {"cyclopts", "email", "multiprocessing", "sqlalchemy", "aiohttp"}
     assert found & (heavy | set(ABSENT)) == set()
     assert "trio" in found
-
-
-def test_a_stand_in_becomes_the_real_module() -> None:
-    program = (
-        "import peer.lean; peer.lean.leave_out(); import ssl, sys; kept = ssl;"
-        "assert isinstance(ssl, peer.lean.StandIn);"
-        "assert ssl.SSLContext.__name__ == 'SSLContext';"
-        "import ssl; assert not isinstance(ssl, peer.lean.StandIn);"
-        "assert kept.SSLContext is ssl.SSLContext; import asyncio; asyncio.run(asyncio.sleep(0))"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-
-
-def test_what_is_imported_already_stays() -> None:
-    program = "import ssl, peer.lean; peer.lean.leave_out(); import ssl; print(type(ssl).__name__)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "module"
-    with pytest.raises(AttributeError):
-        StandIn("ssl").__wrapped__  # noqa: B018
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -162,18 +162,3 @@ def test_an_interrupted_command(swarm: Swarm, tmp_path: Path) -> None:
     assert same_files(out, album, ("**",))
     assert count_files(c.content) == 0
     assert swarm.holders(c, entry)["c"]["pieces"] == swarm.ok(c, "show", entry)["pieces"]
-
-
-def test_rm_while_files_are_fetched(swarm: Swarm, tmp_path: Path) -> None:
-    a, b, c = swarm.add_peers("a", "b", "c", capacity={"c": "0"})
-    entry = swarm.ok(a, "add", str(make_album(tmp_path / "album", BIG)), "--wait")["id"]
-    out = tmp_path / "out"
-    getting = swarm.begin(c, "get", entry, "--only", "film.mkv", "-o", str(out))
-    swarm.wait_until(lambda: allocated(c.content) > BIG // 5, "the download runs")
-    with held_still(b):
-        swarm.ok(a, "rm", entry)
-        answer = getting.finish()
-    assert answer.code == 1, str(answer)
-    assert "deleted" in answer.result["error"]
-    assert not out.exists()
-    assert swarm.ok(c, "status")["store"]["pieces"] == 0
