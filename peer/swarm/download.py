@@ -154,7 +154,7 @@ class Download:
     # What links say
 
     def add_link(self, link: PeerLink) -> bool:
-        """Ask a link what it holds; it becomes a source when it answers. Whether it is a new one."""
+        """Ask a link what it holds: a source from its answer on. False when it was one before."""
         if link in self._sources or link.closed or self.finished.is_set():
             return False
         self._sources[link] = Source(self.manifest.geometry.piece_length)
@@ -293,7 +293,6 @@ class Download:
 
     def leave_all(self) -> None:
         """The end: sources need send nothing more, and whoever waits is told."""
-        self.dbg = dict(self._sources)
         for link in self.sources:
             self._leave(link)
         self.finished.set()

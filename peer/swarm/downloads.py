@@ -204,21 +204,8 @@ class Downloads:
         if download.error is not None:
             log.warning("download failed", entry=download.name, error=str(download.error))
         else:
-            log.info(
-                "download finished",
-                entry=download.name,
-                bytes=download.received,
-                DBG={
-                    l.name: (
-                        b.received >> 20,
-                        round(b.rate / 1e6),
-                        round(b._latency * 1e3, 1),
-                        b._window(),
-                    )
-                    for l, b in download.dbg.items()
-                },
-                twice=download.twice,
-            )
+            twice, name = download.twice, download.name
+            log.info("download finished", entry=name, bytes=download.received, twice=twice)
             self.on_finished(content)
         download.closed.set()
 
