@@ -105,6 +105,11 @@ class Connection:
         """Names this very connection: equal at both ends, never twice the same."""
         return self._handshake.noise.handshake_hash
 
+    @property
+    def due(self) -> int:
+        """Bytes that follow the last message received and have not been received."""
+        return self._due - self._filled if self.state is State.BYTES else 0
+
     # Receiving
 
     def receive_space(self) -> memoryview:

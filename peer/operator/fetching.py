@@ -57,6 +57,8 @@ class Fetching:
         started = trio.current_time()
         entry = await self._lookup.entry(request.entry)
         path = Path(request.path) if request.path else None
+        if self._contents.get(entry.manifest) is None:
+            self._downloads.approach(entry.manifest)
         manifest = await self.manifest(entry)
         download = await self._have(entry, manifest, path, request.call, tell)
         if path is not None:

@@ -3,6 +3,8 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -13,7 +15,7 @@ from peer.store.contents import Content, Contents
 from peer.store.piece_store import PieceStore
 from peer.swarm.download import Download, Purpose
 from peer.swarm.links import Links
-from peer.swarm.locator import Locator
+from peer.swarm.locator import Locator, Place
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import Traffic
 from peer.swarm.shunned import Shunned
@@ -27,6 +29,15 @@ log = structlog.get_logger()
 
 LOOK_EVERY = 10.0
 FIRST_LOOKS = 1.0
+APPROACH_HOLDS = 5.0
+
+
+@dataclass
+class Approach:
+    """The holders of something, looked for ahead of its download."""
+
+    places: list[Place] = field(default_factory=list)
+    located: trio.Event = field(default_factory=trio.Event)
 
 
 class Downloads:
@@ -51,6 +62,7 @@ class Downloads:
         self._chance = chance
         self._running: dict[ManifestId, Download] = {}
         self._beginning: dict[ManifestId, trio.Lock] = defaultdict(trio.Lock)
+        self._approaches: dict[ManifestId, Approach] = {}
         self._looked: dict[ManifestId, float] = {}
         self._nursery: trio.Nursery | None = None
         self.shunned = Shunned()
@@ -132,6 +144,12 @@ class Downloads:
         self._running[manifest.id] = download
         self._nursery.start_soon(self._run, download)
         return download
+
+    def approach(self, manifest: ManifestId) -> None:
+        """Find and reach the holders of what will be fetched in a moment, to lose no time then."""
+        if self._nursery is not None and manifest not in self._running:
+            approach = self._approaches[manifest] = Approach()
+            self._nursery.start_soon(self._approach, manifest, approach)
 
     def stop(self, manifest: ManifestId, why: str) -> None:
         """End a download, if there is one."""
@@ -244,25 +262,48 @@ class Downloads:
     async def _try_all(self, download: Download, told_by: PeerLink | None) -> None:
         """Try whoever the tracker (None) or a source names."""
         manifest = download.content.id
-        if told_by is None:
-            peers = await self._locator.find(manifest)
+        approach = self._approaches.pop(manifest, None) if told_by is None else None
+        if approach is not None:
+            await approach.located.wait()
+            places = approach.places
+        elif told_by is None:
+            places = await self._locator.find(manifest)
         else:
-            peers = await self._locator.ask(told_by, manifest)
+            places = await self._locator.ask(told_by, manifest)
         async with trio.open_nursery() as nursery:
-            for peer in peers:
-                nursery.start_soon(self._try_source, download, peer)
+            for place in places:
+                nursery.start_soon(self._try_source, download, place)
 
-    async def _try_source(self, download: Download, peer: PeerId) -> None:
-        if self.shunned.is_shunned(peer, trio.current_time()):
+    async def _try_source(self, download: Download, place: Place) -> None:
+        link = await self._reach(place.peer)
+        if link is None or download.finished.is_set() or not download.add_link(link):
             return
+        if place.bits != b"":
+            # As the tracker was told; what the source says in a moment replaces it.
+            with suppress(RemoteProtocolError):
+                held = bitfield_untrusted(place.bits, download.content.pieces)
+                download.source_holds(link, held)
+        # Whoever else fetches this is known to its sources only, and the sooner the better.
+        await self._try_all(download, link)
+
+    async def _reach(self, peer: PeerId) -> PeerLink | None:
+        if self.shunned.is_shunned(peer, trio.current_time()):
+            return None
         try:
-            link = await self._links.connect(peer)
+            return await self._links.connect(peer)
         except UnreachableError as error:
             log.debug("source not reachable", error=str(error))
-            return
-        if not download.finished.is_set() and download.add_link(link):
-            # Whoever else fetches this is known to its sources only, and the sooner the better.
-            await self._try_all(download, link)
+            return None
+
+    async def _approach(self, manifest: ManifestId, approach: Approach) -> None:
+        approach.places = await self._locator.find(manifest)
+        approach.located.set()
+        async with trio.open_nursery() as nursery:
+            for place in approach.places:
+                nursery.start_soon(self._reach, place.peer)
+            await trio.sleep(APPROACH_HOLDS)
+        if self._approaches.get(manifest) is approach:
+            del self._approaches[manifest]
 
 
 async def _discard(link: PeerLink, length: int) -> None:

@@ -1,6 +1,7 @@
 """Who may hold a manifest: the tracker's word when it can be had, else everybody we know."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from peer.errors import PeerError
 from peer.roster_book import RosterBook
@@ -12,6 +13,13 @@ from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import Holder, Locate, Located
 
 MOST_TOLD = 20
+
+
+class Place(NamedTuple):
+    """A peer that may have pieces, and which, as far as the tracker was told: see Holder."""
+
+    peer: PeerId
+    bits: bytes | None
 
 
 class Locator:
@@ -33,7 +41,7 @@ class Locator:
         self.own_addresses: tuple[str, ...] = ()
         self.followers: Callable[[ManifestId], list[PeerId]] = lambda _: []
 
-    async def find(self, manifest: ManifestId) -> list[PeerId]:
+    async def find(self, manifest: ManifestId) -> list[Place]:
         """Peers to ask for pieces, never this one; their addresses are learnt on the way."""
         try:
             located, _ = await self._tracker.call(
@@ -42,13 +50,14 @@ class Locator:
         except PeerError:
             # Away, or it cannot tell: either way everybody may be asked.
             roster = self._rosters.roster
-            return [m.peer for m in (roster.peers() if roster else ()) if m.peer != self._me]
+            members = roster.peers() if roster else ()
+            return [Place(m.peer, b"") for m in members if m.peer != self._me]
         others = [holder for holder in located.holders if holder.peer != self._me]
         for holder in others:
             await self._addresses.learn(holder.peer, holder.addresses)
-        return [holder.peer for holder in others]
+        return [Place(holder.peer, holder.bits) for holder in others]
 
-    async def ask(self, link: PeerLink, manifest: ManifestId) -> list[PeerId]:
+    async def ask(self, link: PeerLink, manifest: ManifestId) -> list[Place]:
         """The same, as a peer that sends pieces tells: it knows who else fetches them."""
         try:
             located, _ = await link.calls.call(
@@ -60,7 +69,7 @@ class Locator:
         for holder in others:
             if not self._addresses.candidates(holder.peer):
                 await self._addresses.learn(holder.peer, holder.addresses)
-        return [holder.peer for holder in others]
+        return [Place(holder.peer, b"") for holder in others]
 
     def _is_other_member(self, peer: PeerId) -> bool:
         return peer != self._me and self._rosters.find(peer) is not None

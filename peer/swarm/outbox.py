@@ -72,8 +72,10 @@ class Outbox:
 
     def requeue(self, request: PieceRequest, *, urgent: bool) -> None:
         """Put back, in front, what was taken and not begun."""
-        self._pieces = {request: urgent, **self._pieces}
-        self._urgent += urgent
+        # The remote may have asked for it again meanwhile.
+        again = self._pieces.pop(request, False)
+        self._pieces = {request: urgent or again, **self._pieces}
+        self._urgent += urgent and not again
 
     @property
     def has_messages(self) -> bool:

@@ -111,8 +111,10 @@ class PieceWriting:
             if not self._written:
                 self._wake = trio.Event()
                 await self._wake.wait()
-            if self._written_bytes < BATCH_BYTES and not self._last_are_here():
-                await trio.sleep(BATCH_WAIT)
+            with trio.move_on_after(BATCH_WAIT):
+                while self._written_bytes < BATCH_BYTES and not self._last_are_here():
+                    self._wake = trio.Event()
+                    await self._wake.wait()
             batch, self._written, self._written_bytes = self._written, [], 0
             await self._store.make_durable(self._content, batch)
             self._on_recorded(batch)

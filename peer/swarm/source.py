@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 MOST_IN_FLIGHT = 200
 AHEAD = 0.04
 """Seconds of a source's rate to keep asked for beyond the way there and back: its pauses."""
+FIRST_BYTES = 4 << 20
+"""What is asked for before anything is known, or a long way would lie idle for its first turns."""
 LONG = 0.5
 """A piece that takes longer than this is asked for with fewer ahead: others may be better."""
 PATIENCE = 0.5
@@ -53,7 +55,7 @@ class Source:
         piece = self.piece_length * self._per_byte
         least = 3 if piece < LONG else 2 if piece < 4 * LONG else 1
         if not piece:
-            return least
+            return max(least, min(16, FIRST_BYTES // self.piece_length))
         ahead = math.ceil((2.0 * self._latency + AHEAD) / piece)
         return max(least, min(MOST_IN_FLIGHT, ahead))
 

@@ -26,6 +26,11 @@ from protocol.messages.base import Message
 
 SEALED_LENGTH = BATCH_LENGTH + 4096
 """Bytes of a buffer that holds a header and one batch of what follows it."""
+TRICKLE, TRICKLE_PAUSE = 64 << 10, 0.002
+"""Bytes that come slower than so many in so many seconds are waited for, not run after."""
+UNSENT = 1 << 20
+"""Bytes the kernel is given ahead of what it has sent."""
+TCP_NOTSENT_LOWAT = 25
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes that have just come; returns when more may come."""
 
@@ -83,6 +88,9 @@ class TrioChannel:
                 raise RemoteProtocolError("expected bytes")
             count = await self._read(at_once)
             self.last_bytes = self.last_received
+            if count < TRICKLE and self.connection.due > 2 * TRICKLE:
+                # To wake up for every packet would cost more than everything else together.
+                await trio.sleep(TRICKLE_PAUSE)
             if pace is not None:
                 await pace(count)
                 # We let it wait: that is no silence of its own.
@@ -142,6 +150,8 @@ class TrioChannel:
         await self._flush(out[:used], pace)
 
     async def _flush(self, sealed: memoryview, pace: Pace | None) -> int:
+        # What is sealed must be sent: a wait that is cancelled here interrupts it as well.
+        self._interrupted = self._interrupted or bool(sealed)
         if pace is not None:
             await pace(len(sealed))
         await self._write(sealed)
@@ -212,7 +222,12 @@ async def open_channel(host: str, port: int, credentials: Credentials) -> TrioCh
 
 
 def tune(stream: trio.SocketStream) -> None:
-    """Ask the kernel for what long and lossy ways need: BBR, where it is there and allowed."""
+    """Ask the kernel for what long and lossy ways need.
+
+    That is BBR, where it is there and allowed, and enough in hand to send without waiting for us:
+    trio's 16 KiB are gone in less time than this program needs to wake up.
+    """
+    stream.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
     try:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
     except OSError:

@@ -9,7 +9,7 @@ from peer_net import Clock
 
 from peer.errors import NotFoundError, NotPermittedError, PeerError, UnreachableError, UsageError
 from peer.rpc import CALL_TIMEOUT, Calls
-from peer.swarm.outbox import MOST_MESSAGES, MOST_PIECES, Outbox
+from peer.swarm.outbox import MESSAGES_AT_ONCE, MOST_MESSAGES, MOST_PIECES, Outbox
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId
 from protocol.messages.base import Done, Failed, FailureKind, Message, Ping
@@ -26,7 +26,7 @@ def test_messages_in_order_before_pieces() -> None:
     assert outbox.next_message() == (Ping(), None)
     assert outbox.next_message() == (Done(call=1), b"document")
     assert outbox.next_message() is None
-    assert outbox.next_piece() == (M, 1)
+    assert outbox.next_piece() == ((M, 1), False)
     assert outbox.next_piece() is None
 
 
@@ -36,9 +36,56 @@ def test_a_piece_is_queued_once_and_may_be_cancelled() -> None:
         outbox.put_piece((M, piece))
     outbox.cancel_piece((M, 2))
     outbox.cancel_piece((M, 99))
-    assert [outbox.next_piece() for _ in range(3)] == [(M, 1), (M, 3), None]
+    assert [outbox.next_piece() for _ in range(3)] == [((M, 1), False), ((M, 3), False), None]
     outbox.put_piece((M, 1))
-    assert outbox.next_piece() == (M, 1)
+    assert outbox.next_piece() == ((M, 1), False)
+
+
+def test_messages_go_together_up_to_a_header() -> None:
+    outbox = Outbox()
+    for number in range(3):
+        outbox.put(Done(call=number))
+    outbox.put(Done(call=3), b"document")
+    outbox.put(Ping())
+    assert outbox.next_messages() == [Done(call=number) for number in range(3)]
+    assert outbox.next_messages() == []
+    assert outbox.has_messages
+    assert outbox.next_message() == (Done(call=3), b"document")
+    assert outbox.next_messages() == [Ping()]
+    assert outbox.next_messages() == []
+    assert not outbox.has_messages
+    for number in range(MESSAGES_AT_ONCE + 1):
+        outbox.put(Done(call=number))
+    assert len(outbox.next_messages()) == MESSAGES_AT_ONCE
+    assert outbox.next_messages() == [Done(call=MESSAGES_AT_ONCE)]
+
+
+def test_who_waits_for_a_piece_gets_it_before_copies() -> None:
+    outbox = Outbox()
+    for piece, urgent in ((1, False), (2, True), (3, False), (4, True), (5, True)):
+        outbox.put_piece((M, piece), urgent=urgent)
+    outbox.cancel_piece((M, 4))
+    assert outbox.next_piece() == ((M, 2), True)
+    outbox.requeue((M, 2), urgent=True)
+    outbox.put_piece((M, 6), urgent=True)
+    assert [outbox.next_piece() for _ in range(6)] == [
+        ((M, 2), True),
+        ((M, 5), True),
+        ((M, 6), True),
+        ((M, 1), False),
+        ((M, 3), False),
+        None,
+    ]
+
+
+def test_what_was_asked_for_again_meanwhile_is_put_back_once() -> None:
+    outbox = Outbox()
+    outbox.put_piece((M, 1), urgent=True)
+    outbox.put_piece((M, 2))
+    assert outbox.next_piece() == ((M, 1), True)
+    outbox.put_piece((M, 1), urgent=True)
+    outbox.requeue((M, 1), urgent=True)
+    assert [outbox.next_piece() for _ in range(3)] == [((M, 1), True), ((M, 2), False), None]
 
 
 def test_bounds() -> None:
@@ -55,19 +102,36 @@ def test_bounds() -> None:
     outbox.put(Ping())
 
 
-@given(st.lists(st.tuples(st.sampled_from("pcn"), st.integers(0, 4)), max_size=40))
-def test_pieces_are_first_come_first_served(steps: list[tuple[str, int]]) -> None:
-    outbox, book = Outbox(), []
+@given(st.lists(st.tuples(st.sampled_from("pucnr"), st.integers(0, 4)), max_size=60))
+def test_pieces_are_first_come_first_served_the_urgent_first(
+    steps: list[tuple[str, int]],
+) -> None:
+    outbox = Outbox()
+    book: list[tuple[int, bool]] = []
+    taken: list[tuple[int, bool]] = []
     for what, piece in steps:
-        if what == "p":
-            outbox.put_piece((M, piece))
-            if piece not in book:
-                book.append(piece)
+        if what in "pu":
+            outbox.put_piece((M, piece), urgent=what == "u")
+            if piece not in [one for one, _ in book]:
+                book.append((piece, what == "u"))
         elif what == "c":
             outbox.cancel_piece((M, piece))
-            book = [one for one in book if one != piece]
+            book = [each for each in book if each[0] != piece]
+        elif what == "r" and taken:
+            number, urgent = taken.pop()
+            outbox.requeue((M, number), urgent=urgent)
+            again = any(each == (number, True) for each in book)
+            book = [each for each in book if each[0] != number]
+            book.insert(0, (number, urgent or again))
         else:
-            assert outbox.next_piece() == ((M, book.pop(0)) if book else None)
+            found = outbox.next_piece()
+            expected = min(book, key=lambda each: not each[1], default=None)
+            if expected is None:
+                assert found is None
+            else:
+                book.remove(expected)
+                taken.append(expected)
+                assert found == ((M, expected[0]), expected[1])
 
 
 @pytest.mark.trio

@@ -1,4 +1,4 @@
-"""The picker: a piece is in exactly one state, and availability is what the sources say."""
+"""The picker: a piece is in exactly one state, and the rarest of our share goes first."""
 
 import random
 from collections import Counter
@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from peer.swarm.picker import Picker, PieceState
+from peer.swarm.picker import LEVELS, Picker, PieceState, set_of
 from protocol.bitfield import Bitfield
 
 PIECES = 20
-SOURCES = ("one", "two", "three")
+SOURCES = ("one", "two", "three", "four", "five", "six")
 pieces = st.integers(0, PIECES - 1)
+any_number = st.integers(-1, 3 * PIECES)
 sources = st.sampled_from(SOURCES)
 
 
@@ -31,19 +32,26 @@ class PickerMachine(RuleBasedStateMachine):
         self.picker = Picker(PIECES, sorted(wanted), random.Random(seed))
         self.state = dict.fromkeys(wanted, PieceState.NEEDED)
         self.has: dict[str, set[int]] = {}
+        self.position: int | None = None
+        self.share = (0, PIECES)
 
     @rule(source=sources, held=st.sets(pieces))
     def set_source(self, source: str, held: set[int]) -> None:
         self.picker.set_source(source, field_of(held))
         self.has[source] = set(held)
 
-    @rule(source=sources, gained=st.lists(st.integers(0, 3 * PIECES)))
+    @rule(source=sources)
+    def set_full_source(self, source: str) -> None:
+        self.picker.set_source(source, Bitfield(PIECES, full=True))
+        self.has[source] = set(range(PIECES))
+
+    @rule(source=sources, gained=st.lists(any_number))
     def add_to_source(self, source: str, gained: list[int]) -> None:
         self.picker.add_to_source(source, gained + gained)
         if source in self.has:
-            self.has[source] |= {piece for piece in gained if piece < PIECES}
+            self.has[source] |= {piece for piece in gained if 0 <= piece < PIECES}
 
-    @rule(source=sources, piece=st.integers(0, 3 * PIECES))
+    @rule(source=sources, piece=any_number)
     def take_from_source(self, source: str, piece: int) -> None:
         self.picker.take_from_source(source, piece)
         self.has.get(source, set()).discard(piece)
@@ -53,37 +61,63 @@ class PickerMachine(RuleBasedStateMachine):
         self.picker.drop_source(source)
         self.has.pop(source, None)
 
+    @rule(more=st.lists(any_number))
+    def want(self, more: list[int]) -> None:
+        self.picker.want(more)
+        for piece in more:
+            if 0 <= piece < PIECES:
+                self.state.setdefault(piece, PieceState.NEEDED)
+
     @rule(position=st.none() | st.integers(0, PIECES + 3))
     def read_from(self, position: int | None) -> None:
         self.picker.read_from(position)
+        self.position = position
 
-    @rule(source=sources)
-    def pick(self, source: str) -> None:
+    @rule(takers=st.integers(1, PIECES + 3), rank=st.integers(0, PIECES + 2))
+    def take_share(self, takers: int, rank: int) -> None:
+        rank %= takers
+        self.picker.take_share(rank, takers)
+        self.share = (rank * PIECES // takers, (rank + 1) * PIECES // takers)
+
+    @rule(source=sources, own=st.booleans())
+    def pick(self, source: str, own: bool) -> None:
+        mine = set(range(*self.share))
         open_to = {
             piece
             for piece in self.has.get(source, set())
-            if self.state.get(piece) is PieceState.NEEDED
+            if self.state.get(piece) is PieceState.NEEDED and (piece in mine or not own)
         }
-        piece = self.picker.pick(source)
+        piece = self.picker.pick(source, own=own)
         assert (piece is None) == (not open_to)
-        if piece is not None:
-            assert piece in open_to
-            self.state[piece] = PieceState.ASKED
+        if piece is None:
+            return
+        assert piece in open_to
+        self.state[piece] = PieceState.ASKED
+        ahead = [p for p in open_to if self.position is not None and p >= self.position]
+        if ahead:
+            assert piece == min(ahead)
+            return
+        rare = {p for p in open_to if self._commonness(p) == self._commonness(piece)}
+        assert self._commonness(piece) == min(map(self._commonness, open_to))
+        assert piece in mine or not rare & mine
 
-    @rule(piece=st.integers(-1, PIECES + 3))
+    def _commonness(self, piece: int) -> int:
+        return min(LEVELS, sum(piece in held for held in self.has.values()))
+
+    @rule(piece=any_number)
     def put_back(self, piece: int) -> None:
         self.picker.put_back(piece)
         if self.state.get(piece) in (PieceState.ASKED, PieceState.ARRIVED):
             self.state[piece] = PieceState.NEEDED
 
-    @rule(piece=st.integers(-1, PIECES + 3))
+    @rule(piece=any_number)
     def arrived(self, piece: int) -> None:
         fresh = self.state.get(piece) in (PieceState.NEEDED, PieceState.ASKED)
         assert self.picker.arrived(piece) == fresh
         if fresh:
             self.state[piece] = PieceState.ARRIVED
 
-    @rule(piece=st.integers(-1, PIECES + 3))
+    @rule(piece=any_number)
     def done(self, piece: int) -> None:
         self.picker.done(piece)
         if piece in self.state:
@@ -93,23 +127,21 @@ class PickerMachine(RuleBasedStateMachine):
     def each_piece_is_in_one_state(self) -> None:
         if not hasattr(self, "picker"):
             return
-        found = Counter(p for state in PieceState for p in self.picker.in_state(state))
-        assert found == Counter(self.state.keys())
-        for piece in range(PIECES):
+        for piece in range(-1, PIECES + 9):
             assert self.picker.state(piece) is self.state.get(piece)
-        needed = [p for p, state in self.state.items() if state is PieceState.NEEDED]
-        assert self.picker.needed == len(needed)
-        assert sorted(self.picker._needed) == sorted(needed)
-        assert self.picker.finished == all(s is PieceState.DONE for s in self.state.values())
+        states = Counter(self.state.values())
+        assert self.picker.needed == states[PieceState.NEEDED]
+        assert self.picker.finished == (states[PieceState.DONE] == len(self.state))
 
     @invariant()
-    def availability_is_the_sum_of_the_sources(self) -> None:
+    def what_sources_have_is_what_they_said(self) -> None:
         if not hasattr(self, "picker"):
             return
-        for piece in range(PIECES):
-            assert self.picker.availability(piece) == sum(piece in h for h in self.has.values())
-            for source in SOURCES:
-                assert self.picker.has(source, piece) == (piece in self.has.get(source, set()))
+        for source in SOURCES:
+            held = self.has.get(source, set())
+            found = {p for p in range(-1, PIECES + 9) if self.picker.has(source, p)}
+            assert found == held
+            assert self.picker.has_all(source) == (len(held) == PIECES)
 
 
 TestPicker = PickerMachine.TestCase
@@ -126,8 +158,7 @@ def test_the_rarest_comes_first() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-def test_of_many_pieces_a_rare_one_comes_early(seed: int) -> None:
-    """Only a sample is looked at, so a rare piece comes before most of the common ones."""
+def test_a_piece_of_one_source_comes_before_those_of_two(seed: int) -> None:
     picker = Picker(10, range(10), random.Random(seed))
     picker.set_source("all", Bitfield(10, full=True))
     picker.set_source("most", field_of(set(range(9)), 10))
@@ -192,3 +223,54 @@ def test_a_picked_piece_is_never_picked_again_while_asked() -> None:
         picked.append(picker.pick(chance.choice(SOURCES)))
     assert sorted(p for p in picked if p is not None) == list(range(500))
     assert picker.pick("one") is None
+
+
+def test_what_many_have_is_equally_common() -> None:
+    """Beyond LEVELS sources it does not matter how many there are: our share decides."""
+    picker = Picker(PIECES, range(PIECES), random.Random(8))
+    for number in range(LEVELS + 3):
+        lacks = {4} if number >= LEVELS else set()
+        picker.set_source(number, field_of(set(range(PIECES)) - lacks))
+    picker.take_share(0, PIECES)
+    assert picker.pick(0) == 0
+
+
+@pytest.mark.parametrize("takers", [1, 2, 3, 7, PIECES, PIECES + 5])
+def test_the_shares_of_all_takers_make_up_the_whole(takers: int) -> None:
+    begun: list[int] = []
+    for rank in range(takers):
+        picker = Picker(PIECES, range(PIECES), random.Random(rank))
+        picker.set_source("all", Bitfield(PIECES, full=True))
+        picker.take_share(rank, takers)
+        while (piece := picker.pick("all", own=True)) is not None:
+            begun.append(piece)
+    assert sorted(begun) == list(range(PIECES))
+
+
+def test_a_share_comes_first_and_in_order_and_the_rest_after() -> None:
+    picker = Picker(PIECES, range(PIECES), random.Random(9))
+    picker.set_source("all", Bitfield(PIECES, full=True))
+    picker.take_share(1, 2)
+    mine = [picker.pick("all") for _ in range(PIECES // 2)]
+    assert sorted(p for p in mine if p is not None) == list(range(10, 20))
+    begun = mine.index(10)
+    assert mine == [*range(20 - begun, 20), *range(10, 20 - begun)]
+    assert picker.pick("all", own=True) is None
+    assert sorted(p for p in (picker.pick("all") for _ in range(10)) if p is not None) == [
+        *range(10)
+    ]
+
+
+def test_pieces_past_the_end_are_in_no_set() -> None:
+    assert set_of([0, 3, 3, 8, 9, -1, 1 << 40], 9) == 0b1_0000_1001
+    assert set_of([], 0) == set_of([0, 1], 0) == 0
+
+
+@given(held=st.sets(st.integers(0, 4999)), wanted=st.sets(st.integers(0, 4999)))
+def test_every_wanted_piece_that_is_held_is_picked_once(held: set[int], wanted: set[int]) -> None:
+    picker = Picker(5000, wanted, random.Random(10))
+    picker.set_source("some", field_of(held, 5000))
+    picked = []
+    while (piece := picker.pick("some")) is not None:
+        picked.append(piece)
+    assert sorted(picked) == sorted(held & wanted)

@@ -35,6 +35,7 @@ def test_it_is_a_set(length: int, full: bool, steps: list[tuple[str, int]]) -> N
     assert list(field) == sorted(model)
     assert [piece for piece in range(-3, length + 9) if piece in field] == sorted(model)
     assert list(field.missing()) == sorted(set(range(length)) - model)
+    assert field.as_integer() == sum(1 << piece for piece in model)
     assert field.full == (len(model) == length)
 
 
@@ -47,6 +48,7 @@ def test_bitfields_round_trip(length: int, chosen: st.DataObject) -> None:
         read = bitfield_untrusted(wire, length)
         assert read == field
         assert read.count == field.count
+        assert read.as_integer() == field.as_integer()
     assert (field.to_wire() is None) == field.full
     assert len(field.to_bytes()) == -(-length // 8)
     assert field != Bitfield(length + 1)
@@ -94,3 +96,9 @@ def test_a_copy_is_independent() -> None:
     assert field != twin
     with pytest.raises(TypeError):
         hash(field)
+
+
+def test_as_an_integer_the_first_piece_is_the_lowest_bit() -> None:
+    assert bitfield_untrusted(b"\x80\x40", 10).as_integer() == 1 | 1 << 9
+    assert Bitfield(10).as_integer() == Bitfield(0, full=True).as_integer() == 0
+    assert Bitfield(10, full=True).as_integer() == (1 << 10) - 1
