@@ -55,10 +55,11 @@ class Fetching:
     async def fetch(self, request: Fetch, tell: Callable[[Progress], None]) -> Fetched:
         """Answer when every piece is durable where it was wanted. Raises PeerError."""
         started = trio.current_time()
+        seen = await self._lookup.seen(request.entry)
+        if seen is not None and self._contents.get(seen.manifest) is None:
+            self._downloads.approach(seen.manifest)
         entry = await self._lookup.entry(request.entry)
         path = Path(request.path) if request.path else None
-        if self._contents.get(entry.manifest) is None:
-            self._downloads.approach(entry.manifest)
         manifest = await self.manifest(entry)
         download = await self._have(entry, manifest, path, request.call, tell)
         if path is not None:

@@ -54,6 +54,13 @@ class Lookup:
         """
         return (await self._find(text))[0]
 
+    async def seen(self, text: str) -> Entry | None:
+        """The same as this machine remembers it, without asking anybody; None if it does not."""
+        try:
+            return await self._catalogue.find_prefix(self._parse(text))
+        except (NotFoundError, UsageError):
+            return None
+
     async def view(self, text: str) -> EntryView:
         """The same, as it is shown."""
         entry, listing = await self._find(text)

@@ -56,6 +56,8 @@ class Source:
         least = 3 if piece < LONG else 2 if piece < 4 * LONG else 1
         if not piece:
             return max(least, min(16, FIRST_BYTES // self.piece_length))
+        if self._latency == math.inf:
+            return least
         ahead = math.ceil((2.0 * self._latency + AHEAD) / piece)
         return max(least, min(MOST_IN_FLIGHT, ahead))
 
