@@ -6,6 +6,7 @@ returns (`synchronous=FULL`).
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -82,6 +83,8 @@ class Database:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._limiter = trio.CapacityLimiter(1)
+        self._lock = threading.RLock()
+        self._closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` as one transaction in the database's thread; not cancelled half-way.
@@ -97,13 +100,25 @@ class Database:
 
     def run_sync(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """The same, where no event loop is needed."""
-        with self.connection:
-            self.connection.execute("BEGIN IMMEDIATE")
+        with self._lock:
+            if self._closed:
+                raise PeerError("the database is closed")
+            with self.connection:
+                self.connection.execute("BEGIN IMMEDIATE")
+                return work(self.connection)
+
+    def read_sync(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Read without a transaction, in whatever thread."""
+        with self._lock:
+            if self._closed:
+                raise PeerError("the database is closed")
             return work(self.connection)
 
     def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
+        """Close the file, when the work under way is done: SQLite crashes under closed feet."""
+        with self._lock:
+            self._closed = True
+            self.connection.close()
 
 
 def open_database(path: Path) -> Database:

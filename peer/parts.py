@@ -165,6 +165,7 @@ class Parts:
             self.capacity,
             self.limits,
             self.notices,
+            self.links,
         )
         self.requests = Requests(
             me=self.me,

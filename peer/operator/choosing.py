@@ -136,10 +136,13 @@ class Choosing:
             if content is not None and not missing:
                 return
             download = await self._downloads.fetch(
-                manifest, path=None, wanted=missing, purpose="get", name=choice.entry.name
+                manifest,
+                path=None,
+                wanted=missing,
+                purpose="get",
+                name=choice.entry.name,
+                passing=True,
             )
-            if content is None and download.content.path is None:
-                await self._contents.set_passing(download.content, True)
             before = download.received
             await self._wait(choice, download, missing)
             choice.received += download.received - before

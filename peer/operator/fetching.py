@@ -19,7 +19,7 @@ from peer.swarm.links import Links
 from peer.tracker_link import TrackerLink
 from protocol.entry import Entry
 from protocol.errors import RemoteProtocolError
-from protocol.ids import ManifestId
+from protocol.ids import ManifestId, PeerId
 from protocol.manifest import FileRecord, Manifest, decode_manifest_untrusted
 from protocol.messages.operating import Fetch, Fetched, Progress, Read, Readable
 from protocol.messages.shared import GetManifest, ManifestDocument
@@ -56,9 +56,11 @@ class Fetching:
         """Answer when every piece is durable where it was wanted. Raises PeerError."""
         started = trio.current_time()
         seen = await self._lookup.seen(request.entry)
-        if seen is not None and self._contents.get(seen.manifest) is None:
-            self._downloads.approach(seen.manifest)
-        entry = await self._lookup.entry(request.entry)
+        if seen is not None:
+            self._approach(seen, ())
+        entry, holders = await self._lookup.entry_and_holders(request.entry)
+        if seen is None:
+            self._approach(entry, holders)
         path = Path(request.path) if request.path else None
         manifest = await self.manifest(entry)
         download = await self._have(entry, manifest, path, request.call, tell)
@@ -79,7 +81,12 @@ class Fetching:
             seconds=round(trio.current_time() - started, 6),
             sources=tuple(sorted(self._rosters.name_of(peer) for peer in senders)),
             received=download.received if download else 0,
+            twice=download.twice if download else 0,
         )
+
+    def _approach(self, entry: Entry, holders: tuple[PeerId, ...]) -> None:
+        if self._contents.get(entry.manifest) is None:
+            self._downloads.approach(entry.manifest, holders)
 
     async def read(self, request: Read) -> Readable:
         """Answer when the byte at `offset` of a file is here. Raises PeerError."""

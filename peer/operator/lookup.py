@@ -54,6 +54,13 @@ class Lookup:
         """
         return (await self._find(text))[0]
 
+    async def entry_and_holders(self, text: str) -> tuple[Entry, tuple[PeerId, ...]]:
+        """The same, and who is there and said to hold some of it; nobody when that is unknown."""
+        entry, listing = await self._find(text)
+        holders = listing.holders if listing else ()
+        live = (PeerId(holder.peer) for holder in holders if holder.state == "live")
+        return entry, tuple(peer for peer in live if peer != self._me)
+
     async def seen(self, text: str) -> Entry | None:
         """The same as this machine remembers it, without asking anybody; None if it does not."""
         try:

@@ -12,9 +12,11 @@ from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
+from peer.swarm.links import Links
 from peer.swarm.services import Traffic
 from peer.tracker_link import TrackerLink
 from peer.version import VERSION
+from protocol.drivers.on_trio import congestion_control
 from protocol.ids import PeerId
 from protocol.messages.operating import (
     PeerView,
@@ -42,6 +44,7 @@ class StatusMaker:
         capacity: Callable[[], int],
         limits: LimitBook,
         notices: Notices,
+        links: Links,
     ) -> None:
         self._me = me
         self._rosters = rosters
@@ -52,6 +55,7 @@ class StatusMaker:
         self._capacity = capacity
         self._limits = limits
         self._notices = notices
+        self._links = links
         self.listen = ""
         self.web: str | None = None
 
@@ -85,10 +89,16 @@ class StatusMaker:
             ),
             transfers=tuple(transfers),
             notices=tuple(self._notices.all()),
+            congestion=self._congestion(),
             limits=view_of(self._limits.rates),
             uploaded=self._traffic.uploaded,
             downloaded=self._traffic.downloaded,
+            fetched_twice=self._traffic.fetched_twice,
         )
+
+    def _congestion(self) -> tuple[str, ...]:
+        controls = {congestion_control(link.channel.stream) for link in self._links.all()}
+        return tuple(sorted(controls - {""}))
 
     def _transfer(self, download: Download, now: float) -> TransferView:
         rate = download.rate.per_second(now)

@@ -5,9 +5,8 @@ disk, and in `Content.bits` only after it is in the database.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -86,7 +85,7 @@ class Contents:
 
     def _note_stats(self, content: Content, found: dict[int, FileStat]) -> None:
         """Keep the stats of a single file; of more than that, only that there are some."""
-        read = partial(_read_stats, self._database.connection, content.id)
+        read = self._stats_reader(content.id)
         content.stats = FileStats(found if len(found) < 2 else None, read)
 
     def get(self, manifest: ManifestId) -> Content | None:
@@ -170,7 +169,7 @@ class Contents:
             _write_stats(connection, content)
 
         await self._database.run(write)
-        known.recorded(partial(_read_stats, self._database.connection, manifest.id))
+        known.recorded(self._stats_reader(manifest.id))
         self._held[manifest.id] = content
         self._remember(manifest)
         return content
@@ -221,7 +220,7 @@ class Contents:
         known = content.stats = FileStats(stats)
         if self._is_held(content):
             await self._database.run(lambda connection: _write_stats(connection, content))
-            known.recorded(partial(_read_stats, self._database.connection, content.id))
+            known.recorded(self._stats_reader(content.id))
 
     async def trash(self, content: Content, now: int) -> None:
         """Stop holding a manifest; its row stays, marked, until the trash is emptied."""
@@ -232,6 +231,9 @@ class Contents:
                 "UPDATE contents SET trashed = ? WHERE manifest = ?", (now, content.id)
             )
         )
+
+    def _stats_reader(self, manifest: ManifestId) -> Callable[[], dict[int, FileStat]]:
+        return lambda: self._database.read_sync(lambda c: _read_stats(c, manifest))
 
     def _is_held(self, content: Content) -> bool:
         """Whether this is still how we hold it: its row belongs to whatever has replaced it."""

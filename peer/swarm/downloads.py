@@ -30,6 +30,7 @@ log = structlog.get_logger()
 LOOK_EVERY = 10.0
 FIRST_LOOKS = 1.0
 APPROACH_HOLDS = 5.0
+MOST_APPROACHED = 8
 
 
 @dataclass
@@ -89,11 +90,12 @@ class Downloads:
         wanted: list[int] | None,
         purpose: Purpose,
         name: str,
+        passing: bool = False,
     ) -> Download:
         """Begin, or join, the download of these pieces (None: all). Wait on its `finished`.
 
         `path` is where a user wants the files, None for our own content file; it is ignored when
-        the content has a place already.
+        the content has a place already. `passing` when what is new here is not to stay.
         """
         # Two that began the same at once would each note the content, and count in different books.
         lock = self._beginning[manifest.id]
@@ -101,7 +103,9 @@ class Downloads:
             async with lock:
                 running = self._running.get(manifest.id)
                 if running is None:
-                    return await self._begin(manifest, path, wanted, purpose, name)
+                    if self._contents.get(manifest.id) is None:
+                        await self._hold(manifest, path, passing=passing)
+                    return await self._begin(manifest, wanted, purpose, name)
                 if purpose == "get":
                     running.purpose = "get"
                 running.want(list(range(manifest.pieces)) if wanted is None else wanted)
@@ -110,22 +114,19 @@ class Downloads:
             if not lock.locked():
                 self._beginning.pop(manifest.id, None)
 
+    async def _hold(self, manifest: Manifest, path: Path | None, *, passing: bool) -> None:
+        if path is not None:
+            await self._store.claim(manifest, path)
+        nothing = manifest.pieces == 0
+        await self._contents.add(manifest, path, full=nothing, passing=passing)
+
     async def _begin(
-        self,
-        manifest: Manifest,
-        path: Path | None,
-        wanted: list[int] | None,
-        purpose: Purpose,
-        name: str,
+        self, manifest: Manifest, wanted: list[int] | None, purpose: Purpose, name: str
     ) -> Download:
-        if self._nursery is None:
-            raise PeerError("the daemon is stopping")
         content = self._contents.get(manifest.id)
-        if content is None:
-            if path is not None:
-                await self._store.claim(manifest, path)
-            content = await self._contents.add(manifest, path, full=manifest.pieces == 0)
-        elif content.stats and not content.complete:
+        if self._nursery is None or content is None:
+            raise PeerError("the daemon is stopping")
+        if content.stats and not content.complete:
             content = await self._store.rehome(content)
         download = Download(
             content,
@@ -145,11 +146,16 @@ class Downloads:
         self._nursery.start_soon(self._run, download)
         return download
 
-    def approach(self, manifest: ManifestId) -> None:
-        """Find and reach the holders of what will be fetched in a moment, to lose no time then."""
+    def approach(self, manifest: ManifestId, holders: tuple[PeerId, ...] = ()) -> None:
+        """Find and reach the holders of what will be fetched in a moment, to lose no time then.
+
+        `holders` are those known already.
+        """
         if self._nursery is not None and manifest not in self._running:
             approach = self._approaches[manifest] = Approach()
             self._nursery.start_soon(self._approach, manifest, approach)
+            for peer in holders[:MOST_APPROACHED]:
+                self._nursery.start_soon(self._reach, peer)
 
     def stop(self, manifest: ManifestId, why: str) -> None:
         """End a download, if there is one."""

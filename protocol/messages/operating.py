@@ -135,8 +135,12 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     notices: tuple[NoticeView, ...] = ()
     """Newest first; the oldest are left out when there are many."""
     limits: RatesView
+    congestion: tuple[str, ...]
+    """What the kernel controls our connections to peers by, as it calls them: ("bbr",)."""
     uploaded: Count
     downloaded: Count
+    fetched_twice: Count
+    """Pieces that came whole and were here already: nearly always the last ones of a download."""
 
 
 class Progress(Message, frozen=True, kw_only=True, tag=True):
@@ -152,9 +156,9 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
 class Add(Request, frozen=True, kw_only=True, tag=True):
     """Share one file or folder, given by absolute path.
 
-    `owned` files lie in the daemon's spool and become the store's own; `keep` copies into the store,
-    so that the files may change or go afterwards; others are shared where they lie. With `wait`,
-    the reply comes when the wanted copies exist.
+    `owned` files lie in the daemon's spool and become the store's own; `keep` copies into the
+    store, so that the files may change or go afterwards; others are shared where they lie. With
+    `wait`, the reply comes when the wanted copies exist.
     """
 
     path: PathText
@@ -205,6 +209,8 @@ class Fetched(Reply, frozen=True, kw_only=True, tag=True):
     sources: tuple[str, ...]
     received: Count
     """Bytes of pieces that came over the network."""
+    twice: Count = 0
+    """Pieces that came twice, from two sources near the end."""
 
 
 class Find(Request, frozen=True, kw_only=True, tag=True):

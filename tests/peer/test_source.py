@@ -37,8 +37,14 @@ def fill(source: Source, now: float = 0.0) -> int:
 # --- how much to ask for ---------------------------------------------------------------------
 
 
-def test_room_starts_small_and_is_bandwidth_times_delay_as_measured() -> None:
-    assert fill(Source(LENGTH)) == 3
+@pytest.mark.parametrize(
+    ("length", "first"), [(256 << 10, 16), (1 << 20, 4), (2 << 20, 3), (16 << 20, 3)]
+)
+def test_the_first_requests_are_a_few_megabytes(length: int, first: int) -> None:
+    assert fill(Source(length)) == first
+
+
+def test_room_is_bandwidth_times_delay_as_measured() -> None:
     assert fill(measured(0.01, 0.005)) == pytest.approx((2 * 0.005 + AHEAD) / 0.01, abs=1.01)
     assert fill(measured(0.01, 0.01)) == pytest.approx((2 * 0.01 + AHEAD) / 0.01, abs=1.01)
     assert fill(measured(0.001, 0.0005)) == pytest.approx((0.001 + AHEAD) / 0.001, abs=1.01)
@@ -85,7 +91,7 @@ def test_room_comes_several_at_a_time() -> None:
 
 
 def test_a_small_window_is_refilled_at_once() -> None:
-    source = Source(LENGTH)
+    source = Source(4 * LENGTH)
     assert fill(source) == 3
     source.give_up(1000)
     assert source.room() == 1
@@ -182,9 +188,7 @@ def test_what_was_not_asked_gives_no_rate() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from("abdcg"), st.integers(0, 9), st.floats(0, 100)), max_size=80
-    )
+    st.lists(st.tuples(st.sampled_from("abdcg"), st.integers(0, 9), st.floats(0, 100)), max_size=80)
 )
 def test_the_book_is_sane_whatever_happens(steps: list[tuple[str, int, float]]) -> None:
     source, now = Source(LENGTH), 0.0

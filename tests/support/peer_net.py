@@ -63,28 +63,65 @@ def stats_of(path: Path) -> dict[int, FileStat]:
     }
 
 
+class Way:
+    """What carries bytes at some rate; wires that share it take turns, a packet at a time."""
+
+    PACKET = 64 << 10
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._free_at = 0.0
+        self._open = trio.Event()
+        self._open.set()
+
+    def stop(self) -> None:
+        """Carry nothing for now: who sends waits."""
+        self._open = trio.Event()
+
+    def go_on(self) -> None:
+        """Carry again."""
+        self._open.set()
+
+    async def carry(self, count: int) -> None:
+        """Return when so many bytes have been carried."""
+        await self._open.wait()
+        self._free_at = max(trio.current_time(), self._free_at) + count / self.rate
+        await trio.sleep_until(self._free_at)
+        await self._open.wait()
+
+
 class Wire(trio.abc.HalfCloseableStream):
-    """One end of a connection in memory, whose outgoing bytes a test may hold back."""
+    """One end of a connection in memory, whose outgoing bytes a test may hold back or slow down."""
 
     def __init__(self, stream: trio.StapledStream) -> None:
         self._stream = stream
         self.silent = False
         self.sent = 0
+        self.received = 0
         self.silent_after: int | None = None
+        self.way: Way | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent += len(data)
-        if self.silent_after is not None and self.sent > self.silent_after:
-            self.silent = True
-        if not self.silent:
-            # A buffer on its way is used again for the next batch.
-            await self._stream.send_all(bytes(data))
+        # A buffer on its way is used again for the next batch.
+        left = memoryview(bytes(data))
+        while left:
+            packet = left[: Way.PACKET] if self.way else left
+            if self.way:
+                await self.way.carry(len(packet))
+            left = left[len(packet) :]
+            self.sent += len(packet)
+            if self.silent_after is not None and self.sent > self.silent_after:
+                self.silent = True
+            if not self.silent:
+                await self._stream.send_all(packet)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self._stream.receive_some(max_bytes))
+        received = bytes(await self._stream.receive_some(max_bytes))
+        self.received += len(received)
+        return received
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
@@ -280,6 +317,8 @@ class PeerNet:
         self._ends: dict[tuple[str, str], Wire] = {}
         self.on_wire: Callable[[str, str, Wire], None] = lambda *_: None
         """Called with who speaks to whom over a new wire's end."""
+        self.ways: dict[str | tuple[str, str], Way] = {}
+        """By speaker, or by speaker and listener: what new wires' bytes go over."""
         patch.setattr("peer.swarm.links.open_channel", self._open_channel)
 
     async def start(
@@ -335,6 +374,8 @@ class PeerNet:
     def _remember(self, dialler: str, host: str, ours: Wire, theirs: Wire) -> None:
         self._ends[(dialler, host)] = ours
         self._ends[(host, dialler)] = theirs
+        ours.way = self.ways.get((dialler, host)) or self.ways.get(dialler)
+        theirs.way = self.ways.get((host, dialler)) or self.ways.get(host)
         self.on_wire(dialler, host, ours)
         self.on_wire(host, dialler, theirs)
 

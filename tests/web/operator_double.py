@@ -202,6 +202,8 @@ class OperatorDouble:
             limits=RatesView(up=None, down=None),
             uploaded=0,
             downloaded=0,
+            fetched_twice=0,
+            congestion=("bbr",),
         )
         return [status]
 
