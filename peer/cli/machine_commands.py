@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
-from peer.cli.limit_command import rates_text
 from peer.cli.output import bytes_text, shown
+from peer.cli.status_text import status_text
 from peer.data_dir import DataDir
 from peer.errors import UnreachableError, UsageError
 from peer.units import parse_size
@@ -125,20 +125,7 @@ def status(*, wait: float | None = None, common: Common = COMMON) -> None:
         if time.monotonic() > deadline:
             raise problem
         time.sleep(0.1)
-    fields = fields_of(found)
-    text = (
-        f"{found.peer.name} ({found.peer.id[:12]}) in {found.swarm.name}, "
-        f"{found.swarm.members} machines; tracker {found.tracker.state}\n"
-        f"listening on {found.peer.listen}, page {found.web or 'off'}\n"
-        f"holding {found.store.pieces} pieces, {bytes_text(found.store.bytes)} of "
-        f"{bytes_text(found.store.capacity)}; {len(found.transfers)} transfers"
-    )
-    if found.limits.up is not None or found.limits.down is not None:
-        text += f"\nlimits: {rates_text(found.limits)}"
-    for notice in found.notices:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(notice.when / 1000))
-        text += f"\n{when}  {shown(notice.text)}"
-    printer.result(fields, text)
+    printer.result(fields_of(found), status_text(found))
 
 
 @app.command

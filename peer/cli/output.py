@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from peer.cli.pace import Pace
 from protocol.messages.operating import Progress
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -70,6 +71,7 @@ class Printer:
         printer = ProgressPrinter(self)
         try:
             yield printer
+            printer.finish()
         finally:
             printer.close()
 
@@ -80,45 +82,37 @@ class ProgressPrinter:
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
         self._started = self._last = time.monotonic()
+        self._newest: Progress | None = None
+        self._pace = Pace()
         self._bar = None
+        self._lines = 0
         if not printer.as_json and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
+            from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
+            from rich.table import Column
 
             self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[stage]}", markup=False, table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
+                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
                 console=Console(stderr=True),
                 transient=True,
+                expand=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("starting", total=None)
-            self._stage = ""
+            self._task = self._bar.add_task("", total=None, stage="starting")
 
     def show(self, progress: Progress) -> None:
         """Take one message."""
-        if self._bar is not None:
-            if progress.stage != self._stage:
-                self._bar.reset(self._task)
-                self._stage = progress.stage
-            self._bar.update(
-                self._task,
-                description=progress.text or progress.stage,
-                completed=progress.done,
-                total=progress.total or None,
-            )
-            return
         now = time.monotonic()
+        if self._newest is not None and self._newest.stage != progress.stage:
+            self._pace = Pace()
+        self._newest = progress
+        self._pace.note(progress.done, progress.total, now)
+        if self._bar is not None:
+            self._draw(progress)
+            return
         if now - self._last < (JSON_EVERY if self._printer.as_json else PLAIN_EVERY):
             return
         self._last = now
@@ -127,15 +121,58 @@ class ProgressPrinter:
             fields.pop("call")
             self._printer.line("progress", fields)
         else:
-            share = 100 * progress.done // max(1, progress.total)
-            seconds = now - self._started
-            text = f"{progress.stage}: {share}% after {seconds:.0f} s {progress.text}".rstrip()
-            print(text, file=sys.stderr, flush=True)
+            self._print_line(progress)
+
+    def finish(self) -> None:
+        """All is done: the last message may have come a moment before that."""
+        if self._newest is None or self._printer.as_json:
+            return
+        whole = msgspec.structs.replace(self._newest, done=self._newest.total)
+        if self._bar is not None:
+            self._draw(whole)
+        elif self._lines:
+            self._print_line(whole)
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+    def _draw(self, progress: Progress) -> None:
+        assert self._bar is not None
+        self._bar.update(
+            self._task,
+            description=progress_text(progress, self._pace),
+            completed=min(progress.done, progress.total),
+            total=progress.total or None,
+            stage=progress.stage,
+        )
+
+    def _print_line(self, progress: Progress) -> None:
+        self._lines += 1
+        seconds = time.monotonic() - self._started
+        text = progress_text(progress, self._pace)
+        print(f"{progress.stage}: {text}, after {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def progress_text(progress: Progress, pace: Pace) -> str:
+    """How far, how fast, how long yet, and what else there is to tell; only what is known."""
+    facts = [f"{percent(progress.done, progress.total)}%"]
+    rate = pace.rate
+    if progress.stage != "replicating":  # that counts pieces
+        facts[0] += f" of {bytes_text(progress.total)}"
+        if rate is not None:
+            facts.append(f"{bytes_text(rate)}/s")
+    if progress.done < progress.total and pace.left is not None:
+        facts.append(f"{duration_text(pace.left)} left")
+    if progress.text:
+        facts.append("1 source" if progress.text == "1 sources" else shown(progress.text))
+    return ", ".join(facts)
+
+
+def percent(done: int, total: int) -> int:
+    """A whole number; 100 only when all is done."""
+    return 100 if done >= total else min(99, 100 * done // total)
 
 
 def shown(name: str) -> str:
@@ -150,6 +187,16 @@ def bytes_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time for a person."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours == 0:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def start_log(level: LogLevel) -> None:

@@ -38,9 +38,32 @@ class FileCache:
 
     def read(self, path: Path, position: int, target: memoryview) -> os.stat_result:
         """Fill `target`; the file's stat from after the read. OSError, EOFError if short."""
+        found = self._read_direct(path, position, target)
+        if found is not None:
+            return found
         with self._borrow(path, "read") as descriptor:
             read_all(descriptor, target, position, path)
             return os.fstat(descriptor)
+
+    def _read_direct(self, path: Path, position: int, target: memoryview) -> os.stat_result | None:
+        """Read a file past the page cache while it is being written past it; None elsewhere.
+
+        Its new pieces are read once or twice, soon: pages made for them would cost more.
+        """
+        if position % PAGE or len(target) % PAGE or len(target) < LEAST_DIRECT:
+            return None
+        entry = self._take((path, "direct"))
+        if entry is None:
+            return None
+        try:
+            read_all(entry.descriptor, target, position, path)
+            return os.fstat(entry.descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return None
+        finally:
+            self._give_back(entry)
 
     def read_now(self, path: Path, position: int, target: memoryview) -> os.stat_result | None:
         """As `read`, but None at once where that would wait for the disk."""

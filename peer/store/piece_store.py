@@ -127,6 +127,9 @@ class PieceStore:
         except OSError as error:
             raise write_error(error, layout.root) from None
         await self.contents.record(content, pieces)
+        if content.complete and not layout.folder:
+            # From now on it is read through the page cache, as often as others ask for it.
+            self._cache.forget(layout.root)
 
     async def finish(self, content: Content) -> None:
         """Give a downloaded user's folder its modes and names; remember how its files look."""

@@ -32,8 +32,8 @@ SILENT = 15.0
 """Seconds without a byte of what was asked for after which a link is cut."""
 MOST_ASKED = 200
 """Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
-SPARED, SPARED_TIMES = 1.0, 3.0
-"""Others who fetch the same may take a second and three times as long as the source would."""
+SPARED, SPARED_TIMES = 2.0, 4.0
+"""Others who fetch the same may take two seconds and four times as long as the source would."""
 LONELY = 30.0
 """Seconds without any source after which a download gives up."""
 
@@ -102,6 +102,10 @@ class Download:
         """The links pieces are asked of."""
         return list(self._sources)
 
+    def is_here(self, piece: int) -> bool:
+        """Whether a piece has come, durable or not yet."""
+        return self.picker.state(piece) in (PieceState.ARRIVED, PieceState.DONE)
+
     # Life
 
     async def run(self) -> None:
@@ -157,7 +161,8 @@ class Download:
         """Ask a link what it holds: a source from its answer on. False when it was one before."""
         if link in self._sources or link.closed or self.finished.is_set():
             return False
-        self._sources[link] = Source(self.manifest.geometry.piece_length)
+        source = self._sources[link] = Source(self.manifest.geometry.piece_length)
+        source.excuse(link.held_up_for)
         link.downloads += 1
         link.put(Follow(manifest=self.manifest.id))
         return True
@@ -209,6 +214,7 @@ class Download:
         now = trio.current_time()
         source = self._sources.get(link)
         if source is not None:
+            source.excuse(link.held_up_for)
             source.deliver(piece, size, now)
         if source is None or self._nursery is None or not self.picker.arrived(piece):
             self.twice += self.picker.state(piece) is not None
@@ -231,6 +237,7 @@ class Download:
         now = trio.current_time()
         fill, urgent = self.may_fill(self), self.purpose == "get"
         for link, source in self._sources.items():
+            source.excuse(link.held_up_for)
             share = MOST_ASKED // max(1, link.downloads) if fill else 1
             own = self._is_spared(link, source)
             for _ in range(source.room(share)):
@@ -341,6 +348,7 @@ class Download:
             now = trio.current_time()
             self.find_sources(self)
             for link, source in list(self._sources.items()):
+                source.excuse(link.held_up_for)
                 if source.is_late(now):
                     self._do_without(link, source, now)
             if not self.picker.needed or any(source.asked for source in self._sources.values()):

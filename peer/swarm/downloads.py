@@ -172,11 +172,13 @@ class Downloads:
         if download is None or not download.begins(link, header.piece):
             link.forgive_piece()
             await _discard(link, header.length)
+            self._traffic.fetched_twice += self._is_here(header)
             return
         geometry = download.manifest.geometry
         if header.length != geometry.piece_size(header.piece):
             raise RemoteProtocolError(f"piece {header.piece} has the wrong length")
-        buffer = await self._store.buffers.take(geometry.piece_length)
+        with link.held_up():
+            buffer = await self._store.buffers.take(geometry.piece_length)
         try:
             target = memoryview(buffer)[: header.length]
             await link.receive_piece(target, urgent=download.purpose == "get")
@@ -210,6 +212,11 @@ class Downloads:
             download.drop_link(link)
 
     # Inside
+
+    def _is_here(self, header: Piece) -> bool:
+        content, download = self._contents.get(header.manifest), self._running.get(header.manifest)
+        durable = content is not None and header.piece in content.bits
+        return durable or (download is not None and download.is_here(header.piece))
 
     async def _run(self, download: Download) -> None:
         content = download.content

@@ -6,7 +6,8 @@ only its own link.
 
 import math
 import mmap
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 import trio
@@ -46,6 +47,8 @@ log = structlog.get_logger()
 PING_EVERY = 5.0
 SILENT_AFTER = 15.0
 UNREAD_AFTER = 60.0
+BUFFER_WAIT = 1.0
+"""Seconds to wait for a buffer before looking whether there is something else to say."""
 PIECES_BYTES = BATCH_PAYLOAD - (64 << 10)
 """Pieces are sent together until they are about a batch: every link's turn is alike."""
 MOST_FOLLOWED = 100_000
@@ -82,6 +85,8 @@ class PeerLink:
         self.ended = trio.Event()
         self.downloads = 0
         """How many downloads have this link as a source."""
+        self._held_up_for = 0.0
+        self._held_up_since = math.inf
         self._cancelled = 0
         self._services = services
         self._sealed: memoryview | None = None
@@ -101,6 +106,22 @@ class PeerLink:
         self._cancelled -= 1
         if self._cancelled < 0:
             raise RemoteProtocolError("it sends pieces that were never asked for")
+
+    @property
+    def held_up_for(self) -> float:
+        """Seconds, in all, for which we have let what it sends wait."""
+        return self._held_up_for + max(0.0, trio.current_time() - self._held_up_since)
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """While we let what it sends wait, its silence is ours."""
+        self._held_up_since = trio.current_time()
+        try:
+            yield
+        finally:
+            self._held_up_for = self.held_up_for
+            self._held_up_since = math.inf
+            self.channel.last_received = self.channel.last_bytes = trio.current_time()
 
     def cut(self, reason: str) -> None:
         """End the link soon, saying why."""
@@ -216,7 +237,7 @@ class PeerLink:
         pool = self._services.serving
         parts: list[tuple[Message, memoryview]] = []
         buffers: list[mmap.mmap] = []
-        size, any_urgent = 0, False
+        size, any_urgent, waits = 0, False, False
         try:
             while size < PIECES_BYTES and (queued := self.outbox.next_piece()) is not None:
                 request, urgent = queued
@@ -225,10 +246,13 @@ class PeerLink:
                     continue
                 # Who holds buffers must not wait for more: all could.
                 buffer = pool.take_now(geometry.piece_length)
-                if buffer is None and buffers:
+                if buffer is None and not buffers:
+                    with trio.move_on_after(BUFFER_WAIT):
+                        buffer = await pool.take(geometry.piece_length)
+                if buffer is None:
                     self.outbox.requeue(request, urgent=urgent)
+                    waits = True
                     break
-                buffer = buffer or await pool.take(geometry.piece_length)
                 buffers.append(buffer)
                 target = memoryview(buffer)[: geometry.piece_size(request[1])]
                 if not await self._read_piece(request, target):
@@ -242,7 +266,7 @@ class PeerLink:
         finally:
             for buffer in buffers:
                 pool.give_back(buffer)
-        return bool(buffers)
+        return bool(buffers) or waits
 
     async def _geometry(self, request: PieceRequest) -> Geometry | None:
         """The geometry of what a piece is asked of; None, and the remote told, if not here."""
@@ -289,7 +313,8 @@ class PeerLink:
             return
 
         async def pace(count: int) -> None:
-            await pacing.wait_turn(self.peer, "down", count, urgent=urgent)
+            with self.held_up():
+                await pacing.wait_turn(self.peer, "down", count, urgent=urgent)
 
         await self.channel.receive_bytes(target, pace, pacing.portion(self.peer, "down"))
 
@@ -300,7 +325,7 @@ class PeerLink:
         while True:
             await trio.sleep(PING_EVERY)
             silent = trio.current_time() - self.channel.last_received
-            if silent > SILENT_AFTER:
+            if silent > SILENT_AFTER and self._held_up_since == math.inf:
                 raise ConnectionLostError(f"silent for {math.floor(silent)} s")
             if trio.current_time() - self.channel.writing_since > UNREAD_AFTER:
                 raise ConnectionLostError(

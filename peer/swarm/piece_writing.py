@@ -17,8 +17,8 @@ from peer.swarm.peer_link import PeerLink
 
 WRITERS = 3
 WRITE_BYTES = 2 << 20
-BATCH_BYTES = 16 << 20
-BATCH_WAIT = 0.2
+BATCH_BYTES = 32 << 20
+BATCH_WAIT = 0.1
 
 
 @dataclass(frozen=True)

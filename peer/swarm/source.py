@@ -33,6 +33,8 @@ class Source:
     _spread: float = 0.0
     _latency: float = math.inf
     _last: float = 0.0
+    _held_up: float = 0.0
+    _excused: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -64,9 +66,17 @@ class Source:
     def ask(self, piece: int, now: float) -> None:
         """Note a request."""
         if not self.asked:
-            self._last = now
+            self._last, self._excused = now, 0.0
         self.asked[piece] = now
         self.late.discard(piece)
+
+    def excuse(self, held_up: float) -> None:
+        """We have let its link wait for so many seconds, in all: that is no silence of its own.
+
+        For its rate it counts all the same: more than we can take need not be asked for.
+        """
+        self._excused += held_up - self._held_up
+        self._held_up = held_up
 
     def begin(self, piece: int, now: float) -> None:
         """The first byte of an answer: the least time from asking is the way there and back."""
@@ -82,7 +92,7 @@ class Source:
         if asked_at is None:
             return
         took = max(now - max(self._last, asked_at), 1e-6)
-        self._last = now
+        self._last, self._excused = now, 0.0
         self.stalled = False
         if not self._per_byte:
             self._per_byte, self._gap, self._spread = took / size, took, took / 2
@@ -109,7 +119,7 @@ class Source:
         """Seconds since it delivered, or since it was asked; 0 when it owes nothing."""
         if not self.asked:
             return 0.0
-        return now - max(self._last, min(self.asked.values()))
+        return max(0.0, now - max(self._last, min(self.asked.values())) - self._excused)
 
     def is_late(self, now: float) -> bool:
         """Whether it takes much longer than its own history lets us expect."""

@@ -82,7 +82,7 @@ async def test_a_machine_that_joins_later_tops_up(autojump_clock: Clock, net: Pe
 async def test_replication_goes_on_after_a_restart(autojump_clock: Clock, net: PeerNet) -> None:
     one, two = await net.start("one", "two", replicating=True)
     net.on_wire = lambda speaker, _, wire: setattr(
-        wire, "silent_after", 3 * PIECE if speaker == "one" else None
+        wire, "silent_after", 5 * PIECE if speaker == "one" else None
     )
     manifest, _ = await one.hold(BYTES)
     await one.publish(manifest)

@@ -57,6 +57,10 @@ class OperatorDouble:
     tokens: set[str] = field(default_factory=set)
     transfers: tuple[op.TransferView, ...] = ()
     machines: tuple[op.MachineView, ...] = ()
+    notices: tuple[op.NoticeView, ...] = ()
+    limits: RatesView = field(default_factory=lambda: RatesView(up=None, down=None))
+    congestion: tuple[str, ...] = ("bbr",)
+    fetched_twice: int = 0
     run_length: int = 1 << 40
     """How many bytes one Readable covers."""
     breaks_at: int | None = None
@@ -199,11 +203,12 @@ class OperatorDouble:
             swarm=op.SwarmView(name="Studio", roster=4, members=3),
             store=op.StoreView(bytes=stored, capacity=100 << 30, pieces=len(self.entries)),
             transfers=self.transfers,
-            limits=RatesView(up=None, down=None),
+            notices=self.notices,
+            limits=self.limits,
             uploaded=0,
             downloaded=0,
-            fetched_twice=0,
-            congestion=("bbr",),
+            fetched_twice=self.fetched_twice,
+            congestion=self.congestion,
         )
         return [status]
 

@@ -13,6 +13,7 @@ from page_under_test import PageUnderTest, run_with_page
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from protocol.messages import operating as op
+from protocol.messages.limiting import RatesView
 
 pytestmark = pytest.mark.browser
 
@@ -136,6 +137,64 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
             await expect(tab.get_by_text("daemon of this machine is not running")).to_be_hidden(
                 timeout=15_000
             )
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
+def transfer(name: str, **more: object) -> op.TransferView:
+    """A download for a person, a quarter done, unless told otherwise."""
+    fields = {"size": 4_000_000_000, "done": 1_000_000_000, "rate": 50_000_000, "left": 60}
+    fields |= {"purpose": "get", "sources": ("nas",)} | more  # type: ignore[dict-item]
+    return op.TransferView(id=name.encode().hex()[:64], name=name, **fields)  # type: ignore[arg-type]
+
+
+def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
+    changed = "3 of 40 files in /srv/photos changed or went away since they were shared: <b>a.jpg"
+
+    async def work(page: PageUnderTest) -> None:
+        double = page.double
+        double.transfers = (
+            transfer("film.mkv", sources=("nas", "attic", "desk 2", "<i>van</i>")),
+            transfer("photos", purpose="keep", rate=0, left=None, sources=()),
+            transfer("album", done=3_999_999_999, left=0),
+            transfer("whole", done=4_000_000_000, left=0),
+            transfer("slow", rate=1, left=3_000_000_000),
+        )
+        double.notices = (op.NoticeView(when=1_763_700_000_000, text=changed),)
+        double.limits = RatesView(up=5_000_000, down=None)
+        double.fetched_twice = 3
+        async with browser(viewport={"width": 360, "height": 740}) as context:
+            tab = await logged_in(context, page)
+            await tab.goto(f"{page.origin}/#/transfers")
+            rows = tab.get_by_label("Transfers").get_by_role("listitem")
+            for name, *facts in (
+                ("film.mkv", "25 % of 4.0 GB · 50.0 MB/s · 1 min left", "for you"),
+                ("film.mkv", "from nas, attic and 2 more"),
+                ("photos", "25 % of 4.0 GB · 0 B/s · time left unknown", "kept here for the swarm"),
+                ("photos", "looking for a machine that has it"),
+                ("album", "99 % of 4.0 GB · 50.0 MB/s · 1 s left", "from nas"),
+                ("whole", "100 % of 4.0 GB · 50.0 MB/s · finishing"),
+                ("slow", "1 B/s · 34722 days left"),
+            ):
+                for fact in facts:
+                    await expect(rows.filter(has_text=name)).to_contain_text(fact)
+            await expect(
+                tab.get_by_role("region", name="Shared files that changed")
+            ).to_contain_text(changed)
+            facts = tab.locator("dl")
+            await expect(facts).to_contain_text(
+                "Sending at most 5.0 MB/s, receiving without a limit"
+            )
+            await expect(facts).to_contain_text("Congestion controlbbr")
+            await expect(facts).to_contain_text("3 pieces came twice")
+            wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0
+            double.notices, double.limits = (), RatesView(up=None, down=None)
+            double.congestion, double.fetched_twice = (), 0
+            await expect(tab.get_by_role("region")).to_have_count(0)
+            await expect(facts).to_contain_text("Limits nowNone")
+            await expect(facts).to_contain_text("Congestion controlNot known")
+            await expect(facts).not_to_contain_text("twice")
 
     run_with_page(tmp_path, work, seconds=90)
 

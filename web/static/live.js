@@ -4,7 +4,7 @@ import { changed, connection, status, tell } from "./store.js";
 
 /** What of a status makes the list of entries worth asking for again. */
 function mark(now) {
-  return JSON.stringify([now.store.pieces, now.transfers.map((transfer) => transfer.id), now.tracker.state]);
+  return JSON.stringify([now.store.pieces, now.transfers.map((transfer) => transfer.id), now.notices, now.tracker.state]);
 }
 
 export function listen() {

@@ -26,6 +26,11 @@ export function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
+/** The same, short: "a, b and 5 more". */
+export function fewListed(names) {
+  return listed(names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names);
+}
+
 /** "2 of 2", with a colour that repeats what the words say. */
 export function Copies({ entry }) {
   const { have, want } = entry.copies;
@@ -41,8 +46,7 @@ export function onMachines(entry) {
   const parts = there.length - whole.length;
   if (there.length === 0 && entry.here > 0) return "on this machine";
   if (whole.length === 0) return parts ? `in parts on ${parts === 1 ? there[0].peer : `${parts} machines`}` : "on no machine that is there";
-  const shown = whole.length > 3 ? [...whole.slice(0, 2), `${whole.length - 2} more`] : whole;
-  return `on ${listed(shown)}`;
+  return `on ${fewListed(whole)}`;
 }
 
 const STATE_HINTS = { live: "There now", suspect: "Not heard of for some seconds", gone: "Not there" };

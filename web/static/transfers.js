@@ -1,7 +1,7 @@
-// Downloads under way on this machine, live.
+// Downloads under way on this machine, how it sends and receives, and changed files; all live.
 
-import { bytes, duration, percent } from "./format.js";
-import { Bar, Empty, listed, Waiting } from "./parts.js";
+import { bytes, count, duration, moment, percent } from "./format.js";
+import { Bar, Empty, fewListed, Waiting } from "./parts.js";
 import { status, use } from "./store.js";
 import { html } from "./vendor/preact-htm.js";
 
@@ -10,15 +10,31 @@ const PURPOSES = { get: "for you", keep: "kept here for the swarm" };
 export function Transfers() {
   const now = use(status);
   if (!now) return html`<${Waiting} />`;
-  return html`<div class="stack"><h1>Transfers</h1><${Totals} now=${now} /><${Running} transfers=${now.transfers} /></div>`;
+  return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Totals} now=${now} /></div>`;
+}
+
+function Notices({ notices }) {
+  if (notices.length === 0) return null;
+  return html`<section class="card notices" aria-labelledby="notices"><h2 id="notices">Shared files that changed</h2>
+    <ul>${notices.map((notice) => html`<li key=${notice.text}><p>${notice.text}</p><p class="soft">${moment(notice.when)}</p></li>`)}</ul>
+    <p class="soft">The other machines keep what was shared. Put the files back as they were, or share them again.</p>
+  </section>`;
 }
 
 function Totals({ now }) {
   return html`<dl class="facts card">
-    <div><dt>Received since start</dt><dd>${bytes(now.downloaded)}</dd></div>
+    <div><dt>Received since start</dt><dd>${bytes(now.downloaded)} ${now.fetched_twice > 0 && html`<span class="soft">${count(now.fetched_twice, "piece")} came twice</span>`}</dd></div>
     <div><dt>Sent since start</dt><dd>${bytes(now.uploaded)}</dd></div>
     <div><dt>Kept on this machine</dt><dd>${bytes(now.store.bytes)} <span class="soft">of ${bytes(now.store.capacity)}</span></dd></div>
+    <div><dt>Limits now</dt><dd>${limits(now.limits)}</dd></div>
+    <div><dt>Congestion control</dt><dd>${now.congestion.join(", ") || "Not known"} <span class="soft">paces what is sent</span></dd></div>
   </dl>`;
+}
+
+function limits({ up, down }) {
+  if (up === null && down === null) return "None";
+  const [sending, receiving] = [up, down].map((rate) => (rate === null ? "without a limit" : `at most ${bytes(rate)}/s`));
+  return `Sending ${sending}, receiving ${receiving}`;
 }
 
 function Running({ transfers }) {
@@ -29,11 +45,15 @@ function Running({ transfers }) {
 }
 
 function Transfer({ transfer }) {
-  const sources = transfer.sources.length ? `from ${listed(transfer.sources)}` : "looking for a machine that has it";
-  const left = transfer.left === null ? "" : ` · ${duration(transfer.left)} left`;
+  const sources = transfer.sources.length ? `from ${fewListed(transfer.sources)}` : "looking for a machine that has it";
   return html`<li class="card transfer">
     <div class="head"><span class="name">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]}</span></div>
     <${Bar} done=${transfer.done} total=${transfer.size} label=${transfer.name} />
-    <div class="head soft"><span>${percent(transfer.done, transfer.size)} % of ${bytes(transfer.size)} · ${bytes(transfer.rate)}/s${left}</span><span>${sources}</span></div>
+    <div class="head soft"><span>${percent(transfer.done, transfer.size)} % of ${bytes(transfer.size)} · ${bytes(transfer.rate)}/s · ${timeLeft(transfer)}</span><span title=${transfer.sources.join(", ")}>${sources}</span></div>
   </li>`;
+}
+
+function timeLeft({ done, size, left }) {
+  if (done >= size) return "finishing";
+  return left === null ? "time left unknown" : `${duration(left)} left`;
 }
