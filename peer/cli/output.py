@@ -163,7 +163,9 @@ def progress_text(progress: Progress, pace: Pace) -> str:
         facts[0] += f" of {bytes_text(progress.total)}"
         if rate is not None:
             facts.append(f"{bytes_text(rate)}/s")
-    if progress.done < progress.total and pace.left is not None:
+    if progress.done >= progress.total:
+        return ", ".join(facts)
+    if pace.left is not None:
         facts.append(f"{duration_text(pace.left)} left")
     if progress.text:
         facts.append("1 source" if progress.text == "1 sources" else shown(progress.text))

@@ -60,7 +60,7 @@ class Download:
         self.purpose: Purpose = purpose
         self.name = name
         self.picker = Picker(manifest.pieces, wanted, chance)
-        self.rate = Rate()
+        self.rate = Rate(trio.current_time())
         self.size = sum(manifest.geometry.piece_size(piece) for piece in wanted)
         self.done_bytes = 0
         self.received = 0
@@ -177,6 +177,8 @@ class Download:
     def source_gained(self, link: PeerLink, pieces: tuple[int, ...]) -> None:
         """Pieces a source has gained."""
         self.picker.add_to_source(link, pieces)
+        if link in self._takers and self.picker.has_all(link):
+            self._share_out()
         self._pump()
 
     def source_lacks(self, link: PeerLink, piece: int) -> None:
@@ -255,13 +257,15 @@ class Download:
         While others fetch the same at the same time and bring their shares fast enough, it need
         not send each of us all of it.
         """
-        if (
-            not self._takers
-            or link in self._takers
-            or not any(s.asked for s in self._sources.values())
-        ):
+        if link in self._takers or not any(s.asked for s in self._sources.values()):
             return False
-        rate = sum(self._sources[taker].rate for taker in self._takers)
+        # Who has nothing to bring just now must not count: the rest would wait for the slowest.
+        bringing = [
+            self._sources[taker].rate
+            for taker in self._takers
+            if self._sources[taker].asked or self.picker.useful(taker)
+        ]
+        rate = sum(bringing)
         if not rate or not source.rate:
             return bool(rate)
         left = self.picker.needed * self.manifest.geometry.piece_length
@@ -362,8 +366,8 @@ class Download:
 
     def _do_without(self, link: PeerLink, source: Source, now: float) -> None:
         """A source is late: others get its pieces, as far as they have them."""
-        silent = min(source.silent_for(now), now - link.channel.last_bytes)
-        if silent > SILENT:
+        silent = source.silent_for(now)
+        if min(silent, now - link.channel.last_bytes) > SILENT:
             log.info("source sends nothing", peer=link.name, pieces=len(source.asked))
             link.cut("stalled: sends nothing of what was asked for")
             self.drop_link(link)
@@ -371,6 +375,12 @@ class Download:
         others = [other for other in self._sources if other is not link]
         given = [p for p in source.asked if any(self.picker.has(other, p) for other in others)]
         if not given:
+            return
+        if source.stalled and silent > SILENT:
+            # What drips in holds a buffer that others could fill.
+            log.info("source is too slow", peer=link.name, entry=self.name)
+            link.cut("too slow: a piece was given to others long ago and has not come")
+            self.drop_link(link)
             return
         log.info("source is late", peer=link.name, pieces=len(given), entry=self.name)
         source.stalled = True

@@ -171,7 +171,9 @@ class Downloads:
         self._traffic.received(link.peer, header.length)
         if download is None or not download.begins(link, header.piece):
             link.forgive_piece()
-            await _discard(link, header.length)
+            # Bytes nobody waits for any more: a cancel crossed them on the wire.
+            urgent = download is not None and download.purpose == "get"
+            await link.receive_piece(memoryview(bytearray(header.length)), urgent=urgent)
             self._traffic.fetched_twice += self._is_here(header)
             return
         geometry = download.manifest.geometry
@@ -317,8 +319,3 @@ class Downloads:
             await trio.sleep(APPROACH_HOLDS)
         if self._approaches.get(manifest) is approach:
             del self._approaches[manifest]
-
-
-async def _discard(link: PeerLink, length: int) -> None:
-    """Bytes nobody waits for any more: a cancel crossed them on the wire."""
-    await link.channel.receive_bytes(memoryview(bytearray(length)))

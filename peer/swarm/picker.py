@@ -106,6 +106,10 @@ class Picker:
         """Whether a source has everything there is."""
         return self._sources.get(source, 0).bit_count() == self._pieces
 
+    def useful(self, source: Hashable) -> bool:
+        """Whether a source has anything that nobody has been asked for."""
+        return bool(self._sets[PieceState.NEEDED] & self._sources.get(source, 0))
+
     def pick(self, source: Hashable, *, own: bool = False) -> int | None:
         """A NEEDED piece this source has, now ASKED; None when there is none.
 

@@ -279,6 +279,24 @@ def test_who_was_asked_nothing_is_not_late() -> None:
     assert not source.is_late(1e9 + PATIENCE)
 
 
+def test_what_we_let_wait_is_not_late() -> None:
+    """But its rate is what we took of it: more need not be asked for."""
+    source = measured(1.0, 0.1)
+    source.excuse(7.0)
+    source.ask(99, 1000.0)
+    assert source.silent_for(1000.5) == 0.5, "what was before it was asked excuses nothing"
+    source.excuse(27.0)
+    assert source.silent_for(1020.5) == 0.5
+    assert not source.is_late(1020.5)
+    assert source.is_late(1022.0)
+    source.excuse(1000.0)
+    assert source.silent_for(1022.0) == 0.0
+    source.deliver(99, LENGTH, 1023.0)
+    assert source.rate == pytest.approx(LENGTH / (0.75 * 1.0 + 0.25 * 23.0))
+    source.ask(100, 1023.0)
+    assert source.silent_for(1024.0) == 1.0
+
+
 def test_what_was_cancelled_may_still_come() -> None:
     source = Source(LENGTH)
     source.ask(1, 0.0)

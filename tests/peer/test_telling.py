@@ -120,15 +120,25 @@ def test_lumps_are_smoothed_and_a_standstill_is_noticed() -> None:
     assert all(150 <= rate <= 250 for rate in rates[40:] if rate is not None)
     assert pace.left is not None
     assert 92_000 / 250 <= pace.left <= 92_400 / 150
-    pace.note(8000, total, now=45.0)
+    pace.note(7600, total, now=45.0)
     slower = pace.rate
     assert slower is not None
-    assert slower < 200
-    for second in range(46, 46 + int(WINDOW) + 1):
-        pace.note(8000, total, now=float(second))
+    assert slower < 180
+    for second in range(46, 50 + int(WINDOW)):
+        pace.note(7600, total, now=float(second))
     assert (pace.rate, pace.left) == (0.0, None)
     pace.note(total, total, now=60.0)
     assert pace.left == 0
+
+
+def test_pieces_that_take_longer_than_the_window() -> None:
+    """4 MiB each at 100 KiB a second, asked four times a second."""
+    pace, said = Pace(), set()
+    for quarter in range(2000):
+        pace.note(quarter // 164 * 4 * MIB, 400 * MIB, now=quarter / 4)
+        if quarter > 2 * 164:
+            said.add(pace.rate)
+    assert all(rate is not None and 90_000 < rate < 110_000 for rate in said)
 
 
 def test_less_done_or_another_total_begins_anew() -> None:
@@ -154,6 +164,8 @@ def test_progress_in_words() -> None:
     assert progress_text(step, pace) == "25% of 40.0 MiB, 5.0 MiB/s, 6 s left, 1 source"
     step = msgspec.structs.replace(step, done=40 * MIB, text="")
     assert progress_text(step, pace) == "100% of 40.0 MiB, 5.0 MiB/s"
+    step = msgspec.structs.replace(step, text="0 sources")  # all have been let go of
+    assert progress_text(step, pace) == "100% of 40.0 MiB, 5.0 MiB/s"
     pieces = op.Progress(call=0, stage="replicating", done=3, total=12, text="1 of 2 copies")
     assert progress_text(pieces, Pace()) == "25%, 1 of 2 copies"
 
@@ -174,7 +186,7 @@ def test_lines_for_people_and_for_programs(
     assert errors.splitlines() == [
         "downloading: 25% of 40.0 MiB, 1.0 MiB/s, 30 s left, 2 sources, after 10 s",
         "downloading: 50% of 40.0 MiB, 1.0 MiB/s, 20 s left, 2 sources, after 20 s",
-        "downloading: 100% of 40.0 MiB, 1.0 MiB/s, 2 sources, after 20 s",
+        "downloading: 100% of 40.0 MiB, 1.0 MiB/s, after 20 s",
     ]
     lines = [msgspec.json.decode(line) for line in out.splitlines()]
     assert len(lines) == 20

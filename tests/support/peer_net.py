@@ -66,10 +66,8 @@ def stats_of(path: Path) -> dict[int, FileStat]:
 class Way:
     """What carries bytes at some rate; wires that share it take turns, a packet at a time."""
 
-    PACKET = 64 << 10
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, rate: float, packet: int = 64 << 10) -> None:
+        self.rate, self.packet = rate, packet
         self._free_at = 0.0
         self._open = trio.Event()
         self._open.set()
@@ -105,7 +103,7 @@ class Wire(trio.abc.HalfCloseableStream):
         # A buffer on its way is used again for the next batch.
         left = memoryview(bytes(data))
         while left:
-            packet = left[: Way.PACKET] if self.way else left
+            packet = left[: self.way.packet] if self.way else left
             if self.way:
                 await self.way.carry(len(packet))
             left = left[len(packet) :]
