@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import trio
 
-POOL_BYTES = 48 << 20
+POOL_BYTES = 40 << 20
 LEAST_BUFFERS = 3
 
 

@@ -52,6 +52,7 @@ class TrioChannel:
         self.writing_since = math.inf
         """When the write under way began; infinite while there is none."""
         self._interrupted = False
+        self._ahead = 0
 
     async def handshake(self) -> Established:
         """Open the connection. Raises RefusedError, RemoteProtocolError, ConnectionLostError."""
@@ -70,7 +71,7 @@ class TrioChannel:
             event = self.connection.next_event()
             if isinstance(event, Received | Ended):
                 return event
-            await self._read()
+            self._ahead += await self._read()
 
     async def receive_bytes(
         self, target: memoryview, pace: Pace | None = None, at_once: int | None = None
@@ -80,6 +81,11 @@ class TrioChannel:
         With a `pace`, at most `at_once` bytes are taken off the stream between two calls of it.
         """
         self.connection.receive_into(target)
+        ahead, self._ahead = self._ahead, 0
+        if pace is not None and ahead:
+            # What came with the header, which may be all of it.
+            await pace(ahead)
+            self.last_received = self.last_bytes = trio.current_time()
         while True:
             event = self.connection.next_event()
             if isinstance(event, BytesReceived):
