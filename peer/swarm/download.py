@@ -1,7 +1,7 @@
 """One download: asks every source for pieces, takes what comes, and counts only what is durable.
 
-The picker says what to ask for, each Source how much; this module moves pieces between them and
-`piece_writing`. State changes are synchronous; the tasks around them only wait.
+`asking` says who is asked for what, `piece_writing` brings to the disk what comes; this module
+ties them. State changes are synchronous; the tasks around them only wait.
 """
 
 import mmap
@@ -15,25 +15,18 @@ import trio
 from peer.errors import PeerError, UnreachableError
 from peer.store.contents import Content
 from peer.store.piece_store import PieceStore
+from peer.swarm.asking import Asking
 from peer.swarm.peer_link import PeerLink
-from peer.swarm.picker import Picker, PieceState
+from peer.swarm.picker import PieceState
 from peer.swarm.piece_writing import Arrived, PieceWriting
 from peer.swarm.rate import Rate
-from peer.swarm.source import Source
 from protocol.bitfield import Bitfield
 from protocol.ids import PeerId
 from protocol.manifest import Manifest
-from protocol.messages.peering import CancelPiece, Follow, GetPiece, Unfollow
 
 log = structlog.get_logger()
 
 TICK = 0.5
-SILENT = 15.0
-"""Seconds without a byte of what was asked for after which a link is cut."""
-MOST_ASKED = 200
-"""Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
-SPARED, SPARED_TIMES = 2.0, 4.0
-"""Others who fetch the same may take two seconds and four times as long as the source would."""
 LONELY = 30.0
 """Seconds without any source after which a download gives up."""
 
@@ -59,7 +52,8 @@ class Download:
         self.manifest = manifest
         self.purpose: Purpose = purpose
         self.name = name
-        self.picker = Picker(manifest.pieces, wanted, chance)
+        self.asking = Asking(manifest, wanted, me, name, chance)
+        self.picker = self.asking.picker
         self.rate = Rate(trio.current_time())
         self.size = sum(manifest.geometry.piece_size(piece) for piece in wanted)
         self.done_bytes = 0
@@ -76,11 +70,7 @@ class Download:
         self.find_sources: Callable[[Download], None] = lambda _: None
         self.may_fill: Callable[[Download], bool] = lambda _: True
         """Whether this download may ask for as much as it can, or must leave the way to others."""
-        self._me = me
         self._store = store
-        self._sources: dict[PeerLink, Source] = {}
-        self._takers: set[PeerLink] = set()
-        """Those of the sources that fetch the same: they have not everything, as we have not."""
         self._writing = PieceWriting(
             content,
             store,
@@ -100,7 +90,7 @@ class Download:
     @property
     def sources(self) -> list[PeerLink]:
         """The links pieces are asked of."""
-        return list(self._sources)
+        return list(self.asking.sources)
 
     def is_here(self, piece: int) -> bool:
         """Whether a piece has come, durable or not yet."""
@@ -159,53 +149,35 @@ class Download:
 
     def add_link(self, link: PeerLink) -> bool:
         """Ask a link what it holds: a source from its answer on. False when it was one before."""
-        if link in self._sources or link.closed or self.finished.is_set():
+        if link in self.asking.sources or link.closed or self.finished.is_set():
             return False
-        source = self._sources[link] = Source(self.manifest.geometry.piece_length)
-        source.excuse(link.held_up_for)
-        link.downloads += 1
-        link.put(Follow(manifest=self.manifest.id))
+        self.asking.add(link)
         return True
 
     def source_holds(self, link: PeerLink, held: Bitfield) -> None:
         """All a source holds."""
-        if link in self._sources:
-            self.picker.set_source(link, held)
-            self._share_out()
+        if link in self.asking.sources:
+            self.asking.holds(link, held)
             self._pump()
 
     def source_gained(self, link: PeerLink, pieces: tuple[int, ...]) -> None:
         """Pieces a source has gained."""
-        self.picker.add_to_source(link, pieces)
-        if link in self._takers and self.picker.has_all(link):
-            self._share_out()
+        self.asking.gained(link, pieces)
         self._pump()
 
     def source_lacks(self, link: PeerLink, piece: int) -> None:
         """A source will not send a piece it was asked for."""
-        self.picker.take_from_source(link, piece)
-        source = self._sources.get(link)
-        if source is not None and piece in source.asked:
-            source.give_up(piece)
-            self._unask(piece)
+        self.asking.lacks(link, piece)
         self._pump()
 
     def drop_link(self, link: PeerLink) -> None:
         """A link is gone: its pieces go to others."""
-        source = self._sources.pop(link, None)
-        if source is not None:
-            link.downloads -= 1
-        self.picker.drop_source(link)
-        for piece in list(source.asked) if source else ():
-            self._unask(piece)
-        if not self._sources:
-            self._alone_since = trio.current_time()
-        self._share_out()
+        self.asking.drop(link)
         self._pump()
 
     def begins(self, link: PeerLink, piece: int) -> bool:
         """A piece begins to come: whether it was asked of this link."""
-        source = self._sources.get(link)
+        source = self.asking.sources.get(link)
         if source is None or not source.expects(piece):
             return False
         source.begin(piece, trio.current_time())
@@ -214,7 +186,7 @@ class Download:
     def arrived(self, link: PeerLink, piece: int, buffer: mmap.mmap, size: int) -> None:
         """A whole piece is in `buffer`, which now belongs to the download."""
         now = trio.current_time()
-        source = self._sources.get(link)
+        source = self.asking.sources.get(link)
         if source is not None:
             source.excuse(link.held_up_for)
             source.deliver(piece, size, now)
@@ -224,97 +196,21 @@ class Download:
         else:
             self.received += size
             self.rate.add(size, now)
-            for other, book in self._sources.items():
-                if piece in book.asked:
-                    self._cancel(other, book, piece)
+            self.asking.cancel(piece)
             self._writing.put(Arrived(link, piece, buffer, size))
         self._pump()
 
-    # Asking
-
     def _pump(self) -> None:
-        """Ask every source for as much as it has room for."""
-        if self._nursery is None:
-            return
-        now = trio.current_time()
-        fill, urgent = self.may_fill(self), self.purpose == "get"
-        for link, source in self._sources.items():
-            source.excuse(link.held_up_for)
-            share = MOST_ASKED // max(1, link.downloads) if fill else 1
-            own = self._is_spared(link, source)
-            for _ in range(source.room(share)):
-                piece = self.picker.pick(link, own=own)
-                if piece is None:
-                    piece = self._pick_twice(link, source)
-                if piece is None:
-                    break
-                source.ask(piece, now)
-                link.put(GetPiece(manifest=self.manifest.id, piece=piece, urgent=urgent))
-
-    def _is_spared(self, link: PeerLink, source: Source) -> bool:
-        """Whether a source that has everything is asked only for our share of it.
-
-        While others fetch the same at the same time and bring their shares fast enough, it need
-        not send each of us all of it.
-        """
-        if link in self._takers or not any(s.asked for s in self._sources.values()):
-            return False
-        # Who has nothing to bring just now must not count: the rest would wait for the slowest.
-        bringing = [
-            self._sources[taker].rate
-            for taker in self._takers
-            if self._sources[taker].asked or self.picker.useful(taker)
-        ]
-        rate = sum(bringing)
-        if not rate or not source.rate:
-            return bool(rate)
-        left = self.picker.needed * self.manifest.geometry.piece_length
-        return left / rate < SPARED + SPARED_TIMES * left / source.rate
-
-    def _pick_twice(self, link: PeerLink, source: Source) -> int | None:
-        """Near the end: a piece that a slower source has been asked for and may hold up."""
-        if self.picker.needed or source.asked or not source.rate:
-            return None
-        best, most = None, 2.0 * self.manifest.geometry.piece_length / source.rate
-        for other, book in self._sources.items():
-            if other is link or not book.asked:
-                continue
-            for place, piece in enumerate(book.asked, start=1):
-                left = place * book.piece_length / book.rate if book.rate else 60.0
-                if left > most and self.picker.has(link, piece):
-                    best, most = piece, left
-        return best
-
-    def _cancel(self, link: PeerLink, source: Source, piece: int) -> None:
-        source.cancel(piece)
-        link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
-
-    def _share_out(self) -> None:
-        """Take our part among all who fetch this now."""
-        self._takers = {link for link in self._sources if not self.picker.has_all(link)}
-        rank = sum(link.peer < self._me for link in self._takers)
-        self.picker.take_share(rank, len(self._takers) + 1)
-
-    def _unask(self, piece: int) -> None:
-        """Back to NEEDED unless another source has been asked for it too."""
-        if any(piece in source.asked for source in self._sources.values()):
-            return
-        if self.picker.state(piece) is PieceState.ASKED:
-            self.picker.put_back(piece)
+        """Ask for more."""
+        if self._nursery is not None:
+            now, urgent = trio.current_time(), self.purpose == "get"
+            self.asking.ask(now, fill=self.may_fill(self), urgent=urgent)
 
     def leave_all(self) -> None:
         """The end: sources need send nothing more, and whoever waits is told."""
-        for link in self.sources:
-            self._leave(link)
+        self.asking.leave_all()
         self.finished.set()
         self._progress.set()
-
-    def _leave(self, link: PeerLink) -> None:
-        source = self._sources.pop(link)
-        link.downloads -= 1
-        for piece in source.asked:
-            link.put(CancelPiece(manifest=self.manifest.id, piece=piece))
-        link.put(Unfollow(manifest=self.manifest.id))
 
     # What becomes of pieces
 
@@ -337,7 +233,7 @@ class Download:
         self._progress = trio.Event()
 
     def _last_are_here(self) -> bool:
-        return not self.picker.needed and not any(s.asked for s in self._sources.values())
+        return not self.picker.needed and not self.asking.under_way
 
     def _count(self, piece: int) -> None:
         self.picker.done(piece)
@@ -351,11 +247,8 @@ class Download:
             await trio.sleep(TICK)
             now = trio.current_time()
             self.find_sources(self)
-            for link, source in list(self._sources.items()):
-                source.excuse(link.held_up_for)
-                if source.is_late(now):
-                    self._do_without(link, source, now)
-            if not self.picker.needed or any(source.asked for source in self._sources.values()):
+            self.asking.take_back_late()
+            if not self.picker.needed or self.asking.under_way:
                 # Somebody has been asked for what is left, or all of it is on its way to the disk.
                 self._alone_since = now
             elif now - self._alone_since > LONELY and self.purpose == "get":
@@ -363,30 +256,6 @@ class Download:
                     f"no machine that holds {self.name!r} has been reachable for {LONELY:.0f} s"
                 )
             self._pump()
-
-    def _do_without(self, link: PeerLink, source: Source, now: float) -> None:
-        """A source is late: others get its pieces, as far as they have them."""
-        silent = source.silent_for(now)
-        if min(silent, now - link.channel.last_bytes) > SILENT:
-            log.info("source sends nothing", peer=link.name, pieces=len(source.asked))
-            link.cut("stalled: sends nothing of what was asked for")
-            self.drop_link(link)
-            return
-        others = [other for other in self._sources if other is not link]
-        given = [p for p in source.asked if any(self.picker.has(other, p) for other in others)]
-        if not given:
-            return
-        if source.stalled and silent > SILENT:
-            # What drips in holds a buffer that others could fill.
-            log.info("source is too slow", peer=link.name, entry=self.name)
-            link.cut("too slow: a piece was given to others long ago and has not come")
-            self.drop_link(link)
-            return
-        log.info("source is late", peer=link.name, pieces=len(given), entry=self.name)
-        source.stalled = True
-        for piece in given:
-            self._cancel(link, source, piece)
-            self._unask(piece)
 
 
 def _first(group: BaseExceptionGroup[PeerError]) -> PeerError:

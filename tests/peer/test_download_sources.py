@@ -151,8 +151,8 @@ async def test_a_steady_slow_source_is_used_and_not_held_against(
     download = await begin(me, manifest)
     late: list[float] = []
     await until(lambda: len(download.sources) == 2, "both found")
-    do_without = download._do_without
-    download._do_without = lambda link, source, now: (  # type: ignore[method-assign]
+    do_without = download.asking.do_without
+    download.asking.do_without = lambda link, source, now: (  # type: ignore[method-assign]
         late.append(now),
         do_without(link, source, now),
     )
@@ -178,12 +178,14 @@ async def test_a_late_piece_that_is_still_needed_is_used(
     pausing.stop()
     link = me.parts.links.find(first.me)
     assert link is not None
-    source = download._sources[link]
+    source = download.asking.sources[link]
     await until(lambda: bool(source.late), "its pieces were given away")
     late, before = set(source.late), me.parts.traffic.received_from[first.me]
     assert source.stalled
     pausing.go_on()
-    await until(lambda: not source.stalled or link not in download._sources, "it delivers again")
+    await until(
+        lambda: not source.stalled or link not in download.asking.sources, "it delivers again"
+    )
     came = (me.parts.traffic.received_from[first.me] - before) // PIECE
     assert came >= 1
     await download.closed.wait()
@@ -239,7 +241,7 @@ async def test_what_a_person_waits_for_comes_before_copies(
     asked = note_asked(me)
     link = me.parts.links.find(source.me)
     assert link is not None
-    queued = len(copying._sources[link].asked)
+    queued = len(copying.asking.sources[link].asked)
     assert queued >= 3
     before = copying.received
     getting = await begin(me, wanted)
@@ -247,7 +249,7 @@ async def test_what_a_person_waits_for_comes_before_copies(
     while not getting.finished.is_set():
         await trio.sleep(0.01)
         if copying.received - before > queued * PIECE:
-            most = max(most, len(copying._sources[link].asked))
+            most = max(most, len(copying.asking.sources[link].asked))
     assert most <= 1, "a copy asks for one piece at a time while a person waits"
     # Of the copy came what was begun, and one now and then.
     assert copying.received - before <= SIZE // 3

@@ -1,10 +1,9 @@
-"""The request book of one source, the rate meter, and who is shunned: pure, on given times."""
+"""The request book of one source, and who is shunned: pure, on given times."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.swarm.rate import WINDOW, Rate
 from peer.swarm.shunned import WINDOW as DAY
 from peer.swarm.shunned import Shunned
 from peer.swarm.source import AHEAD, MOST_IN_FLIGHT, PATIENCE, UNKNOWN, Source
@@ -312,31 +311,7 @@ def test_what_was_cancelled_may_still_come() -> None:
     assert not source.expects(1)
 
 
-# --- meters ----------------------------------------------------------------------------------
-
-
-def test_rate_over_a_window() -> None:
-    rate = Rate()
-    assert rate.per_second(0.0) == 0
-    for second in range(3):
-        rate.add(1000, float(second))
-    assert rate.per_second(2.0) == 1500
-    assert rate.per_second(2.0 + WINDOW + 0.1) == 0
-    rate.add(500, 10.0)
-    assert rate.per_second(10.0) == 2000
-
-
-@given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 1 << 24)), max_size=60))
-def test_rate_forgets_exactly_what_is_old(moves: list[tuple[float, int]]) -> None:
-    rate, now = Rate(), 0.0
-    moved = []
-    for pause, size in moves:
-        now += pause
-        rate.add(size, now)
-        moved.append((now, size))
-    kept = [(at, size) for at, size in moved if now - at <= WINDOW]
-    expected = int(sum(s for _, s in kept) / max(now - kept[0][0], 0.25)) if kept else 0
-    assert rate.per_second(now) == expected
+# --- shunned ---------------------------------------------------------------------------------
 
 
 def test_two_bad_pieces_within_a_day_shun() -> None:
