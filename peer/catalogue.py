@@ -106,11 +106,13 @@ class Catalogue:
         """The live entries that name each of several manifests, read at once."""
         return await self._database.run(lambda c: {each: _naming(c, each) for each in manifests})
 
-    async def unpublished(self) -> list[Signed]:
-        """Records made here that no tracker has confirmed."""
+    async def unpublished(self, after: bytes = b"") -> list[Signed]:
+        """Records made here that no tracker has confirmed: 500 of them, by entry id, after one."""
         rows = await self._database.run(
             lambda c: c.execute(
-                "SELECT body, signature FROM records WHERE published = 0 LIMIT 500"
+                "SELECT body, signature FROM records WHERE published = 0 AND entry > ? "
+                "ORDER BY entry LIMIT 500",
+                (after,),
             ).fetchall()
         )
         return [Signed(*row) for row in rows]

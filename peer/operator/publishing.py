@@ -94,13 +94,17 @@ class Publishing:
 
         One that it refuses (it knows a newer record, say) must not keep the others from it.
         """
-        for signed in await self._catalogue.unpublished():
-            try:
-                await self._send(signed, open_record_untrusted(signed))
-            except UnreachableError:
-                raise
-            except PeerError:
-                continue
+        sent = b""
+        while batch := await self._catalogue.unpublished(sent):
+            for signed in batch:
+                record = open_record_untrusted(signed)
+                sent = record.id
+                try:
+                    await self._send(signed, record)
+                except UnreachableError:
+                    raise
+                except PeerError as error:
+                    log.debug("not published", entry=record.id.hex(), reason=str(error))
 
     async def _keep_and_send(self, record: Record) -> bool:
         """Keep a record of our own and tell the tracker; False when that has to wait."""

@@ -39,7 +39,8 @@ class Outbox:
         """Queue a piece; RemoteProtocolError when far too many are asked for at once."""
         if len(self._pieces) >= MOST_PIECES:
             raise RemoteProtocolError(f"more than {MOST_PIECES} pieces asked for at once")
-        if request not in self._pieces:
+        if not self._pieces.get(request, False):
+            # Asked for once more it only becomes more urgent.
             self._pieces[request] = urgent
             self._urgent += urgent
             self._wake.set()

@@ -26,6 +26,7 @@ class Source:
     late: set[int] = field(default_factory=set)
     """Pieces it was asked for and that were then given to others: they may still come."""
     received: int = 0
+    _again: set[int] = field(default_factory=set)
     stalled: bool = False
     """It is asked for one piece at a time until it delivers again."""
     _per_byte: float = 0.0
@@ -68,7 +69,10 @@ class Source:
         if not self.asked:
             self._last, self._excused = now, 0.0
         self.asked[piece] = now
-        self.late.discard(piece)
+        if piece in self.late:
+            # What comes may be the answer to the earlier request: it says nothing of the way.
+            self.late.discard(piece)
+            self._again.add(piece)
 
     def excuse(self, held_up: float) -> None:
         """We have let its link wait for so many seconds, in all: that is no silence of its own.
@@ -81,13 +85,14 @@ class Source:
     def begin(self, piece: int, now: float) -> None:
         """The first byte of an answer: the least time from asking is the way there and back."""
         asked_at = self.asked.get(piece)
-        if asked_at is not None:
+        if asked_at is not None and piece not in self._again:
             self._latency = min(self._latency, now - asked_at)
 
     def deliver(self, piece: int, size: int, now: float) -> None:
         """Note an answer: the time since the last one, or since asking, gives the rate."""
         asked_at = self.asked.pop(piece, None)
         self.late.discard(piece)
+        self._again.discard(piece)
         self.received += size
         if asked_at is None:
             return

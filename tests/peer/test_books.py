@@ -22,7 +22,7 @@ from peer.roster_book import RosterBook
 from peer.swarm.address_book import MOST_ADDRESSES, AddressBook
 from peer.units import parse_size
 from peer.web_process import LOGIN_LIFETIME, WebLogins
-from protocol.entry import Entry, Tombstone, sign_record
+from protocol.entry import Entry, Tombstone, open_record_untrusted, sign_record
 from protocol.errors import RemoteProtocolError
 from protocol.identity import Identity
 from protocol.ids import AuthorKey, ManifestId, PeerId
@@ -255,6 +255,12 @@ async def test_search_and_publishing(shelf: Shelf) -> None:
     assert len(await catalogue.unpublished()) == 1
     await catalogue.mark_published(record)
     assert await catalogue.unpublished() == []
+    for number in range(3):
+        await catalogue.learn(author.entry(1, salt=bytes([number]) * 16), mine=True)
+    waiting = [open_record_untrusted(signed).id for signed in await catalogue.unpublished()]
+    after = await catalogue.unpublished(waiting[0])
+    assert [open_record_untrusted(signed).id for signed in after] == waiting[1:]
+    assert await catalogue.unpublished(waiting[-1]) == []
 
 
 @pytest.mark.trio

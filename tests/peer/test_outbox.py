@@ -114,6 +114,9 @@ def test_pieces_are_first_come_first_served_the_urgent_first(
             outbox.put_piece((M, piece), urgent=what == "u")
             if piece not in [one for one, _ in book]:
                 book.append((piece, what == "u"))
+            elif what == "u":
+                # It keeps its place among those that are urgent.
+                book = [(one, urgent or one == piece) for one, urgent in book]
         elif what == "c":
             outbox.cancel_piece((M, piece))
             book = [each for each in book if each[0] != piece]

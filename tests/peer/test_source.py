@@ -223,6 +223,21 @@ def test_the_book_is_sane_whatever_happens(steps: list[tuple[str, int, float]]) 
         assert not source.is_late(now) or asked
 
 
+def test_an_answer_to_an_earlier_request_says_nothing_of_the_way() -> None:
+    source = measured(0.01, 0.05)
+    window = source.room()
+    source.ask(50, 10.0)
+    source.cancel(50)
+    source.ask(50, 11.0)
+    source.begin(50, 11.0001)
+    source.deliver(50, LENGTH, 11.01)
+    assert source.room() >= window
+    source.ask(51, 12.0)
+    source.begin(51, 12.0001)
+    source.deliver(51, LENGTH, 12.01)
+    assert source.room() < window
+
+
 # --- when it is late -------------------------------------------------------------------------
 
 
