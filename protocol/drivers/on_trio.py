@@ -7,6 +7,7 @@ on the wire, so it ends the connection. Time-outs belong to the caller.
 import math
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -233,12 +234,11 @@ def tune(stream: trio.SocketStream) -> None:
     That is BBR, where it is there and allowed, and enough in hand to send without waiting for us:
     trio's 16 KiB are gone in less time than this program needs to wake up.
     """
-    stream.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
-    try:
+    # A kernel without either goes by its own choice; `congestion_control` tells which.
+    with suppress(OSError):
+        stream.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+    with suppress(OSError):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
-    except OSError:
-        # Without it the system's own choice holds; `congestion_control` tells which.
-        return
 
 
 def congestion_control(stream: trio.abc.Stream) -> str:
