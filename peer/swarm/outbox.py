@@ -78,11 +78,6 @@ class Outbox:
         self._pieces = {request: urgent or again, **self._pieces}
         self._urgent += urgent and not again
 
-    @property
-    def has_messages(self) -> bool:
-        """Whether a message waits; they go before pieces."""
-        return bool(self._messages)
-
     async def wait_filled(self) -> None:
         """Return when there may be something to take."""
         if not self._messages and not self._pieces:
