@@ -22,6 +22,8 @@ SILENT = 15.0
 """Seconds without a byte of what was asked for after which a link is cut."""
 MOST_ASKED = 200
 """Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
+WORTH_TWICE = 0.25
+"""Seconds that a piece must hold up the end for, before it is asked for twice."""
 SPARED, SPARED_TIMES = 2.0, 4.0
 """Others who fetch the same may take two seconds and four times as long as the source would."""
 
@@ -187,7 +189,8 @@ class Asking:
         """Near the end: a piece that a slower source has been asked for and may hold up."""
         if self.picker.needed or source.asked or not source.rate:
             return None
-        best, most = None, 2.0 * self._manifest.geometry.piece_length / source.rate
+        ours = self._manifest.geometry.piece_length / source.rate
+        best, most = None, max(WORTH_TWICE, 2.0 * ours)
         for other, book in self.sources.items():
             if other is link or not book.asked:
                 continue

@@ -49,11 +49,10 @@ def test_messages_go_together_up_to_a_header() -> None:
     outbox.put(Ping())
     assert outbox.next_messages() == [Done(call=number) for number in range(3)]
     assert outbox.next_messages() == []
-    assert outbox.has_messages
     assert outbox.next_message() == (Done(call=3), b"document")
     assert outbox.next_messages() == [Ping()]
     assert outbox.next_messages() == []
-    assert not outbox.has_messages
+    assert outbox.next_message() is None
     for number in range(MESSAGES_AT_ONCE + 1):
         outbox.put(Done(call=number))
     assert len(outbox.next_messages()) == MESSAGES_AT_ONCE
