@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 import trio
 
+from peer.errors import PeerError
 from peer.store.contents import FOLDER_COSTS, Content, Contents, RecordedFiles
 from peer.store.layout import Layout
 from peer.store.piece_store import PieceStore
@@ -49,7 +50,7 @@ class FileWatch:
     async def run(self) -> None:
         """Look at everything at start, and then a little at a time, again and again."""
         for content in self._contents.all():
-            await self._settle(content)
+            await self._try(self._settle, content)
         async for _ in self._look_at_all():
             pass
         while True:
@@ -78,7 +79,14 @@ class FileWatch:
 
     async def _check_all(self, contents: list[Content]) -> None:
         for content in contents:
-            await self.check(content)
+            await self._try(self.check, content)
+
+    async def _try(self, look: Callable[[Content], Awaitable[None]], content: Content) -> None:
+        """A full disk must not end the watch, and with it the daemon: there will be other looks."""
+        try:
+            await look(content)
+        except PeerError as error:
+            log.error("a change cannot be noted", path=str(content.path), error=str(error))
 
     def _changed_files(self, contents: list[Content]) -> list[Content]:
         """Those of single files that do not look as they did; blocking."""

@@ -4,11 +4,15 @@ What it advertises is kept on disk for when the tracker is away.
 """
 
 import msgspec
+import structlog
 
 from peer.database import Database
+from peer.errors import PeerError
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from protocol.ids import PeerId
+
+log = structlog.get_logger()
 
 MOST_ADDRESSES = 8
 
@@ -42,9 +46,13 @@ class AddressBook:
             return
         self._known[peer] = parsed
         text = msgspec.json.encode([str(address) for address in parsed]).decode()
-        await self._database.run(
-            lambda c: c.execute("INSERT OR REPLACE INTO addresses VALUES (?, ?)", (peer, text))
-        )
+        try:
+            await self._database.run(
+                lambda c: c.execute("INSERT OR REPLACE INTO addresses VALUES (?, ?)", (peer, text))
+            )
+        except PeerError as error:
+            # Known for this run at least: no reason to fail whoever only passed them on.
+            log.warning("addresses cannot be kept", error=str(error))
 
 
 def _parse(addresses: list[str] | tuple[str, ...]) -> tuple[Address, ...]:

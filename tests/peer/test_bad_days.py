@@ -317,3 +317,26 @@ async def test_a_disk_that_hangs_is_no_fault_of_the_sources(
     assert said(log, "source is late") == []
     assert said(log, "source sends nothing") == []
     nothing_leaks(one, two, me)
+
+
+@pytest.mark.trio
+async def test_a_database_that_cannot_be_written_ends_neither_watch_nor_dialling(
+    autojump_clock: Clock, net: PeerNet, log: Log
+) -> None:
+    one, two = await net.start("one", "two")
+    path = net.tmp_path / "shared.bin"
+    path.write_bytes(CONTENT)
+    _, content = await one.share(path)
+    # Every write fails, as on a disk that has become read-only.
+    one.parts.database.connection.execute("PRAGMA query_only = ON")
+    await one.parts.address_book.learn(two.me, tuple(f"{'h' * 60}{n}.test:1" for n in range(8)))
+    assert len(one.parts.address_book.candidates(two.me)) == 8
+    path.write_bytes(bytes_of(SIZE, 9) + b"longer")
+    one.nursery.start_soon(one.parts.watch.run)
+    await until(lambda: content.bits.count == 0, "what changed no longer counts")
+    await trio.sleep(100)
+    assert not one.stopped.is_set()
+    link = await two.link_to(one)
+    assert not link.closed
+    assert said(log, "addresses cannot be kept")
+    assert said(log, "a change cannot be noted")
