@@ -9,7 +9,7 @@ from peer.roster_book import RosterBook
 from peer.version import VERSION
 from protocol.drivers.processor import preferred_ciphers
 from protocol.errors import RefusedError
-from protocol.hello import Credentials, Hello, MemberHello, OperatorHello
+from protocol.hello import Credentials, Hello, Lane, MemberHello, OperatorHello
 from protocol.identity import Identity
 from protocol.ids import PeerId, StaticKey
 from protocol.roster import Member, open_membership_untrusted
@@ -47,14 +47,14 @@ class Admission:
 
         return self._credentials(admit)
 
-    def dialling(self, peer: PeerId) -> Credentials:
+    def dialling(self, peer: PeerId, lane: Lane = "") -> Credentials:
         """For a connection to one peer and nobody else."""
 
         def admit(hello: Hello, static: StaticKey) -> None:
             if self.member(hello, static).peer != peer:
                 raise RefusedError("another machine answers at this address")
 
-        return self._credentials(admit)
+        return self._credentials(admit, lane)
 
     def dialling_tracker(self) -> Credentials:
         """For the connection to a tracker of this swarm."""
@@ -65,7 +65,9 @@ class Admission:
 
         return self._credentials(admit)
 
-    def _credentials(self, admit: Callable[[Hello, StaticKey], None]) -> Credentials:
+    def _credentials(
+        self, admit: Callable[[Hello, StaticKey], None], lane: Lane = ""
+    ) -> Credentials:
         return Credentials(
             psk=self._joined.psk,
             static=self._identity.static,
@@ -73,6 +75,7 @@ class Admission:
                 version=VERSION,
                 membership=self._joined.membership,
                 roster=self._rosters.number,
+                lane=lane,
             ),
             admit=admit,
             ciphers=preferred_ciphers(),

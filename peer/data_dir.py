@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from peer.errors import InUseError, NotJoinedError, PeerError
 from protocol.errors import InvalidTextError
@@ -31,6 +30,8 @@ class JoinedSwarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def default_data_dir() -> Path:
     """Where a peer keeps its data when nobody says otherwise."""
+    import platformdirs  # takes as long as all of a command's messages do
+
     return Path(platformdirs.user_data_dir("twofold"))
 
 

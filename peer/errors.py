@@ -1,6 +1,6 @@
 """Errors of the peer room that a person is told, each with its kind and exit code."""
 
-from protocol.messages.base import FailureKind
+from protocol.messages.base import Failed, FailureKind
 
 
 class PeerError(Exception):
@@ -52,3 +52,16 @@ EXIT_CODES: dict[FailureKind, int] = {
     "unreachable": 4,
     "refused": 5,
 }
+
+_ERRORS: dict[FailureKind, type[PeerError]] = {
+    "not_found": NotFoundError,
+    "unreachable": UnreachableError,
+    "refused": NotPermittedError,
+    "invalid": UsageError,
+    "failed": PeerError,
+}
+
+
+def error_of(failed: Failed) -> PeerError:
+    """The error a Failed reply stands for."""
+    return _ERRORS[failed.kind](failed.text)

@@ -4,9 +4,14 @@ import trio
 
 from peer.data_dir import DataDir, JoinedSwarm
 from peer.database import open_database
-from peer.errors import NotPermittedError, PeerError, UnreachableError, UsageError
+from peer.errors import (
+    NotPermittedError,
+    PeerError,
+    UnreachableError,
+    UsageError,
+    error_of,
+)
 from peer.roster_book import RosterBook
-from peer.rpc import error_of
 from peer.version import VERSION
 from protocol.connection import Ended
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel

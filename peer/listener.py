@@ -12,7 +12,8 @@ from protocol.address import Address
 from protocol.connection import Established
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, tune
 from protocol.errors import RefusedError, RemoteProtocolError
-from protocol.hello import MemberHello, OperatorHello
+from protocol.hello import Lane, MemberHello, OperatorHello
+from protocol.ids import PeerId
 
 log = structlog.get_logger()
 
@@ -80,9 +81,20 @@ class Listener:
             if self._shunned(member.peer):
                 await channel.aclose("shunned: sent bad pieces", refused=True)
                 return
-            link = self._links.adopt(channel, member.peer, hello.roster, dialled=False)
+            if hello.lane:
+                await self._hand_on_lane(channel, member.peer, hello.lane)
+                return
+            link = self._links.adopt(channel, member.peer, hello.roster)
             if link is None:
                 await channel.aclose("another connection is kept")
             else:
                 # The stream is closed when this returns.
                 await link.ended.wait()
+
+    async def _hand_on_lane(self, channel: TrioChannel, peer: PeerId, use: Lane) -> None:
+        try:
+            lane = self._links.adopt_lane(channel, peer, use)
+        except RefusedError as error:
+            await channel.aclose(str(error), refused=True)
+            return
+        await lane.ended.wait()

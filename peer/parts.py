@@ -144,6 +144,7 @@ class Parts:
             self.tracker,
             self.rosters,
             self.letting_go,
+            self.presence,
         )
         choosing = Choosing(
             fetching,

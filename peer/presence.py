@@ -24,6 +24,10 @@ class Presence:
             return "live"
         return self._told.get(peer, "suspect")
 
+    def live(self) -> list[PeerId]:
+        """The other peers that are there, as far as the tracker has told."""
+        return [peer for peer, state in self._told.items() if state == "live" and peer != self._me]
+
     def gone(self) -> frozenset[PeerId]:
         """Peers that are out of the ring for now."""
         return frozenset(peer for peer in self._told if self.state(peer) == "gone")

@@ -5,25 +5,12 @@ from typing import TypeVar
 
 import trio
 
-from peer.errors import (
-    NotFoundError,
-    NotPermittedError,
-    PeerError,
-    UnreachableError,
-    UsageError,
-)
+from peer.errors import UnreachableError, error_of
 from protocol.calls import CallBook
-from protocol.messages.base import Failed, FailureKind, Message, Reply
+from protocol.messages.base import Failed, Message, Reply
 
 _R = TypeVar("_R", bound=Reply)
 
-_ERRORS: dict[FailureKind, type[PeerError]] = {
-    "not_found": NotFoundError,
-    "unreachable": UnreachableError,
-    "refused": NotPermittedError,
-    "invalid": UsageError,
-    "failed": PeerError,
-}
 CALL_TIMEOUT = 30.0
 
 
@@ -86,8 +73,3 @@ class Calls:
         self._lost = True
         for waiter in self._book.drain():
             waiter.arrived.set()
-
-
-def error_of(failed: Failed) -> PeerError:
-    """The error a Failed reply stands for."""
-    return _ERRORS[failed.kind](failed.text)

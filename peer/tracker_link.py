@@ -4,6 +4,7 @@ Everything here may fail at any time without harm: what was not said is said aft
 connect.
 """
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -160,12 +161,15 @@ class TrackerLink:
         self._calls = calls
         log.info("tracker connected", in_sync=presented.in_sync)
         await self.on_connected(presented)
+        announced = -math.inf
         while True:
             if not self._announcer.pending:
                 self._marked = trio.Event()
                 await self._marked.wait()
-            await trio.sleep(ANNOUNCE_PAUSE)
+            # After a pause it is told at once: who asks for what was just added must find it.
+            await trio.sleep_until(announced + ANNOUNCE_PAUSE)
             await self._announce(calls, reset=False)
+            announced = trio.current_time()
 
     async def _announce(self, calls: Calls, *, reset: bool) -> None:
         while self._announcer.pending or reset:

@@ -151,6 +151,10 @@ class Connection:
         """Give back what memory an idle connection does not need."""
         self._buffer.trim()
 
+    def stay_small(self) -> None:
+        """Read little at a time from now on: this is one connection of many."""
+        self._buffer.stay_small()
+
     # Sending
 
     def take_outgoing(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -16,16 +16,22 @@ from protocol.signing import Signed
 
 MAX_HELLO = 8 << 10
 Version = Annotated[str, Meta(max_length=64)]
+Lane = Literal["", "sends", "takes"]
+"""What the side that connects does on a lane: sends pieces, or takes them; "" is no lane."""
 
 
 class MemberHello(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="member"
 ):
-    """A machine of the swarm; `roster` is the number of the newest roster it knows, 0 for none."""
+    """A machine of the swarm; `roster` is the number of the newest roster it knows, 0 for none.
+
+    With `lane`, this connection is one more to a peer it has a link to, for pieces only.
+    """
 
     version: Version
     membership: Signed
     roster: Count
+    lane: Lane = ""
 
 
 class JoinHello(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="join"):

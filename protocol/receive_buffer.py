@@ -17,6 +17,7 @@ class ReceiveBuffer:
         self._end = 0
         self._wanted = SMALL
         self._trimming = False
+        self._bulk = BULK_SPACE
 
     def __len__(self) -> int:
         return self._end - self._start
@@ -40,7 +41,11 @@ class ReceiveBuffer:
 
     def expect(self, length: int) -> None:
         """Bulk of this many bytes is on its way: make reads large."""
-        self._wanted = max(self._wanted, min(BULK_SPACE, max(RECORD_SPACE, length)))
+        self._wanted = max(self._wanted, min(self._bulk, max(RECORD_SPACE, length)))
+
+    def stay_small(self) -> None:
+        """Hold two records at most, also when bulk is on its way."""
+        self._bulk = RECORD_SPACE
 
     def take(self, count: int) -> memoryview | None:
         """Exactly `count` bytes, or None while there are fewer."""

@@ -39,9 +39,11 @@ class Common:
         """The data directory, absolute."""
         return (self.data or default_data_dir()).absolute()
 
-    def printer(self, level: LogLevel = "warning") -> Printer:
-        """Start the log, and make the printer."""
-        start_log(self.log_level or level)
+    def printer(self, level: LogLevel | None = None) -> Printer:
+        """Make the printer, and start the log if this command has one, or it was asked for."""
+        chosen = self.log_level or level
+        if chosen is not None:
+            start_log(chosen)
         return Printer(as_json=self.json)
 
 

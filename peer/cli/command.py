@@ -5,14 +5,13 @@ from cyclopts import CycloptsError
 from peer.cli import entry_commands, limit_command, machine_commands
 from peer.cli.app import app
 from peer.cli.endings import ended
-from peer.cli.output import Printer, start_log
+from peer.cli.output import Printer
 
 __all__ = ["app", "entry_commands", "limit_command", "machine_commands", "run_command"]
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command; its exit code."""
-    start_log("warning")
     return ended(
         lambda: app(arguments, exit_on_error=False, print_error=False),
         Printer(as_json="--json" in arguments),

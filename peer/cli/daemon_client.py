@@ -1,20 +1,19 @@
 """Asking the daemon of a data directory, over the ordinary protocol, as its operator."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import trio
-
 from peer.data_dir import DataDir
-from peer.errors import UnreachableError
-from peer.rpc import error_of
+from peer.errors import UnreachableError, error_of
 from peer.version import VERSION
 from protocol.address import Address
 from protocol.connection import Ended
-from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
+from protocol.drivers.blocking import BlockingChannel, ConnectionLostError
 from protocol.drivers.processor import preferred_ciphers
 from protocol.errors import RefusedError, RemoteProtocolError
+from protocol.hello import Credentials
 from protocol.messages.base import Failed, Message, Ping, Reply
 from protocol.messages.operating import Progress
 from protocol.operator_access import FILE_NAME, decode_operator_access, operator_credentials
@@ -27,11 +26,11 @@ SILENT_AFTER = 20.0
 class DaemonClient:
     """One question at a time to one daemon."""
 
-    def __init__(self, channel: TrioChannel) -> None:
+    def __init__(self, channel: BlockingChannel) -> None:
         self._channel = channel
         self._next = 0
 
-    async def ask(
+    def ask(
         self,
         make: Callable[[int], Message],
         reply: type[_R],
@@ -40,17 +39,16 @@ class DaemonClient:
         """Send one request and wait for its reply. Raises PeerError as the daemon said."""
         call, self._next = self._next, self._next + 1
         try:
-            await self._channel.send(make(call))
-            return await self._wait(reply, tell)
+            self._channel.send(make(call))
+            return self._wait(reply, tell)
         except (ConnectionLostError, RemoteProtocolError) as error:
             raise UnreachableError(f"the daemon went away: {error}") from None
-        except trio.TooSlowError:
+        except TimeoutError:
             raise UnreachableError("the daemon does not answer") from None
 
-    async def _wait(self, reply: type[_R], tell: Callable[[Progress], None]) -> _R:
+    def _wait(self, reply: type[_R], tell: Callable[[Progress], None]) -> _R:
         while True:
-            with trio.fail_after(SILENT_AFTER):
-                event = await self._channel.receive()
+            event = self._channel.receive()
             if isinstance(event, Ended):
                 raise UnreachableError("the daemon is stopping")
             message = event.message
@@ -63,12 +61,12 @@ class DaemonClient:
             elif not isinstance(message, Ping):
                 raise RemoteProtocolError(f"unexpected {type(message).__name__}")
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Say goodbye."""
-        await self._channel.aclose()
+        self._channel.close()
 
 
-async def connect(data: Path) -> DaemonClient:
+def connect(data: Path) -> DaemonClient:
     """Reach the daemon of a data directory. UnreachableError when none runs."""
     absent = UnreachableError(
         f"no daemon runs on {data}: start it with 'twofold run --data {data}'"
@@ -85,11 +83,21 @@ async def connect(data: Path) -> DaemonClient:
     address = Address.parse(access.address)
     credentials = operator_credentials(access, VERSION, preferred_ciphers())
     try:
-        with trio.fail_after(CONNECT_TIMEOUT):
-            channel = await open_channel(address.host, address.port, credentials)
-    except (ConnectionLostError, RemoteProtocolError, RefusedError, trio.TooSlowError):
+        return DaemonClient(_open(address, credentials))
+    except (ConnectionLostError, RemoteProtocolError, RefusedError, OSError):
         raise absent from None
-    return DaemonClient(channel)
+
+
+def _open(address: Address, credentials: Credentials) -> BlockingChannel:
+    sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT)
+    try:
+        channel = BlockingChannel(sock, credentials, initiator=True)
+        channel.handshake()
+        sock.settimeout(SILENT_AFTER)
+    except BaseException:
+        sock.close()
+        raise
+    return channel
 
 
 def ask_daemon(
@@ -99,12 +107,8 @@ def ask_daemon(
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> _R:
     """Connect, ask one thing, close."""
-
-    async def conversation() -> _R:
-        client = await connect(data)
-        try:
-            return await client.ask(make, reply, tell)
-        finally:
-            await client.close()
-
-    return trio.run(conversation)
+    client = connect(data)
+    try:
+        return client.ask(make, reply, tell)
+    finally:
+        client.close()

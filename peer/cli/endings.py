@@ -5,11 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-import structlog
-
-from peer.cli.output import Printer
+from peer.cli.output import Printer, log_trace
 from peer.errors import EXIT_CODES, PeerError
-from protocol.drivers.on_trio import ConnectionLostError
 from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 
 _BUG = "internal error, please report it"
@@ -31,8 +28,7 @@ def ended(
         return 1
     except Exception as error:  # bugs included: a person gets one line, the log has the rest
         code, text = explain(error, wrong_usage)
-        bug = log_bugs and text.startswith(_BUG)
-        structlog.get_logger().log(40 if bug else 10, "the command failed", exc_info=True)
+        log_trace("the command failed", bug=log_bugs and text.startswith(_BUG))
         return printer.error(text, code)
     return code if isinstance(code, int) else 0
 
@@ -58,8 +54,15 @@ def explain(error: BaseException, wrong_usage: type[Exception] | None = None) ->
         return 2, str(error)
     if isinstance(error, RefusedError):
         return 5, str(error)
-    if isinstance(error, ConnectionLostError):
+    if _is_loss(error):
         return 4, str(error)
     if isinstance(error, RemoteProtocolError | OSError):
         return 1, str(error)
     return 1, f"{_BUG}: {type(error).__name__}: {error}"
+
+
+def _is_loss(error: BaseException) -> bool:
+    # Heavy, and most commands have no event loop.
+    from protocol.drivers.on_trio import ConnectionLostError
+
+    return isinstance(error, ConnectionLostError)

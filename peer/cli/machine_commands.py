@@ -5,7 +5,6 @@ import sys
 import time
 from typing import Annotated
 
-import trio
 from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
@@ -44,9 +43,11 @@ def join(
     capacity
         How much it offers for the group's pieces: 500GiB, 2TB; 0 keeps none.
     """
+    import trio
+
     from peer.joining import join as join_swarm
 
-    printer = common.printer()
+    printer = common.printer("warning")
     text = sys.stdin.readline() if invite == "-" else invite
     wanted = clean_name(name or socket.gethostname().split(".")[0])[:64]
     size = parse_size(capacity)

@@ -5,7 +5,6 @@ chose are shown with their control characters made harmless.
 """
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
-import structlog
 
 from peer.cli.pace import Pace
 from protocol.messages.operating import Progress
@@ -203,6 +201,10 @@ def duration_text(seconds: float) -> str:
 
 def start_log(level: LogLevel) -> None:
     """Log from this level on, to standard error."""
+    import logging  # heavy both, and most commands have no log
+
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -215,3 +217,12 @@ def start_log(level: LogLevel) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def log_trace(event: str, *, bug: bool) -> None:
+    """Put the exception under way in the log, if one was started."""
+    if "structlog" in sys.modules:
+        import structlog
+
+        if structlog.is_configured():
+            structlog.get_logger().log(40 if bug else 10, event, exc_info=True)

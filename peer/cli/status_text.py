@@ -22,6 +22,8 @@ def status_text(status: Status) -> str:
         f"{bytes_text(store.capacity)}; {counted(len(status.transfers), 'transfer')}",
         f"congestion control: {', '.join(map(shown, status.congestion)) or 'not known'}",
     ]
+    if status.lanes:
+        lines[-1] += f"; {counted(status.lanes, 'more connection')} for pieces"
     if status.fetched_twice:
         lines.append(f"fetched twice: {counted(status.fetched_twice, 'piece')}")
     if status.limits.up is not None or status.limits.down is not None:

@@ -9,6 +9,7 @@ import trio
 from peer.errors import NotFoundError, PeerError, PieceLostError, UnreachableError, UsageError
 from peer.operator.letting_go import LettingGo
 from peer.operator.lookup import Lookup
+from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
 from peer.store.file_watch import FileWatch
@@ -41,6 +42,7 @@ class Fetching:
         tracker: TrackerLink,
         rosters: RosterBook,
         letting_go: LettingGo,
+        presence: Presence,
     ) -> None:
         self._contents = contents
         self._store = store
@@ -51,6 +53,7 @@ class Fetching:
         self._tracker = tracker
         self._rosters = rosters
         self._letting_go = letting_go
+        self._presence = presence
 
     async def fetch(self, request: Fetch, tell: Callable[[Progress], None]) -> Fetched:
         """Answer when every piece is durable where it was wanted. Raises PeerError."""
@@ -58,6 +61,8 @@ class Fetching:
         seen = await self._lookup.seen(request.entry)
         if seen is not None:
             self._approach(seen, ())
+        else:
+            self._downloads.reach_few(self._presence.live())
         entry, holders = await self._lookup.entry_and_holders(request.entry)
         if seen is None:
             self._approach(entry, holders)

@@ -90,6 +90,7 @@ class StatusMaker:
             transfers=tuple(transfers),
             notices=tuple(self._notices.all()),
             congestion=self._congestion(),
+            lanes=self._links.lanes,
             limits=view_of(self._limits.rates),
             uploaded=self._traffic.uploaded,
             downloaded=self._traffic.downloaded,

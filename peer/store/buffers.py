@@ -16,8 +16,9 @@ LEAST_BUFFERS = 3
 class BufferPool:
     """Buffers by size; `take` waits when the pool's bytes are used up."""
 
-    def __init__(self, limit: int = POOL_BYTES) -> None:
+    def __init__(self, limit: int = POOL_BYTES, least: int = LEAST_BUFFERS) -> None:
         self._limit = limit
+        self._least = least
         self._free: dict[int, list[mmap.mmap]] = defaultdict(list)
         self._allocated = 0
         self._in_use = 0
@@ -51,7 +52,7 @@ class BufferPool:
             return self._free[size].pop()
         if self._allocated + size > self._limit:
             self._drop_free()
-        if self._allocated + size <= self._limit or self._in_use < LEAST_BUFFERS:
+        if self._allocated + size <= self._limit or self._in_use < self._least:
             self._allocated += size
             self._in_use += 1
             return mmap.mmap(-1, size)
@@ -66,3 +67,30 @@ class BufferPool:
         """Give unused memory back to the system."""
         if self._in_use == 0:
             self._drop_free()
+
+
+class Room:
+    """Bytes that may be in use at a time, lent in the order in which they are asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._left = size
+        self._turn = trio.Lock()
+        self._returned = trio.Event()
+
+    @property
+    def in_use(self) -> int:
+        """Bytes lent and not yet given back."""
+        return self._size - self._left
+
+    async def take(self, count: int) -> None:
+        """Wait for room for `count` bytes, of at most the whole size."""
+        async with self._turn:
+            while self._left < count:
+                self._returned = trio.Event()
+                await self._returned.wait()
+            self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """What was taken is free again."""
+        self._left += count
+        self._returned.set()

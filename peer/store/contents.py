@@ -13,7 +13,14 @@ from typing import Literal, NamedTuple
 import trio
 
 from peer.database import Database
-from peer.store.file_stats import FileStats
+from peer.store.file_stats import (
+    FileStats,
+    NumberedStat,
+    read_rows,
+    read_stats,
+    recorded_stats,
+    write_stats,
+)
 from peer.store.layout import Layout
 from peer.store.recent import RecentManifests
 from peer.store.splitter import FileStat
@@ -51,7 +58,7 @@ class RecordedFiles(NamedTuple):
 
     content: Content
     paths: list[str]
-    stats: list[tuple[int, int, int]]
+    stats: list[NumberedStat]
 
 
 class Contents:
@@ -81,12 +88,8 @@ class Contents:
             content = Content(manifest, pieces, size, where, held, passing=bool(passing))
             self._held[manifest] = content
             if where is not None:
-                self._note_stats(content, _read_stats(connection, manifest, most=2))
-
-    def _note_stats(self, content: Content, found: dict[int, FileStat]) -> None:
-        """Keep the stats of a single file; of more than that, only that there are some."""
-        read = self._stats_reader(content.id)
-        content.stats = FileStats(found if len(found) < 2 else None, read)
+                read = self._stats_reader(manifest)
+                content.stats = recorded_stats(connection, manifest, read)
 
     def get(self, manifest: ManifestId) -> Content | None:
         """What is held of a manifest; None when this machine has nothing to do with it."""
@@ -130,7 +133,7 @@ class Contents:
         encoded, path = _read_row(connection, manifest)
         content = self._held.get(manifest)
         wanted = content is not None and not content.stats.loaded
-        return encoded, path, _read_stats(connection, manifest) if wanted else None
+        return encoded, path, read_stats(connection, manifest) if wanted else None
 
     async def recorded(self, contents: list[Content], most: int) -> list[RecordedFiles]:
         """How the files of folders should look: of the first few, about `most` files together."""
@@ -166,7 +169,7 @@ class Contents:
 
         def write(connection: sqlite3.Connection) -> None:
             _write_row(connection, manifest, content, "REPLACE")
-            _write_stats(connection, content)
+            write_stats(connection, content.id, content.stats)
 
         await self._database.run(write)
         known.recorded(self._stats_reader(manifest.id))
@@ -219,7 +222,7 @@ class Contents:
         """Remember how the user's files look now that they are verified."""
         known = content.stats = FileStats(stats)
         if self._is_held(content):
-            await self._database.run(lambda connection: _write_stats(connection, content))
+            await self._database.run(lambda connection: write_stats(connection, content.id, known))
             known.recorded(self._stats_reader(content.id))
 
     async def trash(self, content: Content, now: int) -> None:
@@ -233,7 +236,7 @@ class Contents:
         )
 
     def _stats_reader(self, manifest: ManifestId) -> Callable[[], dict[int, FileStat]]:
-        return lambda: self._database.read_sync(lambda c: _read_stats(c, manifest))
+        return lambda: self._database.read_sync(lambda c: read_stats(c, manifest))
 
     def _is_held(self, content: Content) -> bool:
         """Whether this is still how we hold it: its row belongs to whatever has replaced it."""
@@ -310,28 +313,4 @@ def _read_recorded(connection: sqlite3.Connection, content: Content) -> Recorded
     ).fetchone()
     if row is None:
         return RecordedFiles(content, [], [])
-    return RecordedFiles(content, file_paths(row[0]), _stat_rows(connection, content.id).fetchall())
-
-
-def _stat_rows(
-    connection: sqlite3.Connection, manifest: ManifestId, most: int = -1
-) -> sqlite3.Cursor:
-    # Also outside of `Database.run`: SQLite lets any thread read, one statement at a time.
-    return connection.execute(
-        "SELECT file, size, mtime FROM stats WHERE manifest = ? LIMIT ?", (manifest, most)
-    )
-
-
-def _read_stats(
-    connection: sqlite3.Connection, manifest: ManifestId, most: int = -1
-) -> dict[int, FileStat]:
-    rows = _stat_rows(connection, manifest, most)
-    return {number: FileStat(size, mtime) for number, size, mtime in rows}
-
-
-def _write_stats(connection: sqlite3.Connection, content: Content) -> None:
-    connection.execute("DELETE FROM stats WHERE manifest = ?", (content.id,))
-    connection.executemany(
-        "INSERT INTO stats VALUES (?, ?, ?, ?)",
-        [(content.id, number, s.size, s.mtime) for number, s in content.stats.items()],
-    )
+    return RecordedFiles(content, file_paths(row[0]), read_rows(connection, content.id))

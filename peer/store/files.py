@@ -187,7 +187,7 @@ def sync_file_system(descriptor: int) -> None:
 
 def read_all(descriptor: int, target: memoryview, position: int, name: object) -> None:
     """Fill `target` from `position` on; EOFError if the file is too short."""
-    done = 0
+    done = os.preadv(descriptor, [target], position)
     while done < len(target):
         count = os.preadv(descriptor, [target[done:]], position + done)
         if count == 0:
@@ -197,6 +197,6 @@ def read_all(descriptor: int, target: memoryview, position: int, name: object) -
 
 def write_all(descriptor: int, content: memoryview, position: int) -> None:
     """Write all of `content` from `position` on."""
-    done = 0
+    done = os.pwrite(descriptor, content, position)
     while done < len(content):
         done += os.pwrite(descriptor, content[done:], position + done)

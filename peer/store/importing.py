@@ -14,7 +14,7 @@ from pathlib import Path
 from peer.store.files import FileCache
 from peer.store.layout import Layout
 from peer.store.piece_store import DiskFullError, write_error
-from peer.store.segments import read_piece
+from peer.store.segments import Look, read_piece
 from peer.store.splitter import Survey
 from protocol.geometry import choose_piece_length, place_files
 
@@ -54,13 +54,15 @@ class ImportedCopy:
                 f"of {self.path.parent} has {free}"
             )
 
-    def read(self, cache: FileCache, layout: Layout, piece: int, target: memoryview) -> None:
+    def read(
+        self, cache: FileCache, layout: Layout, piece: int, target: memoryview, look: Look
+    ) -> None:
         """As `read_piece`, but from the copy or also into it; PeerError if that cannot be."""
         position = piece * self._geometry.piece_length
         if piece in self._cloned:
             cache.read(self.path, position, target)
             return
-        read_piece(cache, layout, piece, target)
+        read_piece(cache, layout, piece, target, look)
         try:
             cache.write(self.path, position, target)
         except OSError as error:

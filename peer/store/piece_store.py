@@ -350,10 +350,10 @@ class PieceStore:
         read_piece(self._cache, layout, piece, target, look)
 
     def _check_as_verified(self, content: Content, segment: Segment, found: os.stat_result) -> None:
-        expected = content.stats.get(segment.file)
+        expected = content.stats.find(segment.file)
         if expected is None:
             return
-        if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
+        if found.st_mtime_ns != expected.mtime or found.st_size != expected.size:
             raise PieceLostError(f"{segment.path} has changed since it was shared")
         if found.st_nlink == 0:
             # A deleted or replaced file stays readable through a descriptor kept open.

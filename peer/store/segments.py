@@ -17,6 +17,9 @@ from peer.store.files import MANY, FileCache, read_all, sync_file_system, write_
 from peer.store.folder import Folder
 from peer.store.layout import Layout, Segment
 
+Look = Callable[[Segment, os.stat_result], None]
+"""Shown the stat of each file that was read, from after the read."""
+
 
 @dataclass
 class Filling:
@@ -46,12 +49,9 @@ def read_piece(
     layout: Layout,
     piece: int,
     target: memoryview,
-    look: Callable[[Segment, os.stat_result], None] = lambda *_: None,
+    look: Look = lambda *_: None,
 ) -> None:
-    """Fill `target` with one piece from wherever its parts lie. OSError, EOFError.
-
-    `look` is shown each file's stat from after the read.
-    """
+    """Fill `target` with one piece from wherever its parts lie. OSError, EOFError."""
     at = 0
     with Folder(layout.root) as folder:
         for segment in layout.piece(piece):

@@ -13,8 +13,8 @@ import msgspec
 
 from peer.errors import NotFoundError, PeerError, UsageError
 from peer.store.files import FileCache
-from peer.store.layout import Layout
-from peer.store.segments import read_piece, share_out
+from peer.store.layout import Layout, Segment
+from peer.store.segments import Look, read_piece, share_out
 from protocol.fields import MAX_PIECES
 from protocol.geometry import MAX_PIECE_LENGTH, Geometry, choose_piece_length, place_files
 from protocol.hashing import hash_piece
@@ -23,7 +23,7 @@ from protocol.manifest import MAX_FILES, MAX_MANIFEST, FileRecord, Manifest, mak
 from protocol.paths import check_relative_path
 
 HASHING_THREADS = 2
-ReadPiece = Callable[[FileCache, Layout, int, memoryview], None]
+ReadPiece = Callable[[FileCache, Layout, int, memoryview, Look], None]
 """As `read_piece`: fills the view with a piece. OSError, EOFError, PeerError."""
 
 
@@ -48,6 +48,11 @@ class Survey:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(record.size for record in self.files)
+
+    def path_of(self, number: int) -> str:
+        """Where a file lies."""
+        name = self.files[number].path
+        return f"{self.root}/{name}" if name else str(self.root)
 
 
 def survey(path: Path) -> Survey:
@@ -140,10 +145,10 @@ def split(
         for r, offset in zip(found.files, offsets, strict=True)
     ]
     layout = Layout(_Outline(geometry, records, found.single), found.root, own=False)
-    hashes = _hash_all(layout, geometry, found.size, progress, cancelled, read)
+    hashes = _hash_all(layout, geometry, found, progress, cancelled, read)
     if cancelled():
         raise PeerError("hashing was stopped")
-    _check_unchanged(found)
+    _check_unchanged(found, layout)
     manifest = make_manifest(geometry, hashes, records)
     if len(manifest.encoded) > MAX_MANIFEST:
         raise UsageError(f"the names in {found.root} are too long together; share parts of it")
@@ -161,7 +166,7 @@ class _Outline(NamedTuple):
 def _hash_all(
     layout: Layout,
     geometry: Geometry,
-    total: int,
+    found: Survey,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
     read: ReadPiece,
@@ -169,7 +174,10 @@ def _hash_all(
     cache = FileCache()
     hashes = [PieceHash(b"")] * geometry.pieces
     shares = share_out(layout, range(geometry.pieces), HASHING_THREADS)
-    done = [0] * HASHING_THREADS
+    done, total = [0] * HASHING_THREADS, found.size
+
+    def look(segment: Segment, now: os.stat_result) -> None:
+        _check_same(found, segment.file, now)
 
     def work(worker: int) -> None:
         # Page-aligned, as writing past the page cache wants it.
@@ -178,7 +186,7 @@ def _hash_all(
             if cancelled():
                 return
             target = buffer[: geometry.piece_size(piece)]
-            read(cache, layout, piece, target)
+            read(cache, layout, piece, target, look)
             hashes[piece] = hash_piece(target)
             done[worker] += len(target)
             progress(sum(done), total)
@@ -196,14 +204,21 @@ def _hash_all(
     return hashes
 
 
-def _check_unchanged(found: Survey) -> None:
-    for record, before in zip(found.files, found.stats, strict=True):
-        if record.directory:
+def _check_unchanged(found: Survey, layout: Layout) -> None:
+    for number, record in enumerate(found.files):
+        # How a packed file looks was told by the descriptor that it was read from.
+        if record.directory or (record.size and layout.is_packed(record.size)):
             continue
-        path = f"{found.root}/{record.path}" if record.path else str(found.root)
+        path = found.path_of(number)
         try:
             now = os.stat(path)
         except OSError as error:
             raise PeerError(f"{path} went away while it was read: {error.strerror}") from None
-        if (now.st_size, now.st_mtime_ns) != (before.size, before.mtime):
-            raise PeerError(f"{path} changed while it was read; try again when it is at rest")
+        _check_same(found, number, now)
+
+
+def _check_same(found: Survey, number: int, now: os.stat_result) -> None:
+    before = found.stats[number]
+    if now.st_mtime_ns != before.mtime or now.st_size != before.size:
+        path = found.path_of(number)
+        raise PeerError(f"{path} changed while it was read; try again when it is at rest")

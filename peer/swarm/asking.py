@@ -108,7 +108,7 @@ class Asking:
             source.excuse(link.held_up_for)
             share = MOST_ASKED // max(1, link.downloads) if fill else 1
             own = self._is_spared(link, source)
-            for _ in range(source.room(share)):
+            for _ in range(source.room(share, link.connections)):
                 piece = self.picker.pick(link, own=own)
                 if piece is None:
                     piece = self._pick_twice(link, source)
@@ -126,7 +126,7 @@ class Asking:
     def do_without(self, link: PeerLink, source: Source, now: float) -> None:
         """A source is late: others get its pieces, as far as they have them."""
         silent = source.silent_for(now)
-        if min(silent, now - link.channel.last_bytes) > SILENT:
+        if min(silent, now - link.last_bytes) > SILENT:
             log.info("source sends nothing", peer=link.name, pieces=len(source.asked))
             link.cut("stalled: sends nothing of what was asked for")
             self.drop(link)

@@ -20,6 +20,7 @@ from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import Traffic
 from peer.swarm.shunned import Shunned
 from protocol.bitfield import bitfield_untrusted
+from protocol.drivers.on_trio import TrioChannel
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest
@@ -31,6 +32,8 @@ LOOK_EVERY = 10.0
 FIRST_LOOKS = 1.0
 APPROACH_HOLDS = 5.0
 MOST_APPROACHED = 8
+FEW = 4
+"""So many peers are dialled before it is known which of them holds what is wanted."""
 
 
 @dataclass
@@ -157,6 +160,12 @@ class Downloads:
             for peer in holders[:MOST_APPROACHED]:
                 self._nursery.start_soon(self._reach, peer)
 
+    def reach_few(self, peers: list[PeerId]) -> None:
+        """Reach these, if they are few, while the tracker is asked which of them holds what."""
+        if self._nursery is not None and len(peers) <= FEW:
+            for peer in peers:
+                self._nursery.start_soon(self._reach, peer)
+
     def stop(self, manifest: ManifestId, why: str) -> None:
         """End a download, if there is one."""
         running = self._running.get(manifest)
@@ -165,25 +174,36 @@ class Downloads:
 
     # What links bring
 
-    async def receive(self, link: PeerLink, header: Piece) -> None:
-        """Take a piece off a link: into a pool buffer if it was asked for, else nowhere."""
+    async def receive(self, link: PeerLink, header: Piece, channel: TrioChannel) -> None:
+        """Take a piece off a connection of a link: into a pool buffer if it was asked for."""
         download = self._running.get(header.manifest)
+        request = (header.manifest, header.piece)
         self._traffic.received(link.peer, header.length)
-        if download is None or not download.begins(link, header.piece):
+        if download is None or request in link.coming or not download.begins(link, header.piece):
             link.forgive_piece()
             # Bytes nobody waits for any more: a cancel crossed them on the wire.
             urgent = download is not None and download.purpose == "get"
-            await link.receive_piece(memoryview(bytearray(header.length)), urgent=urgent)
+            dropped = memoryview(bytearray(header.length))
+            await link.receive_piece(channel, dropped, urgent=urgent)
             self._traffic.fetched_twice += self._is_here(header)
             return
         geometry = download.manifest.geometry
         if header.length != geometry.piece_size(header.piece):
             raise RemoteProtocolError(f"piece {header.piece} has the wrong length")
-        with link.held_up():
-            buffer = await self._store.buffers.take(geometry.piece_length)
+        link.coming.add(request)
+        try:
+            await self._take_in(link, header, channel, download)
+        finally:
+            link.coming.discard(request)
+
+    async def _take_in(
+        self, link: PeerLink, header: Piece, channel: TrioChannel, download: Download
+    ) -> None:
+        with link.held_up(channel):
+            buffer = await self._store.buffers.take(download.manifest.geometry.piece_length)
         try:
             target = memoryview(buffer)[: header.length]
-            await link.receive_piece(target, urgent=download.purpose == "get")
+            await link.receive_piece(channel, target, urgent=download.purpose == "get")
         except BaseException:
             self._store.buffers.give_back(buffer)
             raise

@@ -6,6 +6,7 @@ lower id opened.
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import trio
@@ -13,12 +14,14 @@ import trio
 from peer.errors import UnreachableError
 from peer.store.contents import Content
 from peer.swarm.address_book import AddressBook
+from peer.swarm.lanes import Lane, await_taken
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import PeerServices
 from protocol.address import Address
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
+from protocol.hello import Lane as LaneUse
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.peering import Have, Holds
 from protocol.messages.shared import RosterDocument
@@ -26,17 +29,19 @@ from protocol.messages.shared import RosterDocument
 log = structlog.get_logger()
 
 DIAL_TIMEOUT = 5.0
+LANE_TIMEOUT = 20.0
+"""More than the other side's for the handshake: a lane that it has taken must not be given up."""
 HAVE_AT_ONCE = 4000
 
 
 class Links:
-    """Open links by peer. `credentials_for(peer)` admits nobody but that peer."""
+    """Open links by peer. `credentials_for(peer, lane)` admits nobody but that peer."""
 
     def __init__(
         self,
         me: PeerId,
         addresses: AddressBook,
-        credentials_for: Callable[[PeerId], Credentials],
+        credentials_for: Callable[[PeerId, LaneUse], Credentials],
         name_of: Callable[[bytes], str],
     ) -> None:
         self._me = me
@@ -59,14 +64,28 @@ class Links:
         """Every open link."""
         return list(self._by_peer.values())
 
+    @property
+    def lanes(self) -> int:
+        """How many further connections carry pieces, on all links."""
+        return sum(len(link.lanes.open) for link in self.all())
+
     def find(self, peer: PeerId) -> PeerLink | None:
         """The open link to a peer."""
         return self._by_peer.get(peer)
 
     def adopt(
-        self, channel: TrioChannel, peer: PeerId, their_roster: int, *, dialled: bool
+        self,
+        channel: TrioChannel,
+        peer: PeerId,
+        their_roster: int,
+        *,
+        dialled_at: Address | None = None,
     ) -> PeerLink | None:
-        """Take over an opened channel; None when another connection to that peer is kept."""
+        """Take over an opened channel; None when another connection to that peer is kept.
+
+        `dialled_at` is the address we dialled, None if they dialled us.
+        """
+        dialled = dialled_at is not None
         if self.services is None or self._nursery is None:
             return None
         known = self._by_peer.get(peer)
@@ -76,13 +95,22 @@ class Links:
             if known.dialled == keep_dialled and dialled != keep_dialled:
                 return None
             known.cut("replaced by a newer connection")
-        link = PeerLink(channel, peer, self._name_of(peer), self.services, dialled=dialled)
+        dial_lane = partial(self._dial_lane, peer, dialled_at) if dialled_at else None
+        name = self._name_of(peer)
+        link = PeerLink(channel, peer, name, self.services, dial_lane=dial_lane)
         self._by_peer[peer] = link
         number, encoded = self.roster()
         if number > their_roster:
             link.put(RosterDocument(length=len(encoded), number=number), encoded)
         self._nursery.start_soon(self._run, link)
         return link
+
+    def adopt_lane(self, channel: TrioChannel, peer: PeerId, use: LaneUse) -> Lane:
+        """Take over a lane of a link that they dialled; RefusedError when there is none."""
+        link = self._by_peer.get(peer)
+        if link is None:
+            raise RefusedError("no link that this lane could be of")
+        return link.lanes.adopt(channel, use)
 
     async def connect(self, peer: PeerId) -> PeerLink:
         """The link to a peer, dialled if need be. UnreachableError when it cannot be had."""
@@ -134,15 +162,32 @@ class Links:
 
     async def _dial(self, peer: PeerId, address: Address) -> PeerLink:
         with trio.fail_after(DIAL_TIMEOUT):
-            channel = await open_channel(address.host, address.port, self._credentials_for(peer))
+            credentials = self._credentials_for(peer, "")
+            channel = await open_channel(address.host, address.port, credentials)
         log.debug("dialled", peer=self._name_of(peer), address=str(address))
-        link = self.adopt(channel, peer, 0, dialled=True) or self._by_peer.get(peer)
+        link = self.adopt(channel, peer, 0, dialled_at=address) or self._by_peer.get(peer)
         if link is None:
             await channel.aclose()
             raise ConnectionLostError("the daemon is stopping")
         if link.channel is not channel:
             await channel.aclose("another connection is kept")
         return link
+
+    async def _dial_lane(self, peer: PeerId, address: Address, use: LaneUse) -> TrioChannel:
+        credentials = self._credentials_for(peer, use)
+        try:
+            with trio.fail_after(LANE_TIMEOUT):
+                channel = await open_channel(address.host, address.port, credentials)
+                try:
+                    await await_taken(channel)
+                except BaseException:
+                    await trio.aclose_forcefully(channel.stream)
+                    raise
+        except trio.TooSlowError:
+            raise UnreachableError(f"{address} did not answer") from None
+        except (ConnectionLostError, RemoteProtocolError, RefusedError) as error:
+            raise UnreachableError(str(error)) from None
+        return channel
 
     async def _run(self, link: PeerLink) -> None:
         self.on_opened(link)

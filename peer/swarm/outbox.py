@@ -19,7 +19,7 @@ PieceRequest = tuple[ManifestId, int]
 
 
 class Outbox:
-    """Filled by anyone, emptied by the connection's one writer task."""
+    """Filled by anyone, emptied by the link's writer, and of pieces by those of its lanes."""
 
     def __init__(self) -> None:
         self._messages: deque[tuple[Message, bytes | None]] = deque()
@@ -27,6 +27,7 @@ class Outbox:
         self._pieces: dict[PieceRequest, bool] = {}
         self._urgent = 0
         self._wake = trio.Event()
+        self._wake_lanes = trio.Event()
 
     def put(self, message: Message, document: bytes | None = None) -> None:
         """Queue a message, with the bytes it announces if it is a header."""
@@ -44,6 +45,7 @@ class Outbox:
             self._pieces[request] = urgent
             self._urgent += urgent
             self._wake.set()
+            self._wake_lanes.set()
 
     def cancel_piece(self, request: PieceRequest) -> None:
         """Forget a piece that has not been begun."""
@@ -78,8 +80,15 @@ class Outbox:
         self._pieces = {request: urgent or again, **self._pieces}
         self._urgent += urgent and not again
 
+    async def wait_piece(self) -> None:
+        """Return when there may be a piece to take. Any number of tasks may wait."""
+        while not self._pieces:
+            if self._wake_lanes.is_set():
+                self._wake_lanes = trio.Event()
+            await self._wake_lanes.wait()
+
     async def wait_filled(self) -> None:
-        """Return when there may be something to take."""
+        """Return when there may be something to take. For one task."""
         if not self._messages and not self._pieces:
             self._wake = trio.Event()
             await self._wake.wait()

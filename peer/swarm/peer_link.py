@@ -1,25 +1,25 @@
 """One open connection to another peer: what it says is understood here and handed on.
 
-One reader, one writer, one nursery; the link ends as a whole. Whatever the remote does wrong ends
-only its own link.
+One reader, one writer, one nursery, and lanes where they help; the link ends as a whole. Whatever
+the remote does wrong ends only its own link.
 """
 
 import math
-import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import structlog
 import trio
 
-from peer.errors import PeerError, PieceLostError
+from peer.errors import PeerError
 from peer.rpc import Calls
+from peer.swarm.lanes import SILENT_AFTER, UNREAD_AFTER, DialLane, Lanes
 from peer.swarm.outbox import Outbox, PieceRequest
+from peer.swarm.piece_sending import PieceSending
 from peer.swarm.services import PeerServices
-from protocol.connection import BATCH_PAYLOAD, Ended
-from protocol.drivers.on_trio import SEALED_LENGTH, ConnectionLostError, TrioChannel
+from protocol.connection import Ended
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import RefusedError, RemoteProtocolError
-from protocol.geometry import Geometry
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.base import Failed, Message, Ping, Reply
 from protocol.messages.peering import (
@@ -33,6 +33,7 @@ from protocol.messages.peering import (
     OfferAnswer,
     Piece,
     Unfollow,
+    Widen,
 )
 from protocol.messages.shared import (
     GetManifest,
@@ -45,12 +46,6 @@ from protocol.messages.shared import (
 log = structlog.get_logger()
 
 PING_EVERY = 5.0
-SILENT_AFTER = 15.0
-UNREAD_AFTER = 60.0
-BUFFER_WAIT = 1.0
-"""Seconds to wait for a buffer before looking whether there is something else to say."""
-PIECES_BYTES = BATCH_PAYLOAD - (64 << 10)
-"""Pieces are sent together until they are about a batch: every link's turn is alike."""
 MOST_FOLLOWED = 100_000
 
 
@@ -72,11 +67,12 @@ class PeerLink:
         name: str,
         services: PeerServices,
         *,
-        dialled: bool,
+        dial_lane: DialLane | None = None,
     ) -> None:
+        """`dial_lane` is how to open one more connection, for who dialled this one."""
         self.peer = peer
         self.name = name
-        self.dialled = dialled
+        self.dialled = dial_lane is not None
         self.followed: set[ManifestId] = set()
         self.outbox = Outbox()
         self.calls = Calls(self.put, name)
@@ -85,13 +81,18 @@ class PeerLink:
         self.ended = trio.Event()
         self.downloads = 0
         """How many downloads have this link as a source."""
+        self.coming: set[PieceRequest] = set()
+        """Pieces whose bytes are being taken off one of its connections."""
+        self.sending = PieceSending(channel, peer, self.outbox, services, services.serving)
+        self.lanes = Lanes(self, services, dial_lane)
+        self._held_up: set[TrioChannel] = set()
         self._held_up_for = 0.0
         self._held_up_since = math.inf
         self._cancelled = 0
         self._services = services
-        self._sealed: memoryview | None = None
         self._scope = trio.CancelScope()
-        self._reason = ""
+        self.reason = ""
+        """Why it ends, or has ended."""
 
     def put(self, message: Message, document: bytes | None = None) -> None:
         """Queue a message; a remote that has not read thousands of them is cut."""
@@ -108,24 +109,43 @@ class PeerLink:
             raise RemoteProtocolError("it sends pieces that were never asked for")
 
     @property
+    def connections(self) -> int:
+        """How many connections bring pieces."""
+        return 1 + self.lanes.taking
+
+    @property
+    def last_bytes(self) -> float:
+        """When bytes that follow a message came last, on any connection."""
+        last = self.channel.last_bytes
+        return max([last, *(lane.channel.last_bytes for lane in self.lanes.open)])
+
+    @property
     def held_up_for(self) -> float:
         """Seconds, in all, for which we have let what it sends wait."""
         return self._held_up_for + max(0.0, trio.current_time() - self._held_up_since)
 
+    def holds_up(self, channel: TrioChannel) -> bool:
+        """Whether we let what comes on this connection wait now."""
+        return channel in self._held_up
+
     @contextmanager
-    def held_up(self) -> Iterator[None]:
-        """While we let what it sends wait, its silence is ours."""
-        self._held_up_since = trio.current_time()
+    def held_up(self, channel: TrioChannel) -> Iterator[None]:
+        """While we let what it sends wait, on one connection at least, its silence is ours."""
+        if not self._held_up:
+            self._held_up_since = trio.current_time()
+        self._held_up.add(channel)
         try:
             yield
         finally:
-            self._held_up_for = self.held_up_for
-            self._held_up_since = math.inf
-            self.channel.last_received = self.channel.last_bytes = trio.current_time()
+            self._held_up.discard(channel)
+            if not self._held_up:
+                self._held_up_for = self.held_up_for
+                self._held_up_since = math.inf
+            channel.last_received = channel.last_bytes = trio.current_time()
 
     def cut(self, reason: str) -> None:
         """End the link soon, saying why."""
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         self._scope.cancel()
 
     async def run(self) -> None:
@@ -135,14 +155,16 @@ class PeerLink:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
                     nursery.start_soon(self._watch)
+                    nursery.start_soon(self.lanes.watch)
+                    self.lanes.start(nursery)
                     await self._read()
                     nursery.cancel_scope.cancel()
             except* (RemoteProtocolError, RefusedError, ConnectionLostError, PeerError) as group:
-                self._reason = self._reason or first_reason(group)
+                self.reason = self.reason or first_reason(group)
         self.closed = True
         self.calls.lose()
-        log.info("link ended", peer=self.name, reason=self._reason or "closed")
-        await self.channel.aclose(self._reason)
+        log.info("link ended", peer=self.name, reason=self.reason or "closed")
+        await self.channel.aclose(self.reason)
         self.ended.set()
 
     # Reading
@@ -151,11 +173,11 @@ class PeerLink:
         while True:
             event = await self.channel.receive()
             if isinstance(event, Ended):
-                self._reason = event.reason or "closed by the other side"
+                self.reason = event.reason or "closed by the other side"
                 return
             message = event.message
             if isinstance(message, Piece):
-                await self._services.pieces.receive(self, message)
+                await self._services.pieces.receive(self, message, self.channel)
             elif isinstance(message, RosterDocument):
                 document = await self.channel.receive_document(event.following)
                 await self._services.take_roster(document)
@@ -175,6 +197,7 @@ class PeerLink:
                 pass
             case GetPiece(manifest=manifest, piece=piece, urgent=urgent):
                 self.outbox.put_piece((manifest, piece), urgent=urgent)
+                self.lanes.stir()
             case CancelPiece(manifest=manifest, piece=piece):
                 self.outbox.cancel_piece((manifest, piece))
             case Holds() | Have() | NoPiece():
@@ -184,6 +207,8 @@ class PeerLink:
                 pieces.note(self, message)
             case Unfollow(manifest=manifest):
                 self.followed.discard(manifest)
+            case Widen(lanes=lanes):
+                self.lanes.widen(lanes)
             case Offer():
                 await self._answer_offer(message)
             case GetManifest():
@@ -229,94 +254,23 @@ class PeerLink:
             elif (queued := self.outbox.next_message()) is not None:
                 message, document = queued
                 await self.channel.send_bytes(message, document or b"")
-            elif not await self._send_pieces():
+            elif not await self.sending.send_next():
                 await self.outbox.wait_filled()
 
-    async def _send_pieces(self) -> bool:
-        """Send the next piece, or several small ones together; False when none is asked for."""
-        pool = self._services.serving
-        parts: list[tuple[Message, memoryview]] = []
-        buffers: list[mmap.mmap] = []
-        size, any_urgent, waits = 0, False, False
-        try:
-            while size < PIECES_BYTES and (queued := self.outbox.next_piece()) is not None:
-                request, urgent = queued
-                geometry = await self._geometry(request)
-                if geometry is None:
-                    continue
-                # Who holds buffers must not wait for more: all could.
-                buffer = pool.take_now(geometry.piece_length)
-                if buffer is None and not buffers:
-                    with trio.move_on_after(BUFFER_WAIT):
-                        buffer = await pool.take(geometry.piece_length)
-                if buffer is None:
-                    self.outbox.requeue(request, urgent=urgent)
-                    waits = True
-                    break
-                buffers.append(buffer)
-                target = memoryview(buffer)[: geometry.piece_size(request[1])]
-                if not await self._read_piece(request, target):
-                    continue
-                manifest, piece = request
-                parts.append((Piece(length=len(target), manifest=manifest, piece=piece), target))
-                size += len(target)
-                any_urgent |= urgent
-            if parts:
-                await self._send_parts(parts, size, urgent=any_urgent)
-        finally:
-            for buffer in buffers:
-                pool.give_back(buffer)
-        return bool(buffers) or waits
-
-    async def _geometry(self, request: PieceRequest) -> Geometry | None:
-        """The geometry of what a piece is asked of; None, and the remote told, if not here."""
-        manifest, piece = request
-        content = self._services.contents.get(manifest)
-        if content is not None and piece in content.bits:
-            with suppress(KeyError, PeerError):
-                return (await self._services.contents.manifest(manifest)).geometry
-        self.put(NoPiece(manifest=manifest, piece=piece))
-        return None
-
-    async def _read_piece(self, request: PieceRequest, target: memoryview) -> bool:
-        manifest, piece = request
-        content = self._services.contents.get(manifest)
-        try:
-            if content is not None:
-                await self._services.store.read_piece(content, piece, target)
-                return True
-        except PieceLostError as error:
-            log.warning("piece lost", error=str(error))
-        self.put(NoPiece(manifest=manifest, piece=piece))
-        return False
-
-    async def _send_parts(
-        self, parts: list[tuple[Message, memoryview]], size: int, *, urgent: bool
+    async def receive_piece(
+        self, channel: TrioChannel, target: memoryview, *, urgent: bool
     ) -> None:
-        if self._sealed is None:
-            self._sealed = memoryview(bytearray(SEALED_LENGTH))
-        pacing, out, pace = self._services.pacing, self._sealed, None
-        if pacing.limited(self.peer, "up"):
-            out = out[: pacing.portion(self.peer, "up")]
-
-            async def pace(count: int) -> None:
-                await pacing.wait_turn(self.peer, "up", count, urgent=urgent)
-
-        await self.channel.send_many(parts, out, pace)
-        self._services.traffic.sent(self.peer, size)
-
-    async def receive_piece(self, target: memoryview, *, urgent: bool) -> None:
-        """Take the bytes of a piece off the link, as fast as the limits allow."""
+        """Take the bytes of a piece off a connection of the link, as fast as the limits allow."""
         pacing = self._services.pacing
         if not pacing.limited(self.peer, "down"):
-            await self.channel.receive_bytes(target)
+            await channel.receive_bytes(target)
             return
 
         async def pace(count: int) -> None:
-            with self.held_up():
+            with self.held_up(channel):
                 await pacing.wait_turn(self.peer, "down", count, urgent=urgent)
 
-        await self.channel.receive_bytes(target, pace, pacing.portion(self.peer, "down"))
+        await channel.receive_bytes(target, pace, pacing.portion(self.peer, "down"))
 
     # Watching
 
@@ -325,13 +279,14 @@ class PeerLink:
         while True:
             await trio.sleep(PING_EVERY)
             silent = trio.current_time() - self.channel.last_received
-            if silent > SILENT_AFTER and self._held_up_since == math.inf:
+            if silent > SILENT_AFTER and not self.holds_up(self.channel):
                 raise ConnectionLostError(f"silent for {math.floor(silent)} s")
             if trio.current_time() - self.channel.writing_since > UNREAD_AFTER:
                 raise ConnectionLostError(
                     f"it took nothing of what it asked for in {UNREAD_AFTER} s"
                 )
+            self.lanes.check(trio.current_time())
             self.put(Ping())
             if silent > PING_EVERY:
-                self._sealed = None
+                self.sending.trim()
                 self.channel.connection.trim()

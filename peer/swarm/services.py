@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from peer.limits.pacing import Pacing
-from peer.store.buffers import BufferPool
+from peer.store.buffers import BufferPool, Room
 from peer.store.contents import Contents
 from peer.store.piece_store import PieceStore
+from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.peering import Follow, Have, Holds, NoPiece, Offer, Piece
 from protocol.messages.shared import Holder
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from peer.swarm.peer_link import PeerLink
 
 SERVING_BYTES = 32 << 20
+LANES_BYTES = 24 << 20
+"""Pieces under way on all lanes, each way: they move slowly, and must not hold up what does not."""
 
 
 class Traffic:
@@ -44,8 +47,8 @@ class Traffic:
 class PieceTaker(Protocol):
     """Where pieces and word of pieces go: the downloads."""
 
-    async def receive(self, link: "PeerLink", header: Piece) -> None:
-        """Take the bytes that follow the header off the link."""
+    async def receive(self, link: "PeerLink", header: Piece, channel: TrioChannel) -> None:
+        """Take the bytes that follow the header off the connection of the link it came on."""
 
     def note(self, link: "PeerLink", message: Holds | Have | NoPiece | Follow) -> None:
         """Word of what a peer has, or that it fetches."""
@@ -64,3 +67,6 @@ class PeerServices:
     pacing: Pacing = field(default_factory=Pacing)
     traffic: Traffic = field(default_factory=Traffic)
     serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))
+    serving_lanes: BufferPool = field(default_factory=lambda: BufferPool(LANES_BYTES, least=1))
+    lanes_room: Room = field(default_factory=lambda: Room(LANES_BYTES))
+    """For what comes on lanes."""

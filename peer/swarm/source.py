@@ -4,16 +4,26 @@ import math
 from dataclasses import dataclass, field
 
 MOST_IN_FLIGHT = 200
-AHEAD = 0.04
-"""Seconds of a source's rate to keep asked for beyond the way there and back: its pauses."""
+TURNS, AHEAD = 4.0, 0.04
+"""Times there and back, and seconds, for which to keep a source asked: see docs/decisions/0013."""
 FIRST_BYTES = 4 << 20
 """What is asked for before anything is known, or a long way would lie idle for its first turns."""
+LONG_WAY = 0.01
+"""Seconds there and back from which on a connection takes long to find its speed."""
+WARM_WINDOW, WARM_BYTES, WARM_SECONDS = 8 << 20, 16 << 20, 2.0
+"""What is kept asked for on a long way meanwhile, how long, and what it may take at least."""
+MEMORY = 4 << 20
+"""Bytes over which a rate is averaged: a lost packet holds up, then sets free, about as much."""
 LONG = 0.5
 """A piece that takes longer than this is asked for with fewer ahead: others may be better."""
+EACH = 2
+"""Pieces asked for on each connection of a link that has several."""
 PATIENCE = 0.5
 """Seconds by which an answer may be later than any before it."""
 UNKNOWN = 2.0
 """Seconds in which a source without any history must have delivered."""
+RISING = 0.8
+"""A source gets faster while an answer takes less than so much of the average."""
 _WEIGHT = 0.25
 
 
@@ -30,6 +40,8 @@ class Source:
     stalled: bool = False
     """It is asked for one piece at a time until it delivers again."""
     _per_byte: float = 0.0
+    _rising: bool | None = None
+    """Whether every answer so far came faster than those before it; None before the second."""
     _gap: float = 0.0
     _spread: float = 0.0
     _latency: float = math.inf
@@ -42,13 +54,18 @@ class Source:
         """Bytes a second, smoothed; 0 before the first answer."""
         return 1.0 / self._per_byte if self._per_byte else 0.0
 
-    def room(self, share: int = MOST_IN_FLIGHT) -> int:
+    def room(self, share: int = MOST_IN_FLIGHT, connections: int = 1) -> int:
         """How many more pieces may be asked for now, of the `share` this download has.
+
+        A link of several connections takes two for each, as each brings whole pieces.
 
         Bandwidth times delay, both as measured. None for a while when much is in flight: requests
         then go out several at a time.
         """
-        window = max(1, min(self._window(), share))
+        window = self._window()
+        if connections > 1 and not self.stalled:
+            window = max(window, EACH * connections)
+        window = max(1, min(window, share))
         free = window - len(self.asked)
         return free if free >= window // 4 else 0
 
@@ -61,8 +78,18 @@ class Source:
             return max(least, min(16, FIRST_BYTES // self.piece_length))
         if self._latency == math.inf:
             return least
-        ahead = math.ceil((2.0 * self._latency + AHEAD) / piece)
+        least = max(least, self._warm_bytes() // self.piece_length)
+        ahead = math.ceil((TURNS * self._latency + AHEAD) / piece)
         return max(least, min(MOST_IN_FLIGHT, ahead))
+
+    def _warm_bytes(self) -> int:
+        """What to keep asked for while TCP speeds up on a long way, faster than measured so far."""
+        if self._latency < LONG_WAY:
+            return 0
+        if WARM_WINDOW * self._per_byte < WARM_SECONDS and self.received < WARM_BYTES:
+            return WARM_WINDOW
+        # It may also just be slow: no more than what it was asked for to begin with.
+        return FIRST_BYTES if self._rising else 0
 
     def ask(self, piece: int, now: float) -> None:
         """Note a request."""
@@ -102,8 +129,10 @@ class Source:
         if not self._per_byte:
             self._per_byte, self._gap, self._spread = took / size, took, took / 2
             return
+        self._rising = self._rising is not False and took / size < RISING * self._per_byte
         # Averages of times, not of rates: a burst would count for more than the wait before it.
-        self._per_byte += _WEIGHT * (took / size - self._per_byte)
+        weight = _WEIGHT if self._rising else min(_WEIGHT, size / MEMORY)
+        self._per_byte += weight * (took / size - self._per_byte)
         self._spread += _WEIGHT * (abs(took - self._gap) - self._spread)
         self._gap += _WEIGHT * (took - self._gap)
 

@@ -21,6 +21,7 @@ from protocol.connection import (
     Received,
     State,
 )
+from protocol.drivers.tcp_info import TCP_INFO_ROOM, TcpReading, parse_tcp_info
 from protocol.errors import RemoteProtocolError
 from protocol.hello import Credentials
 from protocol.messages.base import Message
@@ -29,8 +30,8 @@ SEALED_LENGTH = BATCH_LENGTH + 4096
 """Bytes of a buffer that holds a header and one batch of what follows it."""
 TRICKLE, TRICKLE_PAUSE = 64 << 10, 0.002
 """Bytes that come slower than so many in so many seconds are waited for, not run after."""
-UNSENT = 1 << 20
-"""Bytes the kernel is given ahead of what it has sent."""
+UNSENT = 4 << 20
+"""Bytes the kernel may be given ahead of what it has sent; its own buffer often allows less."""
 TCP_NOTSENT_LOWAT = 25
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes that have just come; returns when more may come."""
@@ -235,10 +236,27 @@ def tune(stream: trio.SocketStream) -> None:
     trio's 16 KiB are gone in less time than this program needs to wake up.
     """
     # A kernel without either goes by its own choice; `congestion_control` tells which.
-    with suppress(OSError):
-        stream.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+    give_ahead(stream, UNSENT)
     with suppress(OSError):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+
+
+def give_ahead(stream: trio.abc.Stream, unsent: int) -> None:
+    """Let the kernel have so many bytes ahead of what it has sent."""
+    if isinstance(stream, trio.SocketStream):
+        with suppress(OSError):
+            stream.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent)
+
+
+def read_tcp(stream: trio.abc.Stream) -> TcpReading | None:
+    """How a connection fares, as the kernel tells; None where it does not."""
+    if not isinstance(stream, trio.SocketStream) or not hasattr(socket, "TCP_INFO"):
+        return None
+    try:
+        found = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_ROOM)
+    except OSError:
+        return None
+    return parse_tcp_info(bytes(found), congestion_control(stream)) if found else None
 
 
 def congestion_control(stream: trio.abc.Stream) -> str:

@@ -137,6 +137,8 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     limits: RatesView
     congestion: tuple[str, ...]
     """What the kernel controls our connections to peers by, as it calls them: ("bbr",)."""
+    lanes: Count
+    """How many further connections carry pieces, where one would be slow."""
     uploaded: Count
     downloaded: Count
     fetched_twice: Count

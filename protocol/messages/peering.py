@@ -10,6 +10,8 @@ from protocol.messages.base import Message, Reply, Request
 from protocol.signing import Signed
 
 MAX_OFFER_RECORDS = 16
+MOST_LANES = 64
+"""Connections of one link, beside its own, that carry pieces one way."""
 
 
 class Follow(Message, frozen=True, kw_only=True, tag=True):
@@ -71,6 +73,12 @@ class NoPiece(Message, frozen=True, kw_only=True, tag=True):
 
     manifest: ManifestIdField
     piece: PieceIndex
+
+
+class Widen(Message, frozen=True, kw_only=True, tag=True):
+    """Pieces go slowly over this way: open lanes for me to send on, until there are so many."""
+
+    lanes: Annotated[int, Meta(ge=1, le=MOST_LANES)]
 
 
 class Offer(Request, frozen=True, kw_only=True, tag=True):

@@ -21,6 +21,8 @@ class PlacedSwarm(Swarm):
     """A swarm of two places: the tracker and the sender in one, the takers in the other."""
 
     ends: Ends = field(kw_only=True)
+    through: tuple[str, ...] = ()
+    """A program, with its arguments, that becomes each peer's daemon."""
 
     def start_tracker(self) -> None:
         """Start the tracker where the sender is."""
@@ -42,7 +44,8 @@ class PlacedSwarm(Swarm):
         place = self._place(peer)
         options = ("--data", str(peer.data), "--listen", f"{place.address}:0", "--web", "off")
         with inside(place):
-            peer.daemon = self._run(peer.name, "peer", "run", *options, "--json")
+            run = ("peer", "run", *options, "--json")
+            peer.daemon = self._run(peer.name, *run, through=self.through)
         if connected:
             self.ok(peer, "status", "--wait", str(READY_SECONDS))
 
@@ -51,9 +54,10 @@ class PlacedSwarm(Swarm):
 
 
 @contextlib.contextmanager
-def placed_swarm(root: Path, ends: Ends) -> Iterator[Swarm]:
-    """A swarm of two places."""
-    with PlacedSwarm(root, ends=ends, _listen=f"{ends.sender.address}:0") as swarm:
+def placed_swarm(root: Path, ends: Ends, *through: str) -> Iterator[Swarm]:
+    """A swarm of two places, whose daemons are run `through` a program."""
+    listen = f"{ends.sender.address}:0"
+    with PlacedSwarm(root, ends=ends, through=through, _listen=listen) as swarm:
         yield swarm
 
 

@@ -111,13 +111,11 @@ def _emulator(folder: Path, kind: LinkKind, devices: list[int], seed: int) -> It
 
 @contextlib.contextmanager
 def _allowed(congestion_control: str) -> Iterator[None]:
-    """Namespaces may choose only what the machine allows to all; allow it for a while."""
+    """Allow it for a while, and BBR only if that is it: machines allow to all or to none."""
     allowed = _SYSCTL / "tcp_allowed_congestion_control"
     before = allowed.read_text()
-    if congestion_control in before.split():
-        yield
-        return
-    allowed.write_text(f"{before.strip()} {congestion_control}")
+    others = [name for name in before.split() if name not in ("bbr", congestion_control)]
+    allowed.write_text(" ".join([*others, congestion_control]))
     try:
         yield
     finally:

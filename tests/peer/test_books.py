@@ -19,6 +19,8 @@ from peer.data_dir import DataDir, write_private
 from peer.database import _MIGRATIONS, Database, open_database
 from peer.errors import InUseError, NotFoundError, NotJoinedError, PeerError, UsageError
 from peer.roster_book import RosterBook
+from peer.store.file_stats import read_stats
+from peer.store.splitter import FileStat
 from peer.swarm.address_book import MOST_ADDRESSES, AddressBook
 from peer.units import parse_size
 from peer.web_process import LOGIN_LIFETIME, WebLogins
@@ -366,14 +368,15 @@ def test_migrating_twice_is_harmless(tmp_path: Path) -> None:
 def test_an_older_database_keeps_all_it_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Version 3 moves the manifests to a table of their own."""
+    """Version 3 moves the manifests to a table of their own, version 4 packs the stats."""
     with monkeypatch.context() as before:
         before.setattr("peer.database._MIGRATIONS", _MIGRATIONS[:1])
         old = open_database(tmp_path / "peer.db")
     for key in (b"a", b"b"):
         row = (key, key * 100_000)
         old.connection.execute("INSERT INTO contents VALUES (?, ?, '/x', 1, 9, NULL, NULL)", row)
-        old.connection.execute("INSERT INTO stats VALUES (?, 0, 9, 7)", (key,))
+        files = [(key, 1, 2**40, 10**18), (key, 0, 9, -7)]
+        old.connection.executemany("INSERT INTO stats VALUES (?, ?, ?, ?)", files)
     old.close()
     new = open_database(tmp_path / "peer.db").connection
     held = "SELECT manifest, path, size, encoded FROM contents JOIN manifests USING (manifest)"
@@ -381,7 +384,9 @@ def test_an_older_database_keeps_all_it_held(
     assert new.execute(held).fetchall() == rows
     new.execute("DELETE FROM contents WHERE manifest = ?", (b"a",))
     assert new.execute(held).fetchall() == rows[1:]
-    assert new.execute("SELECT * FROM stats").fetchall() == [(b"b", 0, 9, 7)]
+    left = new.execute("SELECT manifest, files FROM file_stats").fetchall()
+    assert left == [(b"b", 2)]
+    assert read_stats(new, ManifestId(b"b")) == {0: FileStat(9, -7), 1: FileStat(2**40, 10**18)}
     assert new.execute("SELECT manifest FROM manifests").fetchall() == [(b"b",)]
     new.close()
 

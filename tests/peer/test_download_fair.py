@@ -10,7 +10,8 @@ from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of, until
 from peer.limits.rates import Rates
 from peer.store.buffers import LEAST_BUFFERS, BufferPool
 from peer.store.contents import Content
-from peer.swarm.peer_link import PIECES_BYTES, UNREAD_AFTER
+from peer.swarm.lanes import UNREAD_AFTER
+from peer.swarm.piece_sending import PIECES_BYTES
 from peer.swarm.services import PeerServices
 from protocol.ids import PeerId
 from protocol.manifest import Manifest
@@ -182,7 +183,7 @@ async def test_who_asks_much_and_never_reads_holds_up_nobody_and_is_cut(
     assert not link.closed
     await until(lambda: link.closed, "the greedy link is cut")
     assert UNREAD_AFTER <= trio.current_time() - asked <= UNREAD_AFTER + 10
-    assert "it took nothing" in link._reason
+    assert "it took nothing" in link.reason
     await until(lambda: serving.in_use == 0, "its buffers are back")
 
 

@@ -135,7 +135,7 @@ async def test_more_than_256_pieces_at_once_is_cut(autojump_clock: Clock, net: P
         for n in range(300):
             await liar.channel.send(GetPiece(manifest=ManifestId(bytes([n % 256] * 32)), piece=n))
     await until(lambda: link.closed, "the greedy link is cut")
-    assert "more than 256 pieces" in link._reason
+    assert "more than 256 pieces" in link.reason
     nothing_leaks(me)
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from peer.swarm.shunned import WINDOW as DAY
 from peer.swarm.shunned import Shunned
-from peer.swarm.source import AHEAD, MOST_IN_FLIGHT, PATIENCE, UNKNOWN, Source
+from peer.swarm.source import AHEAD, MOST_IN_FLIGHT, PATIENCE, TURNS, UNKNOWN, Source
 from protocol.ids import PeerId
 
 LENGTH = 1 << 20
@@ -44,9 +44,9 @@ def test_the_first_requests_are_a_few_megabytes(length: int, first: int) -> None
 
 
 def test_room_is_bandwidth_times_delay_as_measured() -> None:
-    assert fill(measured(0.01, 0.005)) == pytest.approx((2 * 0.005 + AHEAD) / 0.01, abs=1.01)
-    assert fill(measured(0.01, 0.01)) == pytest.approx((2 * 0.01 + AHEAD) / 0.01, abs=1.01)
-    assert fill(measured(0.001, 0.0005)) == pytest.approx((0.001 + AHEAD) / 0.001, abs=1.01)
+    for took, way in [(0.01, 0.005), (0.01, 0.01), (0.001, 0.0005)]:
+        expected = (TURNS * way + AHEAD) / took
+        assert fill(measured(took, way)) == pytest.approx(expected, abs=1.01)
     assert fill(measured(0.0001, 0.0001)) == MOST_IN_FLIGHT
 
 
@@ -59,7 +59,7 @@ def test_a_long_way_needs_more_in_flight() -> None:
         source.begin(piece, 0.25 + piece * 0.05)
         source.deliver(piece, LENGTH, 0.3 + piece * 0.05)
     assert source.rate == pytest.approx(20 * LENGTH, rel=0.05)
-    assert fill(source) == pytest.approx((2 * 0.25 + AHEAD) * 20, abs=1.5)
+    assert fill(source) == pytest.approx((TURNS * 0.25 + AHEAD) * 20, abs=1.5)
 
 
 @pytest.mark.parametrize(("took", "window"), [(0.4, 3), (0.6, 2), (1.9, 2), (2.1, 1), (60.0, 1)])
@@ -73,9 +73,9 @@ def test_the_least_time_to_the_first_byte_counts() -> None:
     for piece in range(5):
         source.ask(piece, 0.0)
     for piece in range(5):
-        source.begin(piece, 0.01 + piece * 0.01)
-        source.deliver(piece, LENGTH, 0.02 + piece * 0.01)
-    assert fill(source) == pytest.approx((2 * 0.01 + AHEAD) / 0.01, abs=1.01)
+        source.begin(piece, 0.005 + piece * 0.01)
+        source.deliver(piece, LENGTH, 0.01 + piece * 0.01)
+    assert fill(source) == pytest.approx((TURNS * 0.005 + AHEAD) / 0.01, abs=1.01)
 
 
 def test_room_comes_several_at_a_time() -> None:

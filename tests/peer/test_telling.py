@@ -22,6 +22,7 @@ STATUS = op.Status(
     transfers=(),
     limits=RatesView(up=None, down=None),
     congestion=(),
+    lanes=0,
     uploaded=0,
     downloaded=0,
     fetched_twice=0,
@@ -52,6 +53,7 @@ def test_a_busy_daemon() -> None:
         STATUS,
         transfers=(FILM, FILM),
         congestion=("bbr", "cubic"),
+        lanes=63,
         fetched_twice=3,
         limits=RatesView(up=5_000_000, down=None),
         notices=(op.NoticeView(when=0, text="a.jpg changed\n\x1b[31m"),),
@@ -59,7 +61,7 @@ def test_a_busy_daemon() -> None:
     lines = status_text(busy).splitlines()
     assert lines[2].endswith("; 2 transfers")
     assert lines[3:6] == [
-        "congestion control: bbr, cubic",
+        "congestion control: bbr, cubic; 63 more connections for pieces",
         "fetched twice: 3 pieces",
         "limits: up 5MB/s, down none",
     ]

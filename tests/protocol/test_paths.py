@@ -110,3 +110,19 @@ def test_the_longest_path() -> None:
     longest = "d/" * ((MAX_PATH - 2) // 2) + "ff"
     assert len(longest) == MAX_PATH
     assert check_relative_path(longest) == longest
+
+
+@given(path=st.text(st.sampled_from("./\0a"), max_size=12))
+@example(path="a" * 255)
+@example(path="a" * 256)
+@example(path="a/" * 127 + "a")
+def test_short_and_long_paths_are_judged_alike(path: str) -> None:
+    """The first lie in a folder whose name is not ASCII, and so are not told at once."""
+    parts = path.split("/")
+    safe = not {"", ".", ".."} & set(parts) and "\0" not in path and max(map(len, parts)) <= 255
+    for each in (path, f"é/{path}"):
+        if safe:
+            assert check_relative_path(each) == each
+        else:
+            with pytest.raises(ValueError, match=r"unsafe|valid"):
+                check_relative_path(each)

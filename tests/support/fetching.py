@@ -40,7 +40,8 @@ def nothing_leaks(*peers: TestPeer) -> None:
         assert peer.parts.store.buffers.in_use == 0
         services = peer.parts.links.services
         assert services is not None
-        assert services.serving.in_use == 0
+        assert services.serving.in_use == services.serving_lanes.in_use == 0
+        assert services.lanes_room.in_use == 0
         assert peer.parts.downloads.all() == []
 
 

@@ -39,9 +39,19 @@ class Answer:
 
 
 class Running:
-    """A command or daemon under way. Its output goes to files."""
+    """A command or daemon under way. Its output goes to files.
 
-    def __init__(self, folder: Path, label: str, module: str, *arguments: str) -> None:
+    `through` is a program, with its arguments, that becomes the command.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        label: str,
+        module: str,
+        *arguments: str,
+        through: tuple[str, ...] = (),
+    ) -> None:
         self.command = (module, *arguments)
         self.children: list[int] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +60,7 @@ class Running:
         self.errors = folder / f"{label}-{number}.err"
         with self._out.open("wb") as out, self.errors.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
+                [*through, sys.executable, "-m", *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -202,8 +202,10 @@ class Swarm:
         logs = [running.errors for running in self._started]
         return [f"{log.stem}:\n{log.read_text()}" for log in logs if "Traceback" in log.read_text()]
 
-    def _run(self, label: str, module: str, *arguments: str) -> Running:
-        running = Running(self.root / "logs", label, module, *arguments)
+    def _run(
+        self, label: str, module: str, *arguments: str, through: tuple[str, ...] = ()
+    ) -> Running:
+        running = Running(self.root / "logs", label, module, *arguments, through=through)
         self._started.append(running)
         return running
 

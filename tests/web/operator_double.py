@@ -60,6 +60,7 @@ class OperatorDouble:
     notices: tuple[op.NoticeView, ...] = ()
     limits: RatesView = field(default_factory=lambda: RatesView(up=None, down=None))
     congestion: tuple[str, ...] = ("bbr",)
+    lanes: int = 0
     fetched_twice: int = 0
     run_length: int = 1 << 40
     """How many bytes one Readable covers."""
@@ -209,6 +210,7 @@ class OperatorDouble:
             downloaded=0,
             fetched_twice=self.fetched_twice,
             congestion=self.congestion,
+            lanes=self.lanes,
         )
         return [status]
 

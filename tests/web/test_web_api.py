@@ -17,7 +17,7 @@ def test_status_and_peers_and_health(tmp_path: Path) -> None:
         said = json.loads(body)
         assert said["peer"]["name"] == "desk"
         assert said["swarm"] == {"name": "Studio", "roster": 4, "members": 3}
-        assert said["congestion"] == ["bbr"]
+        assert (said["congestion"], said["lanes"]) == (["bbr"], 0)
         assert (said["limits"], said["fetched_twice"]) == ({"up": None, "down": None}, 0)
         assert (said["transfers"], said["notices"]) == ([], [])
         assert "call" not in said

@@ -190,9 +190,12 @@ def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
             wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0
             double.notices, double.limits = (), RatesView(up=None, down=None)
-            double.congestion, double.fetched_twice = (), 0
+            double.congestion, double.lanes, double.fetched_twice = ("cubic",), 7, 0
             await expect(tab.get_by_role("region")).to_have_count(0)
             await expect(facts).to_contain_text("Limits nowNone")
+            more = "Congestion controlcubic with 7 more connections for pieces"
+            await expect(facts).to_contain_text(more)
+            double.congestion, double.lanes = (), 0
             await expect(facts).to_contain_text("Congestion controlNot known")
             await expect(facts).not_to_contain_text("twice")
 

@@ -14,6 +14,7 @@ from swarm import write_random
 NEEDS = LINK_NEEDS
 KINDS = {"no loss": LinkKind(), "1% loss": LinkKind(loss_percent=1.0)}
 _SEED = 2026
+_WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 
 
 def measure_wan(plan: Plan) -> Cases:
@@ -23,11 +24,16 @@ def measure_wan(plan: Plan) -> Cases:
         folder = plan.folder / f"link-{number}"
         with (
             wan_link(folder, kind, plan.congestion_control, _SEED) as ends,
-            placed_swarm(folder / "swarm", ends) as swarm,
+            placed_swarm(folder / "swarm", ends, *_through(plan)) as swarm,
         ):
             contenders = _contenders(Sharing(swarm, source), source, folder, ends)
             told = {"congestion_control": plan.congestion_control}
             yield Case(contenders, plan.size, label, told=told)
+
+
+def _through(plan: Plan) -> tuple[str, ...]:
+    """Twofold asks for BBR, and who may change the network gets all the kernel has."""
+    return () if plan.congestion_control == "bbr" else _WITHOUT_RIGHTS
 
 
 def _contenders(sharing: Sharing, source: Path, folder: Path, ends: Ends) -> list[Contender]:
