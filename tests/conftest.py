@@ -1,4 +1,4 @@
-"""For all tests: the order, no silent skipping in CI, and tests/support on the import path."""
+"""For all tests: the order, no silent skipping in CI, tests/support and scripts to import from."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 _IN_CI = os.environ.get("CI") == "true"
