@@ -1,32 +1,67 @@
 """Entries and tombstones this machine has seen: checked first, then kept on disk."""
 
 import sqlite3
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import structlog
 
+from peer import brake
 from peer.database import Database
-from peer.errors import NotFoundError, UsageError
+from peer.errors import NotFoundError, NotPermittedError, UsageError
 from peer.roster_book import RosterBook
-from protocol.entry import Entry, Record, Tombstone, open_record_untrusted, supersedes
+from protocol.entry import (
+    Entry,
+    Record,
+    RestoredEntry,
+    Tombstone,
+    may_sign,
+    open_record_untrusted,
+    read_record,
+    supersedes,
+    what_author_signed,
+)
 from protocol.errors import RemoteProtocolError
 from protocol.ids import EntryId, ManifestId, PeerId
 from protocol.signing import Signed
 
 log = structlog.get_logger()
 
+UNDONE_LATELY = 100
+"""Tombstones and restored entries that a peer is told of when a link opens: it may have missed
+them while there was none."""
+
+
+class _Outcome(NamedTuple):
+    """Of learning a record: the copies wanted of manifests it changed that for, if anything."""
+
+    copies: Mapping[ManifestId, int] = {}
+    held: bool = False
+    undone: bool = False
+
 
 class Catalogue:
-    """Records by entry id, and how many copies each manifest is wanted in."""
+    """Records by entry id, and how many copies each manifest is wanted in.
 
-    def __init__(self, database: Database, rosters: RosterBook) -> None:
+    `now` gives milliseconds since 1970, for the brake on bursts of deletions.
+    """
+
+    def __init__(self, database: Database, rosters: RosterBook, now: Callable[[], int]) -> None:
         self._database = database
         self._rosters = rosters
+        self._now = now
+        self._held: dict[EntryId, int] = {}
+        """Deletions that wait for approval, and since when."""
         self._wanted: dict[ManifestId, int] = {}
         self.seen_change = 0
         """The number of the last change the tracker told of."""
         self.on_recounted: Callable[[ManifestId], None] = lambda _: None
         """Called when another number of copies may be wanted of a manifest."""
+        self.undone_lately: deque[Signed] = deque(maxlen=UNDONE_LATELY)
+        """The newest such records, the oldest first."""
+        self.on_undone: Callable[[Record, Signed], None] = lambda *_: None
+        """Called with a new tombstone, and with an entry that was deleted and is there again."""
 
     def load(self) -> None:
         """Read which manifests are wanted."""
@@ -34,6 +69,8 @@ class Catalogue:
             "SELECT manifest, max(copies) FROM records WHERE dead = 0 GROUP BY manifest"
         ):
             self._wanted[ManifestId(manifest)] = copies
+        held = self._database.connection.execute("SELECT entry, since FROM held_tombstones")
+        self._held = {EntryId(entry): since for entry, since in held}
         row = self._database.connection.execute(
             "SELECT value FROM facts WHERE name = 'change'"
         ).fetchone()
@@ -50,29 +87,117 @@ class Catalogue:
         """The most copies any live entry wants of a manifest; 0 when none names it."""
         return self._wanted.get(manifest, 0)
 
-    async def learn(self, signed: Signed, *, mine: bool = False) -> tuple[Record, bool]:
-        """Check a record and keep it if it is new; the record, and whether it was.
+    async def learn(
+        self, signed: Signed, *, mine: bool = False, hold: bool = False
+    ) -> tuple[Record, bool]:
+        """Check a record and keep it if it is new; the record, and whether it came to effect.
 
-        RemoteProtocolError when it is forged or its author is not a member.
+        A tombstone that is one of a burst, or with `hold`, is only held: see `is_held`.
+        RemoteProtocolError when it is forged or its signer is not a member, NotPermittedError when
+        that is neither its author nor an admin.
         """
         record = open_record_untrusted(signed)
-        if self._rosters.find(PeerId(record.author)) is None:
+        if self._rosters.find(PeerId(record.signer)) is None:
             raise RemoteProtocolError("the author of the entry is not a member")
+        if not may_sign(record, self._rosters.admins()):
+            if isinstance(record, RestoredEntry):
+                # By an admin that is none any more: what the author signed counts as it ever did.
+                return await self.learn(what_author_signed(signed), mine=mine)
+            raise NotPermittedError("only the author of an entry or an admin can delete it")
+        now = self._now()
 
-        def keep(connection: sqlite3.Connection) -> dict[ManifestId, int]:
+        def keep(connection: sqlite3.Connection) -> _Outcome:
             # One transaction: of two records learnt at once the newer must win.
             known = _read(connection, record.id)
-            previous = open_record_untrusted(known) if known else None
+            previous = read_record(known.body) if known else None
             if previous is not None and not supersedes(record, previous):
-                return {}
-            _write(connection, record, signed, published=not mine)
+                return _Outcome()
+            if isinstance(record, Tombstone) and isinstance(previous, Entry):
+                approved = brake.verdict(connection, signed, record)
+                if approved is False:
+                    return _Outcome()
+                if not approved and (hold or not brake.passes(connection, record, now)):
+                    brake.hold(connection, signed, record, now, published=not mine)
+                    return _Outcome(held=True)
+            deleted = _deleted(connection, record, known)
+            _write(connection, record, signed, deleted, published=not mine)
+            brake.superseded(connection, record)
             named = {record.manifest, previous.manifest if previous else record.manifest}
-            return {manifest: _copies(connection, manifest) for manifest in named}
+            undone = isinstance(record, Tombstone) or isinstance(previous, Tombstone)
+            return _Outcome({each: _copies(connection, each) for each in named}, undone=undone)
 
-        changed = await self._database.run(keep)
-        for manifest, copies in changed.items():
+        outcome = await self._database.run(keep)
+        if outcome.held:
+            self._held.setdefault(record.id, now)
+        for manifest, copies in outcome.copies.items():
+            self._held.pop(record.id, None)
             self._recount(manifest, copies)
-        return record, bool(changed)
+        if outcome.undone:
+            self.undone_lately.append(signed)
+            self.on_undone(record, signed)
+        return record, bool(outcome.copies)
+
+    def is_held(self, entry: EntryId) -> bool:
+        """Whether a deletion of this entry waits for approval."""
+        return entry in self._held
+
+    def held_since(self) -> list[int]:
+        """Since when (milliseconds) each deletion that waits for approval does."""
+        return list(self._held.values())
+
+    async def release(self, entry: EntryId) -> None:
+        """The deletion of an entry waits no longer."""
+        await self._database.run(lambda c: brake.drop(c, [entry]))
+        self._held.pop(entry, None)
+
+    async def newest_sequence(self, entry: EntryId) -> int:
+        """The highest sequence of a record of an entry, held ones too; 0 when none is known."""
+        row = await self._database.run(
+            lambda c: c.execute(
+                "SELECT max(sequence) FROM (SELECT sequence FROM records WHERE entry = ?1 "
+                "UNION ALL SELECT sequence FROM held_tombstones WHERE entry = ?1)",
+                (entry,),
+            ).fetchone()
+        )
+        return row[0] or 0
+
+    async def find_deleted(self, prefix: bytes) -> tuple[Tombstone, Signed | None]:
+        """The one tombstone whose entry's id starts so, and the entry as it was if that is known.
+
+        NotFoundError; UsageError when there are more, or when the entry is still there.
+        """
+        high = prefix + b"\xff" * (16 - len(prefix))
+        rows = await self._database.run(
+            lambda c: c.execute(
+                "SELECT body, deleted_body, deleted_signature FROM records "
+                "WHERE entry BETWEEN ? AND ? ORDER BY dead DESC LIMIT 2",
+                (prefix.ljust(16, b"\0"), high),
+            ).fetchall()
+        )
+        records = [read_record(row[0]) for row in rows]
+        dead = [record for record in records if isinstance(record, Tombstone)]
+        if records and not dead:
+            raise UsageError(f"{prefix.hex()} has not been deleted")
+        if not dead:
+            raise NotFoundError(f"no deleted entry {prefix.hex()} is known to this machine")
+        if len(dead) > 1:
+            raise UsageError(f"{prefix.hex()} is the beginning of several ids; give more of it")
+        _, body, signature = rows[0]
+        return dead[0], Signed(body, signature) if body is not None else None
+
+    async def deleted_naming(self, manifest: ManifestId) -> list[tuple[Signed, Signed | None]]:
+        """The tombstones of entries that named a manifest, and those entries where known."""
+        rows = await self._database.run(
+            lambda c: c.execute(
+                "SELECT body, signature, deleted_body, deleted_signature FROM records "
+                "WHERE manifest = ? AND dead = 1 LIMIT 16",
+                (manifest,),
+            ).fetchall()
+        )
+        return [
+            (Signed(row[0], row[1]), Signed(row[2], row[3]) if row[2] is not None else None)
+            for row in rows
+        ]
 
     async def find(self, entry: EntryId) -> tuple[Record, Signed] | None:
         """The newest record known of an entry."""
@@ -119,12 +244,15 @@ class Catalogue:
 
     async def mark_published(self, record: Record) -> None:
         """The tracker has this record."""
-        await self._database.run(
-            lambda c: c.execute(
-                "UPDATE records SET published = 1 WHERE entry = ? AND sequence = ?",
-                (record.id, record.sequence),
-            )
-        )
+
+        def mark(connection: sqlite3.Connection) -> None:
+            for table in ("records", "held_tombstones"):
+                connection.execute(
+                    f"UPDATE {table} SET published = 1 WHERE entry = ? AND sequence = ?",
+                    (record.id, record.sequence),
+                )
+
+        await self._database.run(mark)
 
     async def search(self, words: str, limit: int) -> list[Signed]:
         """Live entries that contain all words, newest first: for when no tracker answers."""
@@ -174,15 +302,31 @@ def _read(connection: sqlite3.Connection, entry: EntryId) -> Signed | None:
     return Signed(*row) if row else None
 
 
+def _deleted(connection: sqlite3.Connection, record: Record, known: Signed | None) -> Signed | None:
+    """The entry that a tombstone deletes, or that the one before it had deleted."""
+    if known is None or not isinstance(record, Tombstone):
+        return None
+    if isinstance(read_record(known.body), Entry):
+        return known
+    row = connection.execute(
+        "SELECT deleted_body, deleted_signature FROM records WHERE entry = ?", (record.id,)
+    ).fetchone()
+    return Signed(*row) if row and row[0] is not None else None
+
+
 def _write(
-    connection: sqlite3.Connection, record: Record, signed: Signed, *, published: bool
+    connection: sqlite3.Connection,
+    record: Record,
+    signed: Signed,
+    deleted: Signed | None,
+    *,
+    published: bool,
 ) -> None:
     dead = isinstance(record, Tombstone)
     copies = 0 if isinstance(record, Tombstone) else record.copies
     connection.execute(
-        "INSERT OR REPLACE INTO records "
-        "(entry, manifest, sequence, dead, copies, published, body, signature) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO records (entry, manifest, sequence, dead, copies, published, "
+        "body, signature, deleted_body, deleted_signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.id,
             record.manifest,
@@ -192,5 +336,7 @@ def _write(
             published,
             signed.body,
             signed.signature,
+            deleted.body if deleted else None,
+            deleted.signature if deleted else None,
         ),
     )

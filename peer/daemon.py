@@ -25,6 +25,8 @@ from protocol.operator_access import encode_operator_access, make_operator_acces
 log = structlog.get_logger()
 
 TRIM_EVERY = 20.0
+ANSWER_HEARD = 1.0
+"""Seconds for whoever told the daemon to leave to read the answer."""
 EMPTY_TRASH_EVERY = 3600.0
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
@@ -61,17 +63,24 @@ class Daemon:
         """Run until SIGTERM or SIGINT. Raises PeerError when it cannot start."""
         parts = self._parts
         parts.load()
+        if parts.standing.state == "left":
+            # It was stopped between the tracker's answer and our note of it.
+            parts.standing.note_left()
+            parts.directory.load_joined()
         listeners = await self._listener.bind(self._config.listen)
         try:
             self._know_addresses(listeners[0].socket.getsockname()[1])
             async with trio.open_nursery() as nursery:
                 self._start(nursery, listeners)
+                nursery.start_soon(self._stop_when_left, nursery.cancel_scope)
                 await _wait_signal()
                 log.info("stopping")
                 nursery.cancel_scope.cancel()
         finally:
             parts.directory.operator_file.unlink(missing_ok=True)
             parts.close()
+        if parts.leaving.left.is_set() and not parts.leaving.keeps_stored:
+            self._delete_stored()
 
     def _start(self, nursery: trio.Nursery, listeners: list[trio.SocketListener]) -> None:
         parts = self._parts
@@ -79,8 +88,17 @@ class Daemon:
         parts.downloads.start(nursery)
         nursery.start_soon(self._listener.serve, listeners)
         nursery.start_soon(parts.tracker.run)
+        nursery.start_soon(parts.presence_watch.run)
+        nursery.start_soon(parts.health_watch.run)
+        nursery.start_soon(parts.events.run)
         nursery.start_soon(parts.replication.run)
+        nursery.start_soon(parts.dropping.run)
         nursery.start_soon(parts.watch.run)
+        nursery.start_soon(parts.trash.run)
+        nursery.start_soon(parts.approvals.settle)
+        parts.proving.start(nursery)
+        nursery.start_soon(parts.auditing.run)
+        nursery.start_soon(parts.scrubbing.run)
         nursery.start_soon(self._trim)
         nursery.start_soon(self._empty_trash)
         nursery.start_soon(parts.limits.run)
@@ -96,6 +114,20 @@ class Daemon:
             )
             nursery.start_soon(web.run)
 
+    async def _stop_when_left(self, everything: trio.CancelScope) -> None:
+        await self._parts.leaving.left.wait()
+        await trio.sleep(ANSWER_HEARD)
+        everything.cancel()
+
+    def _delete_stored(self) -> None:
+        parts = self._parts
+        users = [content.path for content in parts.contents.all() if content.path is not None]
+        try:
+            for folder in parts.directory.delete_stored(users):
+                log.warning("kept: files that were shared lie in it", folder=str(folder))
+        except OSError as error:
+            log.error("what was stored cannot be deleted", error=str(error))
+
     async def _trim(self) -> None:
         memory = MemoryKeeper()
         while True:
@@ -109,6 +141,7 @@ class Daemon:
             try:
                 await self._parts.letting_go.tidy(now_ms())
                 await self._parts.store.empty_trash(now_ms())
+                await self._parts.store.in_thread(self._parts.quarantine.tidy, now_ms())
             except (PeerError, OSError) as error:
                 log.error("the trash cannot be emptied", error=str(error))
             await trio.sleep(EMPTY_TRASH_EVERY)

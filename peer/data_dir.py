@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,7 @@ from peer.errors import InUseError, NotJoinedError, PeerError
 from protocol.errors import InvalidTextError
 from protocol.fields import AddressText, StaticKeyField, SwarmKeyField
 from protocol.identity import Identity, decode_identity, encode_identity, generate_identity
+from protocol.ids import SwarmKey
 from protocol.operator_access import FILE_NAME as OPERATOR_FILE
 from protocol.signing import Signed
 
@@ -28,6 +31,13 @@ class JoinedSwarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"JoinedSwarm(swarm={self.swarm.hex()[:12]})"
 
 
+class LeftSwarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which swarm this machine was in; what it stored for it may still be here."""
+
+    swarm: SwarmKeyField
+    name: str
+
+
 def default_data_dir() -> Path:
     """Where a peer keeps its data when nobody says otherwise."""
     import platformdirs  # takes as long as all of a command's messages do
@@ -44,10 +54,12 @@ class DataDir:
         self.content = self.root / "content"
         self.trash = self.root / "trash"
         self.spool = self.root / "spool"
+        self.quarantine = self.root / "quarantine"
         self.operator_file = self.root / OPERATOR_FILE
         self.settings_file = self.root / "settings.toml"
         self._identity_file = self.root / "identity.key"
         self._joined_file = self.root / "membership.json"
+        self._left_file = self.root / "left.json"
 
     def create(self) -> None:
         """Make the directories; PeerError when the file system refuses."""
@@ -86,19 +98,61 @@ class DataDir:
         try:
             return msgspec.json.decode(self._joined_file.read_bytes(), type=JoinedSwarm)
         except FileNotFoundError:
-            raise NotJoinedError(
-                f"{self.root} is not in a swarm yet: run 'twofold join INVITE' first"
-            ) from None
+            left = self.load_left()
+            which = f"has left the swarm {left.name!r}" if left else "is not in a swarm yet"
+            raise NotJoinedError(f"{self.root} {which}: run 'twofold join INVITE' first") from None
         except msgspec.MsgspecError as error:
             raise PeerError(f"{self._joined_file} is damaged ({error}); join again") from None
 
     def save_joined(self, joined: JoinedSwarm) -> None:
         """Keep what joining gave."""
         write_private(self._joined_file, msgspec.json.encode(joined))
+        self._left_file.unlink(missing_ok=True)
 
     def is_joined(self) -> bool:
         """Whether this machine has joined a swarm."""
         return self._joined_file.exists()
+
+    def mark_left(self, swarm: SwarmKey, name: str) -> None:
+        """This machine is in no swarm any more: its membership and the swarm's secret go."""
+        write_private(self._left_file, msgspec.json.encode(LeftSwarm(swarm=swarm, name=name)))
+        self._joined_file.unlink(missing_ok=True)
+
+    def load_left(self) -> LeftSwarm | None:
+        """The swarm that was left; None when none was. PeerError when the file is damaged."""
+        try:
+            return msgspec.json.decode(self._left_file.read_bytes(), type=LeftSwarm)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise PeerError(f"{self._left_file} is damaged ({error}); delete it") from None
+
+    def check_joinable(self, swarm: SwarmKey) -> None:
+        """PeerError when joining this swarm would mix it up with another."""
+        if self.is_joined():
+            raise PeerError(f"{self.root} has joined a swarm already; use another --data")
+        left = self.load_left()
+        if left is not None and left.swarm != swarm and self.database.exists():
+            raise PeerError(
+                f"{self.root} still keeps what was stored for the swarm {left.name!r}; "
+                "use another --data, or delete it first"
+            )
+
+    def delete_stored(self, users: Iterable[Path]) -> list[Path]:
+        """Delete database and stored pieces for good, but no folder with a file of the `users` in.
+
+        The folders that stayed. OSError when the file system refuses.
+        """
+        paths = [path.absolute() for path in users]
+        spared = []
+        for folder in (self.content, self.trash, self.spool, self.quarantine):
+            if any(path.is_relative_to(folder) for path in paths):
+                spared.append(folder)
+            elif folder.exists():
+                shutil.rmtree(folder)
+        for suffix in ("", "-wal", "-shm"):
+            self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
+        return spared
 
 
 def write_private(path: Path, content: bytes) -> None:

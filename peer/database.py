@@ -85,7 +85,71 @@ INSERT INTO file_stats
     SELECT manifest, count(*), pack_stats(file, size, mtime) FROM stats GROUP BY manifest;
 DROP TABLE stats;
 """
-_MIGRATIONS = [_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4]
+_VERSION_5 = """
+CREATE TABLE scrubbed (    -- when each content was last read through
+    manifest BLOB PRIMARY KEY,
+    read INTEGER NOT NULL  -- milliseconds since 1970
+) WITHOUT ROWID;
+CREATE TABLE faults (      -- what went wrong with what is kept; see peer.faults
+    kind TEXT NOT NULL,
+    about BLOB NOT NULL,
+    day INTEGER NOT NULL,  -- since 1970
+    subject TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    noticed INTEGER NOT NULL, -- milliseconds since 1970
+    PRIMARY KEY (kind, about, day)
+) WITHOUT ROWID;
+"""
+_VERSION_6 = """
+ALTER TABLE records ADD COLUMN deleted_body BLOB;      -- of a tombstone: the entry it deleted
+ALTER TABLE records ADD COLUMN deleted_signature BLOB;
+CREATE INDEX contents_in_trash ON contents (trashed) WHERE trashed IS NOT NULL;
+CREATE TABLE held_tombstones ( -- deletions that wait for approval
+    entry BLOB PRIMARY KEY,
+    signer BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    since INTEGER NOT NULL,    -- milliseconds since 1970
+    published INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    signature BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX held_tombstones_by_signer ON held_tombstones (signer);
+CREATE TABLE deletions (       -- what was deleted lately without anybody's approval
+    entry BLOB PRIMARY KEY,
+    signer BLOB NOT NULL,
+    moment INTEGER NOT NULL    -- milliseconds since 1970
+) WITHOUT ROWID;
+CREATE TABLE approvals (
+    signature BLOB PRIMARY KEY,
+    body BLOB NOT NULL,
+    kept INTEGER NOT NULL,     -- milliseconds since 1970
+    published INTEGER NOT NULL
+);
+CREATE TABLE verdicts (        -- what approvals say of tombstones, by hash
+    tombstone BLOB NOT NULL,
+    deleter BLOB NOT NULL,
+    approved INTEGER NOT NULL,
+    PRIMARY KEY (tombstone, deleter)
+) WITHOUT ROWID;
+"""
+_VERSION_7 = """
+CREATE TABLE events (          -- the newest 200; see peer.events
+    number INTEGER PRIMARY KEY,
+    moment INTEGER NOT NULL,   -- milliseconds since 1970
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    about BLOB NOT NULL
+);
+"""
+_MIGRATIONS = [
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+    _VERSION_7,
+]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 

@@ -44,8 +44,7 @@ async def join(
     directory.create()
     lock = directory.lock()
     del lock  # held until the process ends
-    if directory.is_joined():
-        raise PeerError(f"{directory.root} has joined a swarm already; use another --data")
+    directory.check_joinable(invite.swarm)
     identity = directory.load_identity()
     channel = await _reach(invite, identity)
     try:

@@ -6,41 +6,64 @@ Nothing runs here and nothing is decided: `peer.reactions` ties the parts, `peer
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
 
 from peer.admission import Admission
 from peer.announcer import Announcer
+from peer.approvals import Approvals
 from peer.catalogue import Catalogue
 from peer.data_dir import DataDir
 from peer.database import open_database
+from peer.events import Events
+from peer.faults import Faults
+from peer.health_watch import HealthWatch
 from peer.lan import LanDiscovery
 from peer.limits.limit_book import LimitBook
 from peer.limits.pacing import Pacing
 from peer.notices import Notices
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
+from peer.operator.deleting import Deleting
 from peer.operator.fetching import Fetching
+from peer.operator.health import HealthViewer
+from peer.operator.leaving import Leaving
 from peer.operator.letting_go import LettingGo
 from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
+from peer.operator.machines import MachinesViewer
 from peer.operator.publishing import Publishing
 from peer.operator.requests import Requests
 from peer.operator.status import StatusMaker
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
+from peer.standing import Standing
 from peer.store.contents import Contents
 from peer.store.file_watch import FileWatch
 from peer.store.piece_store import PieceStore
+from peer.store.quarantine import Quarantine
+from peer.store.rechecking import Rechecking
+from peer.store.scrub_progress import ScrubProgress
+from peer.store.scrubbing import Scrubbing
 from peer.swarm.address_book import AddressBook
+from peer.swarm.auditing import Auditing
+from peer.swarm.audits import AuditBook
 from peer.swarm.downloads import Downloads
+from peer.swarm.dropping import Dropping
+from peer.swarm.keeping import Keeping
 from peer.swarm.links import Links
 from peer.swarm.locator import Locator
+from peer.swarm.presence_watch import PresenceWatch
+from peer.swarm.promises import Promises
+from peer.swarm.proving import Proving
 from peer.swarm.replication import Replication
+from peer.swarm.room import Room
 from peer.swarm.services import Traffic
 from peer.tracker_link import TrackerLink
+from peer.trash import Trash
 from peer.web_process import WebLogins
 from protocol.ids import PeerId
 from protocol.messages.tracking import Present
@@ -58,10 +81,15 @@ class Parts:
         self.me = me = self.identity.peer
         self.addresses: tuple[str, ...] = ()
         """Where others may reach this peer; known once it listens."""
+        self.wall: Callable[[], int] = now_ms
+        """The time of day, in milliseconds since 1970."""
         self.database = database = open_database(self.directory.database)
         self.rosters = RosterBook(database, joined.swarm)
-        self.catalogue = Catalogue(database, self.rosters)
+        self.catalogue = Catalogue(database, self.rosters, now_ms)
+        self.approvals = Approvals(database, self.catalogue, self.rosters, now_ms)
         self.notices = Notices(database)
+        self.faults = Faults(database)
+        self.events = Events(database, lambda: self.wall())
         self.contents = Contents(database, self.directory.content)
         self.address_book = AddressBook(database)
         self.pacing = Pacing()
@@ -81,31 +109,89 @@ class Parts:
             self.present,
             chance,
         )
+        self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
+        self.room = Room(me, self.contents, self.rosters, self.capacity)
         self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
-        self.presence = Presence(lambda peer: self.links.find(peer) is not None, me)
+        self.presence = Presence(
+            lambda peer: self.links.find(peer) is not None,
+            me,
+            self.rosters.peers,
+            trio.current_time,
+            lambda: self.rosters.grace,
+        )
+        self.presence_watch = PresenceWatch(
+            self.presence, self.rosters, self.links, lambda: self.tracker.connected
+        )
         self.locator = Locator(me, self.tracker, self.rosters, self.contents, self.address_book)
         self.traffic = Traffic()
         self.downloads = Downloads(
             me, self.contents, self.store, self.links, self.traffic, self.locator, chance
         )
+        self._make_replication()
+        self._make_checks()
+        self.trash = Trash(
+            self.directory.trash,
+            self.contents,
+            self.store,
+            self.catalogue,
+            self.downloads,
+            now_ms,
+        )
+        self.logins = WebLogins()
+        self._make_operator_side()
+
+    def _make_replication(self) -> None:
+        self.promises = promises = Promises()
         self.replication = Replication(
-            me,
+            self.me,
             self.contents,
             self.catalogue,
             self.rosters,
             self.presence,
             self.links,
             self.downloads,
-            self.capacity,
+            promises,
+            self.room,
         )
-        self.logins = WebLogins()
-        self._make_operator_side()
+        self.keeping = Keeping(self.contents, self.store, promises)
+        self.dropping = Dropping(
+            self.me,
+            self.store,
+            self.catalogue,
+            self.rosters,
+            self.presence,
+            self.links,
+            self.downloads,
+            promises,
+        )
+
+    def _make_checks(self) -> None:
+        self.quarantine = Quarantine(self.directory.quarantine)
+        self.rechecking = Rechecking(self.store, self.quarantine, lambda: self.wall())
+        self.scrub_progress = ScrubProgress(self.database)
+        self.scrubbing = Scrubbing(
+            self.contents,
+            self.rechecking,
+            self.scrub_progress,
+            lambda: self.traffic.uploaded + self.traffic.downloaded,
+            lambda: self.wall(),
+        )
+        self.proving = Proving(self.contents, self.rechecking)
+        self.auditing = Auditing(
+            self.contents,
+            self.rechecking,
+            self.catalogue,
+            self.rosters,
+            self.links,
+            self.replication,
+            AuditBook(random.SystemRandom()),
+        )
 
     def _make_operator_side(self) -> None:
         self.publishing = Publishing(
-            self.identity, self.catalogue, self.contents, self.tracker, now_ms
+            self.identity, self.catalogue, self.contents, self.approvals, self.tracker, now_ms
         )
-        lookup = Lookup(
+        self.lookup = lookup = Lookup(
             self.me,
             self.joined.swarm,
             self.tracker,
@@ -115,14 +201,17 @@ class Parts:
             self.replication,
             self.presence,
             self.notices,
+            self.downloads,
         )
+        self._make_health()
         self.letting_go = LettingGo(
             self.contents,
             self.store,
             self.downloads,
             self.replication,
             self.catalogue,
-            lookup,
+            self.locator,
+            self.dropping,
         )
         self.adding = Adding(
             self.store,
@@ -163,10 +252,23 @@ class Parts:
             self.downloads,
             self.tracker,
             self.traffic,
-            self.capacity,
+            self.standing,
+            self.room,
             self.limits,
             self.notices,
+            self.faults,
+            self.scrubbing,
             self.links,
+            lambda: self.wall(),
+            self.catalogue,
+        )
+        self.leaving = Leaving(
+            self.contents,
+            self.replication,
+            self.standing,
+            self.rosters,
+            self.presence,
+            self.locator,
         )
         self.requests = Requests(
             me=self.me,
@@ -181,14 +283,52 @@ class Parts:
             store=self.store,
             tracker=self.tracker,
             rosters=self.rosters,
-            presence=self.presence,
+            machines=MachinesViewer(self.me, self.tracker, self.rosters, self.presence),
+            health=self.health,
             logins=self.logins,
             limiting=Limiting(self.limits, self.rosters),
+            scrubbing=self.scrubbing,
+            standing=self.standing,
+            leaving=self.leaving,
+            deleting=Deleting(
+                self.identity,
+                self.publishing,
+                lookup,
+                self.catalogue,
+                self.approvals,
+                self.trash,
+                self.contents,
+                self.rosters,
+                self.tracker,
+                now_ms,
+            ),
+        )
+
+    def _make_health(self) -> None:
+        self.health = HealthViewer(
+            self.me,
+            self.tracker,
+            self.contents,
+            self.catalogue,
+            self.rosters,
+            self.presence,
+            self.replication,
+            self.downloads,
+            self.events,
+        )
+        self.health_watch = HealthWatch(
+            self.me,
+            self.contents,
+            self.catalogue,
+            self.rosters,
+            self.presence,
+            self.replication.offering,
+            self.events,
         )
 
     def capacity(self) -> int:
         """Bytes this machine offers."""
-        return self.joined.capacity
+        return self.standing.capacity
 
     def present(self, call: int) -> Present:
         """The first words to a tracker."""
@@ -216,7 +356,12 @@ class Parts:
         self.rosters.load()
         self.catalogue.load()
         self.contents.load()
+        self.trash.load()
+        self.approvals.load()
         self.notices.load()
+        self.faults.load()
+        self.events.load()
+        self.scrub_progress.load()
         self.adding.clear_copies()
         self.address_book.load()
         self.limits.load()

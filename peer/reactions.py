@@ -2,16 +2,19 @@
 
 import structlog
 
+from peer.deletion_reactions import DeletionReactions
+from peer.errors import NotPermittedError
+from peer.fault_reactions import FaultReactions
 from peer.lan import remote_ip
 from peer.parts import Parts, now_ms
+from peer.settings import Settings
 from peer.store.contents import Content
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.services import PeerServices
 from protocol.address import Address
-from protocol.entry import Tombstone
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
-from protocol.messages.shared import GetMachines, Machines
+from protocol.messages.shared import GetMachines, Machines, PeerState
 from protocol.messages.tracking import EntryChanged, PeerChanged, Presented
 
 log = structlog.get_logger()
@@ -22,6 +25,8 @@ class Reactions:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._faults = FaultReactions(parts)
+        self._deletions = DeletionReactions(parts, self._gained)
         self._tie_links()
         self._tie_store()
         self._tie_tracker()
@@ -33,7 +38,11 @@ class Reactions:
             contents=parts.contents,
             store=parts.store,
             pieces=parts.downloads,
+            copies=parts.keeping,
+            proofs=parts.proving,
             take_roster=self._take_roster,
+            take_record=self._deletions.take_record,
+            take_approval=self._deletions.take_approval,
             consider_offer=parts.replication.consider,
             locate_here=parts.locator.here,
             traffic=parts.traffic,
@@ -46,16 +55,21 @@ class Reactions:
 
     def _tie_store(self) -> None:
         parts = self._parts
-        parts.downloads.on_recorded = lambda content, _: self._announce(content.id)
+        parts.downloads.on_recorded = self._recorded
         parts.downloads.on_finished = self._gained
+        parts.downloads.disk_is_low = parts.room.disk_is_low
         parts.store.on_lost = self._lost
-        parts.replication.look_again = parts.watch.check
+        parts.replication.look_again = parts.keeping.look_again = parts.watch.check
+        parts.presence_watch.on_changed = self._presence_changed
+        parts.health_watch.count = parts.health.swarm_counts
+        parts.dropping.on_dropped = parts.health_watch.dropped
+        parts.keeping.on_dropped = lambda peer, gone: parts.replication.dropped(peer, gone.manifest)
+        parts.dropping.is_used = parts.letting_go.is_used
         parts.store.on_regained = self._gained
         parts.store.on_released = self._released
         parts.watch.on_looked = self._looked
         parts.adding.on_added = self._gained
-        parts.publishing.on_deleted = self._drop_unwanted
-        parts.catalogue.on_recounted = parts.replication.wake
+        parts.trash.on_put_aside = self._put_aside
 
     def _tie_tracker(self) -> None:
         tracker = self._parts.tracker
@@ -63,12 +77,17 @@ class Reactions:
         tracker.take_roster = self._take_roster
         tracker.take_entry = self._take_entry
         tracker.take_peer = self._take_peer
+        tracker.take_approval = self._deletions.take_approval
         tracker.on_connected = self._tracker_connected
 
     def _tie_limits(self) -> None:
         parts = self._parts
         parts.lan.on_found = self._found_near
-        parts.limits.on_settings = lambda settings: parts.lan.switch(on=settings.discover)
+        parts.limits.on_settings = self._take_settings
+
+    def _take_settings(self, settings: Settings) -> None:
+        self._parts.lan.switch(on=settings.discover)
+        self._faults.take_settings(settings)
 
     # From the local network
 
@@ -98,20 +117,34 @@ class Reactions:
     async def _take_roster(self, encoded: bytes) -> None:
         parts = self._parts
         if await parts.rosters.offer(encoded) and parts.rosters.roster is not None:
-            parts.links.cut_revoked(parts.rosters.roster.revoked())
+            parts.links.cut_outside(parts.rosters.roster.outside())
             parts.links.tell_roster(parts.rosters.number, encoded)
             parts.lan.recognise()
             parts.limits.apply()
-            parts.replication.wake()
+            # It may be new because somebody offers more, or drains no longer.
+            parts.replication.ask_full_again()
+            parts.dropping.wake()
 
-    def _link_opened(self, _: PeerLink) -> None:
+    def _link_opened(self, link: PeerLink) -> None:
         self._look_who_is_near()
+        self._deletions.tell(link)
+        self._parts.presence_watch.wake()
         self._parts.replication.wake()
 
     def _link_closed(self, link: PeerLink) -> None:
+        self._parts.presence.heard(link.peer)
         self._parts.downloads.link_closed(link)
         self._parts.replication.link_closed(link)
         self._look_who_is_near()
+
+    def _presence_changed(self, peer: PeerId, state: PeerState) -> None:
+        parts = self._parts
+        log.info("member is " + state, peer=parts.rosters.name_of(peer))
+        parts.health_watch.presence_changed(peer, state)
+        if state == "live":
+            parts.replication.try_again(peer)
+        parts.replication.wake()
+        parts.dropping.wake()
 
     # From the store
 
@@ -119,11 +152,16 @@ class Reactions:
         self._parts.announcer.mark(manifest)
         self._parts.tracker.mark()
 
+    def _recorded(self, content: Content, pieces: list[int]) -> None:
+        self._announce(content.id)
+        self._parts.rechecking.recorded(content.id, pieces)
+
     def _gained(self, content: Content) -> None:
         self._announce(content.id)
         # Whoever follows it was told that there is nothing, or less, here.
         self._parts.links.tell_holds(content)
         self._parts.replication.wake(content.id)
+        self._parts.dropping.wake(content.id)
 
     def _lost(self, content: Content, pieces: list[int], why: str) -> None:
         name = content.id.hex()[:12]
@@ -140,18 +178,9 @@ class Reactions:
         self._announce(content.id)
         self._parts.links.tell_holds(content)
 
-    async def _drop_unwanted(self, manifest: ManifestId) -> None:
-        """Put aside what no entry names any more."""
-        parts = self._parts
-        content = parts.contents.get(manifest)
-        if content is None or parts.catalogue.copies_wanted(manifest):
-            return
-        running = parts.downloads.find(manifest)
-        if running is not None:
-            parts.downloads.stop(manifest, "the entry was deleted")
-            await running.closed.wait()
-        await parts.store.trash(content, now_ms())
-        await parts.notices.drop(manifest)
+    async def _put_aside(self, manifest: ManifestId) -> None:
+        await self._parts.notices.drop(manifest)
+        await self._faults.drop(manifest)
         self._announce(manifest)
 
     # From the tracker
@@ -170,13 +199,12 @@ class Reactions:
         parts = self._parts
         try:
             record, _ = await parts.catalogue.learn(changed.record)
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, NotPermittedError) as error:
             log.warning("entry from the tracker refused", reason=str(error))
             return
         await parts.catalogue.remember_change(changed.change)
         # Also when it is not new: an offer or a search may have brought it before.
-        if isinstance(record, Tombstone):
-            await self._drop_unwanted(record.manifest)
+        await parts.trash.settle(record.manifest)
         parts.replication.wake(record.manifest)
 
     async def _take_peer(self, changed: PeerChanged) -> None:
@@ -187,3 +215,4 @@ class Reactions:
         if changed.peer != parts.me:
             await parts.address_book.learn(changed.peer, changed.addresses)
         parts.replication.wake()
+        parts.presence_watch.wake()

@@ -6,9 +6,11 @@ from peer.database import Database
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.ids import PeerId, SwarmKey
 from protocol.ring import Ring
-from protocol.roster import Member, Roster, check_not_revoked, open_roster_untrusted
+from protocol.roster import Member, MemberState, Roster, check_not_revoked, open_roster_untrusted
 
 log = structlog.get_logger()
+
+DEFAULT_GRACE = 1800
 
 
 class RosterBook:
@@ -20,11 +22,17 @@ class RosterBook:
         self.roster: Roster | None = None
         self.encoded = b""
         self.ring = Ring([])
+        self._members: dict[PeerId, Member] = {}
 
     @property
     def number(self) -> int:
         """The number of the roster, 0 before the first."""
         return self.roster.number if self.roster else 0
+
+    @property
+    def grace(self) -> int:
+        """Seconds for which a silent peer keeps its place in the ring."""
+        return self.roster.grace if self.roster else DEFAULT_GRACE
 
     def load(self) -> None:
         """Read the roster kept from an earlier run."""
@@ -56,12 +64,21 @@ class RosterBook:
         check_not_revoked(self.roster, member)
 
     def find(self, peer: PeerId) -> Member | None:
-        """A member by id."""
-        return self.roster.find(peer) if self.roster else None
+        """A machine by id, also one that is no member any more."""
+        return self._members.get(peer)
+
+    def state_of(self, peer: PeerId) -> MemberState:
+        """What the roster lists a machine as; one it does not list yet will be active."""
+        member = self.find(peer)
+        return member.state if member else "active"
 
     def peers(self) -> tuple[PeerId, ...]:
-        """The active members that are peers."""
+        """The members that are peers."""
         return tuple(member.peer for member in self.roster.peers()) if self.roster else ()
+
+    def admins(self) -> frozenset[PeerId]:
+        """The members that are admins."""
+        return self.roster.admins() if self.roster else frozenset()
 
     def name_of(self, key: bytes) -> str:
         """The name of a machine or author, or the beginning of its key when it is unknown."""
@@ -74,3 +91,4 @@ class RosterBook:
         except LocalProtocolError as error:
             raise RemoteProtocolError(f"roster refused: {error}") from None
         self.encoded, self.roster, self.ring = encoded, roster, ring
+        self._members = {member.peer: member for member in roster.members}

@@ -22,6 +22,8 @@ from peer.limits.schedule import (
 _T = TypeVar("_T")
 MOST_WINDOWS = 64
 MOST_PEERS = 256
+SCRUB_DAYS = 7.0
+LEAST_DAYS, MOST_DAYS = 0.01, 3650.0
 _UNSET: RateChange = UNSET
 
 
@@ -35,10 +37,14 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. `discover`: whether to look for members on the same network."""
+    """Everything. `discover`: whether to look for members on the same network.
+
+    `scrub_days`: everything held is read once in so many days; 0: never.
+    """
 
     limits: LimitSettings = LimitSettings()
     discover: bool = True
+    scrub_days: float = SCRUB_DAYS
 
 
 def read_settings(text: str, file: str) -> Settings:
@@ -49,11 +55,14 @@ def read_settings(text: str, file: str) -> Settings:
         raise UsageError(f"{file} cannot be read: {error}") from None
     limits = root.table("limits")
     lan = root.table("lan")
+    scrub = root.table("scrub")
     settings = Settings(
         limits=_limits(limits),
         discover=lan.take("discover", _boolean, True),
+        scrub_days=scrub.take("days", _days, SCRUB_DAYS),
     )
     lan.refuse_rest()
+    scrub.refuse_rest()
     root.refuse_rest()
     return settings
 
@@ -173,3 +182,13 @@ def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"must be true or false, not {value!r}")
     return value
+
+
+def _days(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"must be a number of days, like 7, or 0 for never, not {value!r}")
+    if value != 0 and not LEAST_DAYS <= value <= MOST_DAYS:
+        raise UsageError(
+            f"{value} is out of bounds: {LEAST_DAYS} to {MOST_DAYS:.0f}, or 0 for never"
+        )
+    return float(value)

@@ -23,6 +23,7 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_chan
 from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
 from protocol.messages.base import Done, Message, Ping, Reply
+from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.shared import RosterDocument
 from protocol.messages.tracking import (
     Announce,
@@ -31,6 +32,7 @@ from protocol.messages.tracking import (
     Present,
     Presented,
 )
+from protocol.signing import Signed
 
 log = structlog.get_logger()
 
@@ -67,6 +69,7 @@ class TrackerLink:
         self.stored: Callable[[], int] = lambda: 0
         self.take_roster: Callable[[bytes], Awaitable[None]] = _ignore
         self.take_entry: Callable[[EntryChanged], Awaitable[None]] = _ignore
+        self.take_approval: Callable[[Signed], Awaitable[None]] = _ignore
         self.take_peer: Callable[[PeerChanged], Awaitable[None]] = _ignore
         self.on_connected: Callable[[Presented], Awaitable[None]] = _ignore
 
@@ -202,6 +205,8 @@ class TrackerLink:
                 calls.deliver(reply, document)
             case EntryChanged() as changed:
                 await self.take_entry(changed)
+            case ApprovalPassedOn(approval=approval):
+                await self.take_approval(approval)
             case PeerChanged() as changed:
                 await self.take_peer(changed)
             case other:

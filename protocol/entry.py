@@ -1,9 +1,11 @@
 """Entries and tombstones: the signed catalogue records that name manifests.
 
-An entry's id is a hash of its author and a salt, so only the author can speak for it; a higher
-sequence number supersedes, and a tombstone wins a tie.
+An entry's id is a hash of its author and a salt, so nobody else can make one with it. An admin may
+delete it, and bring back what its author signed, but not change it. A higher sequence number
+supersedes, and a tombstone wins a tie.
 """
 
+from collections.abc import Container
 from typing import Annotated, Literal
 
 import msgspec
@@ -26,7 +28,7 @@ from protocol.fields import (
     Tags,
 )
 from protocol.hashing import hash_entry
-from protocol.ids import EntryId, ManifestId
+from protocol.ids import AuthorKey, EntryId, ManifestId
 from protocol.signing import Signed, check_signature, sign
 
 MAX_ENTRY = 32 << 10
@@ -55,25 +57,69 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The id this entry keeps through all its edits."""
         return hash_entry(self.author, self.salt)
 
+    @property
+    def signer(self) -> AuthorKey:
+        """Whose signature makes this record."""
+        return self.author
+
+
+class RestoredEntry(Entry, frozen=True, kw_only=True, tag="restored entry"):
+    """What its author signed, brought back by an admin: with a sequence of the admin's own.
+
+    Only made by opening a Restoration; never sent as it is.
+    """
+
+    by: AuthorKeyField
+
+    @property
+    def signer(self) -> AuthorKey:
+        """The admin."""
+        return self.by
+
 
 class Tombstone(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="tombstone"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="tombstone",
 ):
-    """The author's word that an entry is deleted; `manifest` is what it last named."""
+    """The word of the author, or of the admin `by`, that an entry is deleted.
+
+    `manifest` is what the entry last named.
+    """
 
     salt: SaltField
     author: AuthorKeyField
     sequence: Count
     manifest: ManifestIdField
     deleted: Moment
+    by: AuthorKeyField | None = None
 
     @property
     def id(self) -> EntryId:
         """The id of the entry that is gone."""
         return hash_entry(self.author, self.salt)
 
+    @property
+    def signer(self) -> AuthorKey:
+        """Whose signature makes this record."""
+        return self.by or self.author
+
+
+class Restoration(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="restoration"
+):
+    """An admin's word that a deleted entry is there again, as its author had signed it."""
+
+    by: AuthorKeyField
+    sequence: Count
+    entry: Signed
+
 
 Record = Entry | Tombstone
+_Body = Entry | Tombstone | Restoration
 
 
 def first_salt(manifest: ManifestId, name: str) -> bytes:
@@ -82,15 +128,58 @@ def first_salt(manifest: ManifestId, name: str) -> bytes:
 
 
 def sign_record(record: Record, key: Ed25519PrivateKey) -> Signed:
-    """Sign an entry or a tombstone with its author's key."""
+    """Sign an entry with its author's key, or a tombstone with its signer's."""
     return sign(key, _CONTEXT, codec.encode(record))
 
 
+def sign_restoration(original: Signed, sequence: int, key: Ed25519PrivateKey) -> Signed:
+    """Bring back, as an admin, the entry that `original` is or brought back before."""
+    entry = what_author_signed(original)
+    by = AuthorKey(key.public_key().public_bytes_raw())
+    restoration = Restoration(by=by, sequence=sequence, entry=entry)
+    return sign(key, _CONTEXT, codec.encode(restoration))
+
+
+def what_author_signed(signed: Signed) -> Signed:
+    """The author's own record in one that has been checked: itself, or what an admin restored."""
+    body = _decode(signed.body)
+    return body.entry if isinstance(body, Restoration) else signed
+
+
 def open_record_untrusted(signed: Signed) -> Record:
-    """Check and read a signed record; RemoteProtocolError when it is not what its author signed."""
-    record: Record = codec.decode_untrusted(signed.body, Record, limit=MAX_ENTRY)
-    check_signature(signed, record.author, _CONTEXT)
-    return record
+    """Check and read a signed record; RemoteProtocolError when it is not what its signer signed.
+
+    Whether that signer may speak for the entry is for `may_sign` to say.
+    """
+    body = _decode(signed.body)
+    if isinstance(body, Restoration):
+        check_signature(signed, body.by, _CONTEXT)
+        check_signature(body.entry, _restored(body).author, _CONTEXT)
+        return _restored(body)
+    check_signature(signed, body.signer, _CONTEXT)
+    return body
+
+
+def read_record(body: bytes) -> Record:
+    """Read the body of a record whose signatures have been checked before it was kept."""
+    decoded = _decode(body)
+    return _restored(decoded) if isinstance(decoded, Restoration) else decoded
+
+
+def may_sign(record: Record, admins: Container[bytes]) -> bool:
+    """Whether who signed a record may: its author, or one of the admins of the newest roster."""
+    return record.signer == record.author or record.signer in admins
+
+
+def _decode(body: bytes) -> Entry | Tombstone | Restoration:
+    decoded: Entry | Tombstone | Restoration = codec.decode_untrusted(body, _Body, limit=MAX_ENTRY)
+    return decoded
+
+
+def _restored(restoration: Restoration) -> RestoredEntry:
+    entry: Entry = codec.decode_untrusted(restoration.entry.body, Entry, limit=MAX_ENTRY)
+    fields = msgspec.structs.asdict(entry) | {"sequence": restoration.sequence}
+    return RestoredEntry(**fields, by=restoration.by)
 
 
 def supersedes(new: Record, old: Record) -> bool:

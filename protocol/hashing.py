@@ -10,6 +10,8 @@ _SPAN = "twofold 2026 span"
 _ENTRY = "twofold 2026 entry id"
 _INVITE = "twofold 2026 invite token"
 _LAN = "twofold 2026 lan"
+_AUDIT = "twofold 2026 audit"
+_TOMBSTONE = "twofold 2026 tombstone"
 _CHECKSUM = "twofold 2026 checksum"
 
 Buffer = bytes | bytearray | memoryview
@@ -44,6 +46,16 @@ def hash_lan(psk: bytes, payload: bytes) -> bytes:
     """Sixteen bytes that nobody can make, or tell from chance, without the pre-shared key."""
     key = blake3(psk, derive_key_context=_LAN).digest()
     return blake3(payload, key=key).digest(16)
+
+
+def hash_audit(nonce: bytes, content: Buffer) -> bytes:
+    """What proves, 32 bytes, that somebody has some bytes of a piece. Nonces have one length."""
+    return blake3(nonce, derive_key_context=_AUDIT).update(content).digest()
+
+
+def hash_tombstone(body: bytes) -> bytes:
+    """What names one signed tombstone, 32 bytes, for who decides about it."""
+    return blake3(body, derive_key_context=_TOMBSTONE).digest()
 
 
 def checksum(payload: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Memberships and the roster: who belongs to the swarm, signed by the swarm key.
 
 A membership is what a machine shows at each handshake; the roster is the numbered list of all of
-them, and the newest one has the last word. Revoked members stay listed, as revoked.
+them, and the newest one has the last word. Who was revoked or has left stays listed, as that.
 """
 
 from typing import Annotated, Literal
@@ -32,6 +32,11 @@ MAX_MEMBERSHIP = 4 << 10
 _MEMBERSHIP = "membership"
 _ROSTER = "roster"
 
+MemberState = Literal["active", "draining", "leaving", "left", "revoked"]
+"""`draining` keeps what it has and takes nothing new; `leaving` is out of the ring, and serves
+until what it holds is elsewhere. `left` and `revoked` are no members any more."""
+OUTSIDE: frozenset[MemberState] = frozenset({"left", "revoked"})
+
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One machine. `capacity` is bytes offered for other people's pieces; 0 stores none."""
@@ -43,7 +48,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     zone: Label = ""
     capacity: Count = 0
     joined: Moment
-    state: Literal["active", "revoked"] = "active"
+    state: MemberState = "active"
+    admin: bool = False
+    """Whether it may delete and restore other members' entries, and let a burst of deletions go."""
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,22 +72,31 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     members: tuple[Member, ...]
 
     def find(self, peer: PeerId) -> Member | None:
-        """The member with this id, active or revoked."""
+        """The machine with this id, also one that is no member any more."""
         return next((member for member in self.members if member.peer == peer), None)
 
     def peers(self) -> tuple[Member, ...]:
-        """The active members that are peers, by name."""
-        active = (m for m in self.members if m.state == "active" and m.role == "peer")
-        return tuple(sorted(active, key=lambda m: (m.name, m.peer)))
+        """The members that are peers, by name."""
+        inside = (m for m in self.members if m.state not in OUTSIDE and m.role == "peer")
+        return tuple(sorted(inside, key=lambda m: (m.name, m.peer)))
 
-    def revoked(self) -> frozenset[PeerId]:
-        """Ids of the members that are revoked."""
-        return frozenset(m.peer for m in self.members if m.state == "revoked")
+    def outside(self) -> frozenset[PeerId]:
+        """Ids of the machines that are no members any more: revoked, or left."""
+        return frozenset(m.peer for m in self.members if m.state in OUTSIDE)
+
+    def admins(self) -> frozenset[PeerId]:
+        """Ids of the members that are admins."""
+        return frozenset(m.peer for m in self.peers() if m.admin)
+
+    def storing(self) -> tuple[Member, ...]:
+        """The members that should hold pieces, by name. One that is leaving should not."""
+        return tuple(m for m in self.peers() if m.capacity > 0 and m.state != "leaving")
 
     def ring(self) -> Ring:
-        """The ring of the members that store pieces."""
-        storing = (m for m in self.peers() if m.capacity > 0)
-        return Ring([RingMember(peer=m.peer, capacity=m.capacity, zone=m.zone) for m in storing])
+        """The ring of the members that store pieces; draining ones too, for what they hold."""
+        return Ring(
+            [RingMember(peer=m.peer, capacity=m.capacity, zone=m.zone) for m in self.storing()]
+        )
 
 
 def sign_membership(swarm_signing: Ed25519PrivateKey, member: Member) -> Signed:
@@ -107,12 +123,14 @@ def open_membership_untrusted(signed: Signed, swarm: SwarmKey, static: StaticKey
 
 
 def check_not_revoked(roster: Roster | None, member: Member) -> None:
-    """Raise RefusedError when the newest roster known has revoked this member, or its key."""
+    """RefusedError when this member is none any more by the newest roster, or its key is old."""
     listed = roster.find(member.peer) if roster else None
     if listed is None:
         return
     if listed.state == "revoked":
         raise RefusedError(f"{listed.name} has been revoked")
+    if listed.state == "left":
+        raise RefusedError(f"{listed.name} has left the swarm; it may join again with an invite")
     if listed.static != member.static:
         raise RefusedError(f"{listed.name} shows an old key")
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, union, update
 
-from protocol import codec
-from protocol.entry import MAX_ENTRY, Entry, Record, Tombstone, supersedes
+from protocol.entry import Entry, Record, Tombstone, may_sign, read_record, supersedes
 from protocol.ids import ManifestId, PeerId
 from protocol.signing import Signed
-from tracker import search_index, tables
+from tracker import brake, search_index, tables
 from tracker.errors import RequestFailedError
 from tracker.search_text import searchable
 from tracker.swarm import next_change
@@ -26,12 +25,18 @@ CATCH_UP_PAGE = 100
 
 @dataclass(frozen=True)
 class Stored:
-    """A record that is in the catalogue. `change` is None when it was there before."""
+    """A record that is in the catalogue. `change` is None when it was there before.
+
+    A tombstone that is `held` is not: the entry stays as it was.
+    """
 
     needs_manifest: bool
     change: int | None = None
     holders: tuple[PeerId, ...] = ()
     """Who holds a manifest that the entry names or named."""
+    restored: bool = False
+    """Whether the entry was deleted once: who has it in the trash is not among the holders."""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,25 +47,40 @@ class Change:
     record: Signed
 
 
-def store_record(connection: Connection, signed: Signed, record: Record) -> Stored:
-    """Put a record whose signature has been checked into the catalogue."""
-    _require_author(connection, record)
+def store_record(connection: Connection, signed: Signed, record: Record, now: int) -> Stored:
+    """Put a record whose signature has been checked into the catalogue.
+
+    A tombstone that is one of a burst is held instead; `now` is milliseconds since 1970.
+    """
+    _require_signer(connection, record)
     old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
     if old is not None and old.body == signed.body:
         return Stored(_needs_manifest(connection, record))
     if old is not None and not supersedes(record, read_record(old.body)):
         raise RequestFailedError("refused", "a newer record of this entry is known")
+    deletes = isinstance(record, Tombstone) and old is not None and not old.deleted
+    if deletes and brake.holds(connection, signed, record, now):
+        return Stored(needs_manifest=False, held=True)
+    return put_record(connection, signed, record)
+
+
+def put_record(connection: Connection, signed: Signed, record: Record) -> Stored:
+    """Put a record into the catalogue that supersedes what is there, and that nothing holds."""
+    old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
+    restored = old is not None and (old.restored or old.deleted) and isinstance(record, Entry)
     change = next_change(connection)
     number = change if old is None else old.number
     missing = _needs_manifest(connection, record)
     shown = isinstance(record, Entry) and not missing
-    _put_row(connection, number, signed, record, shown=shown, known=old is not None)
+    flags = {"shown": shown, "restored": restored}
+    _put_row(connection, number, signed, record, flags, known=old is not None)
     _put_change(connection, record, change)
+    brake.superseded(connection, record)
     if shown:
         search_index.put(connection, number, _text(connection, record))
     elif old is not None:
         search_index.remove(connection, number)
-    return Stored(missing, change, _holders(connection, record))
+    return Stored(missing, change, _holders(connection, record), restored)
 
 
 def manifest_arrived(connection: Connection, manifest: ManifestId) -> None:
@@ -88,19 +108,24 @@ def index_author(connection: Connection, author: PeerId) -> None:
 
 
 def changes_for(connection: Connection, peer: PeerId, after: int) -> list[Change]:
-    """The oldest changes after `after` to entries that name what `peer` holds: one page."""
+    """The oldest changes after `after` to entries that name what `peer` holds: one page.
+
+    And to those that were deleted once: it may have them in the trash.
+    """
     holdings = tables.holdings
     held = _named.join(holdings, holdings.c.manifest == _named.c.manifest).join(
         _table, _table.c.id == _named.c.entry
     )
-    found = (
-        select(_named.c.change, _table.c.body, _table.c.signature)
-        .select_from(held)
-        .where(holdings.c.peer == peer, _named.c.change > after)
-        .distinct()
-        .order_by(_named.c.change)
-        .limit(CATCH_UP_PAGE)
+    columns = (_named.c.change, _table.c.body, _table.c.signature)
+    about_held = (
+        select(*columns).select_from(held).where(holdings.c.peer == peer, _named.c.change > after)
     )
+    restored = (
+        select(*columns)
+        .join(_table, _table.c.id == _named.c.entry)
+        .where(_table.c.restored, _named.c.change > after)
+    )
+    found = union(about_held, restored).order_by("change").limit(CATCH_UP_PAGE)
     return [_change(row) for row in connection.execute(found)]
 
 
@@ -119,21 +144,18 @@ def changes_about(
     return [_change(row) for row in connection.execute(found)]
 
 
-def read_record(body: bytes) -> Record:
-    """A record whose signature was checked before it was stored."""
-    record: Record = codec.decode_untrusted(body, Record, limit=MAX_ENTRY)
-    return record
-
-
 def _change(row: Any) -> Change:
     return Change(row.change, Signed(row.body, row.signature))
 
 
-def _require_author(connection: Connection, record: Record) -> None:
-    table = tables.members
-    found = select(table.c.revoked).where(table.c.peer == record.author)
-    if connection.execute(found).scalar() is not False:
+def _require_signer(connection: Connection, record: Record) -> None:
+    members = tables.members
+    signer = select(members.c.admin).where(members.c.peer == record.signer, tables.inside)
+    admin = connection.execute(signer).scalar()
+    if admin is None:
         raise RequestFailedError("refused", "the author of this record is not a member")
+    if not may_sign(record, {record.signer} if admin else ()):
+        raise RequestFailedError("refused", "only the author of an entry or an admin may do this")
 
 
 def _needs_manifest(connection: Connection, record: Record) -> bool:
@@ -148,8 +170,8 @@ def _put_row(
     number: int,
     signed: Signed,
     record: Record,
+    flags: dict[str, bool],
     *,
-    shown: bool,
     known: bool,
 ) -> None:
     values = {
@@ -159,8 +181,10 @@ def _put_row(
         "body": signed.body,
         "signature": signed.signature,
         "deleted": isinstance(record, Tombstone),
-        "shown": shown,
         "created": record.deleted if isinstance(record, Tombstone) else record.created,
+        "copies": 0 if isinstance(record, Tombstone) else record.copies,
+        "size": 0 if isinstance(record, Tombstone) else record.size,
+        **flags,
     }
     if known:
         connection.execute(update(_table).where(_table.c.number == number).values(**values))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import msgspec
 import structlog
 import trio
 from cyclopts import App, CycloptsError, Parameter
@@ -18,6 +19,7 @@ from protocol.address import Address
 from protocol.drivers.on_trio import ConnectionLostError
 from protocol.errors import InvalidTextError, ProtocolError, RefusedError
 from protocol.messages.base import Reply, Request
+from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, SetAdmin
 from protocol.messages.tracking import (
     CreateInvite,
     GetMembers,
@@ -26,6 +28,7 @@ from protocol.messages.tracking import (
     Revoke,
     Revoked,
     SetGrace,
+    SetZone,
 )
 from tracker import swarm
 from tracker.daemon import run_tracker
@@ -170,7 +173,11 @@ def members(*, common: Common = _COMMON) -> None:
     directory, printer = common.open()
     found = _ask(directory, GetMembers(call=0), Members)
     names = ("id", "name", "zone", "state", "capacity")
-    machines = [dict(zip(names, (row[0].hex(), *row[1:]), strict=True)) for row in found.machines]
+    admins = set(found.admins)
+    machines = [
+        dict(zip(names, (row[0].hex(), *row[1:]), strict=True)) | {"admin": row[0] in admins}
+        for row in found.machines
+    ]
     invites = [
         {"id": each.id, "zone": each.zone, "expires": each.expires, "state": each.state}
         for each in found.invites
@@ -179,7 +186,13 @@ def members(*, common: Common = _COMMON) -> None:
         "Machines",
         ("NAME", "STATE", "ZONE", "CAPACITY", "ID"),
         [
-            (row[1], row[3], row[2], f"{row[4] / (1 << 30):.1f} GiB", row[0].hex()[:12])
+            (
+                row[1] + (" (admin)" if row[0] in admins else ""),
+                row[3],
+                row[2],
+                f"{row[4] / (1 << 30):.1f} GiB",
+                row[0].hex()[:12],
+            )
             for row in found.machines
         ],
     )
@@ -201,11 +214,90 @@ def revoke(target: str, /, *, common: Common = _COMMON) -> None:
         The name of a machine, or the beginning (6 digits at least) of its id or an invite's.
     """
     directory, printer = common.open()
-    if not 1 <= len(target) <= _MAX_TARGET:
-        raise UsageError(f"a name or id has 1 to {_MAX_TARGET} characters")
-    done = _ask(directory, Revoke(call=0, target=target), Revoked)
+    done = _ask(directory, Revoke(call=0, target=_target(target)), Revoked)
     fields = {"what": done.what, "name": done.name, "id": done.id, "roster": done.roster}
     printer.result(fields, f"revoked {done.what} {done.name or done.id}")
+
+
+@app.command
+def zone(target: str, label: str, /, *, common: Common = _COMMON) -> None:
+    """Say what a machine shares its fate with: two copies are kept in different zones.
+
+    Parameters
+    ----------
+    target
+        The name of a machine, or the beginning (6 digits at least) of its id.
+    label
+        A room, a disk, an owner; '' for a zone of its own.
+    """
+    directory, printer = common.open()
+    if len(label) > _MAX_ZONE:
+        raise UsageError(f"a zone has at most {_MAX_ZONE} characters")
+    _ask(directory, SetZone(call=0, target=_target(target), zone=label), Reply)
+    where = f"zone {label!r}" if label.strip() else "a zone of its own"
+    printer.result({"name": target, "zone": label}, f"{target} is in {where} now")
+
+
+@app.command
+def admin(
+    target: str,
+    /,
+    *,
+    remove: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _COMMON,
+) -> None:
+    """Let a machine delete and restore everybody's entries, and approve bursts of deletions.
+
+    Parameters
+    ----------
+    target
+        The name of a machine, or the beginning (6 digits at least) of its id.
+    remove
+        Take that away again.
+    """
+    directory, printer = common.open()
+    _ask(directory, SetAdmin(call=0, target=_target(target), admin=not remove), Reply)
+    text = f"{target} is {'no admin any more' if remove else 'an admin now'}"
+    printer.result({"name": target, "admin": not remove}, text)
+
+
+@app.command
+def approve(
+    target: str | None = None,
+    /,
+    *,
+    reject: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _COMMON,
+) -> None:
+    """List deletions that are held, as one machine made too many at once, or let them go.
+
+    Parameters
+    ----------
+    target
+        The name or id of the machine whose deletions may come to effect; lists them if not given.
+    reject
+        Drop them for good instead: the entries stay.
+    """
+    directory, printer = common.open()
+    if target is None:
+        if reject:
+            raise UsageError("--reject needs the name of the machine whose deletions are rejected")
+        found = _ask(directory, GetBursts(call=0), Bursts)
+        printer.table(
+            "Held deletions",
+            ("NAME", "ENTRIES", "SINCE", "AMONG THEM"),
+            [
+                (each.name, str(each.entries), moment(each.since), ", ".join(each.examples))
+                for each in found.bursts
+            ],
+        )
+        printer.result({"bursts": [msgspec.to_builtins(each) for each in found.bursts]}, "")
+        return
+    request = DecideBurst(call=0, target=_target(target), approve=not reject)
+    done = _ask(directory, request, BurstDecided)
+    fields: dict[str, object] = {"name": done.name, "entries": done.entries, "approved": not reject}
+    did = "rejected" if reject else "approved"
+    printer.result(fields, f"{did} {done.entries} deletions by {done.name}")
 
 
 @settings.command
@@ -262,6 +354,12 @@ def _explain(error: Exception) -> tuple[int, str]:
         if isinstance(error, kind):
             return code, str(error)
     return FAILED, f"something is wrong inside: {type(error).__name__}; see --log-level debug"
+
+
+def _target(text: str) -> str:
+    if not 1 <= len(text) <= _MAX_TARGET:
+        raise UsageError(f"a name or id has 1 to {_MAX_TARGET} characters")
+    return text
 
 
 def _address(text: str) -> Address:

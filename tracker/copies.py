@@ -43,3 +43,19 @@ def _smallest(digits: list[int], candidates: int) -> int:
         else:
             smallest |= 1 << place
     return smallest
+
+
+def missing_pieces(pieces: int, wanted: int, full: int, partial: Iterable[bytes]) -> int:
+    """How many pieces to copy until each has `wanted` holders; one that lacks two counts twice."""
+    short = wanted - full
+    if short <= 0 or pieces == 0:
+        return 0
+    width = (pieces + 7) // 8
+    everything = ((1 << pieces) - 1) << (width * 8 - pieces)
+    at_least = [everything] + [0] * short
+    for bits in partial:
+        if len(bits) == width:
+            held = int.from_bytes(bits) & everything
+            for number in range(short, 0, -1):
+                at_least[number] |= at_least[number - 1] & held
+    return sum(pieces - held.bit_count() for held in at_least[1:])

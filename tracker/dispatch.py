@@ -10,9 +10,13 @@ from typing import Any
 from protocol.connection import Received
 from protocol.errors import RemoteProtocolError
 from protocol.messages.base import Failed, Message, Ping, Request
+from protocol.messages.deleting import DecideBurst, GetBursts, GetHeld, PublishApproval, SetAdmin
+from protocol.messages.health import GetHealth
 from protocol.messages.shared import GetMachines, GetManifest, Locate
 from protocol.messages.tracking import (
     Announce,
+    ChangeCapacity,
+    ChangeState,
     CreateInvite,
     GetEntry,
     GetMembers,
@@ -20,9 +24,11 @@ from protocol.messages.tracking import (
     Present,
     Publish,
     PutManifest,
+    Report,
     Revoke,
     Search,
     SetGrace,
+    SetZone,
 )
 from tracker import joining, peer_requests, questions
 from tracker.admission import Role
@@ -45,7 +51,7 @@ async def operate(tracker: Tracker, session: Session, request: Request) -> None:
     )
     outcome = await tracker.database.write(
         lambda connection: office.perform(connection, request),
-        then=lambda outcome: tracker.adopt(outcome.roster),
+        then=tracker.go_by,
     )
     session.log.info("operator", did=type(request).__name__)
     await session.send(outcome.reply)
@@ -57,6 +63,7 @@ _QUESTIONS: dict[type[Message], Step] = {
     Locate: questions.locate,
     GetManifest: questions.get_manifest,
     GetMachines: questions.get_machines,
+    GetHealth: questions.get_health,
 }
 STEPS: dict[Role, dict[type[Message], Step]] = {
     "joiner": {Join: joining.join},
@@ -64,8 +71,13 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
     | {
         Present: peer_requests.present,
         Announce: peer_requests.announce,
+        Report: peer_requests.report,
         Publish: peer_requests.publish,
+        PublishApproval: peer_requests.publish_approval,
+        GetHeld: peer_requests.get_held,
         PutManifest: peer_requests.put_manifest,
+        ChangeCapacity: peer_requests.change_capacity,
+        ChangeState: peer_requests.change_state,
     },
     "operator": _QUESTIONS
     | {
@@ -73,6 +85,10 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         GetMembers: operate,
         Revoke: operate,
         SetGrace: operate,
+        SetAdmin: operate,
+        GetBursts: operate,
+        DecideBurst: operate,
+        SetZone: operate,
     },
 }
 

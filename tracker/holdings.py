@@ -7,7 +7,7 @@ yet is kept, and counts from when it comes; bits that then do not fit count for 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from protocol.bitfield import bitfield_untrusted
 from protocol.errors import RemoteProtocolError
@@ -18,6 +18,8 @@ from tracker import manifests, tables
 from tracker.errors import RequestFailedError
 from tracker.members import require_active
 
+DOUBTED_FOR = 3_600_000
+"""Milliseconds: nobody can take another's holding out of the count for longer by one report."""
 _table = tables.holdings
 
 
@@ -64,12 +66,21 @@ def digest(connection: Connection, peer: PeerId) -> bytes:
     return inventory_digest((ManifestId(row.manifest), row.bits) for row in rows)
 
 
+def doubt(connection: Connection, peer: PeerId, manifest: ManifestId, now: int) -> bool:
+    """Do not count a holding for an hour, or until it is announced anew; whether there is one."""
+    found = update(_table).where(_table.c.peer == peer, _table.c.manifest == manifest)
+    return connection.execute(found.values(doubted=now + DOUBTED_FOR)).rowcount > 0
+
+
 def load_holders(
-    connection: Connection, wanted: Iterable[ManifestId]
+    connection: Connection, wanted: Iterable[ManifestId], now: int | None = None
 ) -> dict[ManifestId, list[Held]]:
-    """Who holds each of these manifests."""
+    """Who holds each of these manifests; without those doubted at `now`, milliseconds of 1970."""
     held: dict[ManifestId, list[Held]] = {manifest: [] for manifest in wanted}
-    rows = connection.execute(select(_table).where(_table.c.manifest.in_(list(held))))
+    found = select(_table).where(_table.c.manifest.in_(list(held)))
+    if now is not None:
+        found = found.where(or_(_table.c.doubted.is_(None), _table.c.doubted <= now))
+    rows = connection.execute(found)
     for row in rows:
         held[ManifestId(row.manifest)].append(Held(PeerId(row.peer), row.bits))
     return held

@@ -1,6 +1,7 @@
 """Answers about entries: search, ids, and where the content is, each fitting one control message.
 
-Takes the state of every peer as it was when the question was asked; knows nothing of connections.
+Takes the state of every peer as it was when the question was asked, and the time of that, in
+milliseconds since 1970; knows nothing of connections.
 """
 
 import struct
@@ -11,12 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, tuple_
 
 from protocol import codec
-from protocol.entry import Entry
+from protocol.entry import Entry, read_record
 from protocol.ids import ENTRY_ID_LENGTH, ManifestId, PeerId
 from protocol.messages.shared import Holder, PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
 from protocol.signing import Signed
-from tracker import catalogue, manifests, search_index, tables
+from tracker import manifests, search_index, tables
 from tracker.copies import count_pieces, worst_copies
 from tracker.errors import RequestFailedError
 from tracker.holdings import Held, fits, load_holders
@@ -41,7 +42,9 @@ class Page:
     cursor: bytes
 
 
-def search(connection: Connection, words: str, limit: int, cursor: bytes, states: States) -> Page:
+def search(
+    connection: Connection, words: str, limit: int, cursor: bytes, states: States, now: int
+) -> Page:
     """One page of the entries that have all the words, newest first."""
     query = split_query(words)
     # Only shown entries are indexed; asking again would tempt SQLite to walk all that are shown.
@@ -54,14 +57,14 @@ def search(connection: Connection, words: str, limit: int, cursor: bytes, states
     if cursor:
         found = found.where(tuple_(created, _table.c.id) < tuple_(*_read_cursor(cursor)))
     rows = connection.execute(found.limit(limit + 1)).all()
-    listings = _fitting(_listings(connection, rows[:limit], states))
+    listings = _fitting(_listings(connection, rows[:limit], states, now))
     if len(listings) == len(rows):
         return Page(listings, total, b"")
     last = rows[len(listings) - 1]
     return Page(listings, total, _CURSOR.pack(last.created, last.id))
 
 
-def entries_by_prefix(connection: Connection, prefix: bytes, states: States) -> Page:
+def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now: int) -> Page:
     """The shown entries whose id begins with `prefix`, and how many there are."""
     found = select(_table).where(_table.c.shown, _table.c.id >= prefix)
     after = _next_prefix(prefix)
@@ -69,7 +72,7 @@ def entries_by_prefix(connection: Connection, prefix: bytes, states: States) -> 
         found = found.where(_table.c.id < after)
     total = connection.execute(_count(found)).scalar_one()
     rows = connection.execute(found.order_by(_table.c.id).limit(PAGE)).all()
-    return Page(_fitting(_listings(connection, rows, states)), total, b"")
+    return Page(_fitting(_listings(connection, rows, states, now)), total, b"")
 
 
 def locate(
@@ -78,7 +81,7 @@ def locate(
     states: States,
     addresses: Mapping[PeerId, tuple[str, ...]],
 ) -> tuple[Holder, ...]:
-    """Who holds pieces of a manifest, the most useful first.
+    """Who holds pieces of a manifest, the most useful first; also holders that are doubted.
 
     Bits that would not fit the message are sent as b"": that holder has to be asked itself.
     """
@@ -106,16 +109,33 @@ def locate(
     return tuple(holders)
 
 
-def _listings(connection: Connection, rows: Sequence[Any], states: States) -> Iterable[Listing]:
+def _listings(
+    connection: Connection, rows: Sequence[Any], states: States, now: int
+) -> Iterable[Listing]:
     wanted = [ManifestId(row.manifest) for row in rows]
     pieces = manifests.load_pieces(connection, wanted)
-    held = load_holders(connection, wanted)
+    held = load_holders(connection, wanted, now)
+    waiting = _deletion_held(connection, [row.id for row in rows])
     for row in rows:
         manifest = ManifestId(row.manifest)
-        record = catalogue.read_record(row.body)
+        record = read_record(row.body)
         count = pieces.get(manifest, record.pieces if isinstance(record, Entry) else 0)
         have, holders = summarise(count, held[manifest], states)
-        yield Listing(record=Signed(row.body, row.signature), have=have, holders=holders)
+        yield Listing(
+            record=Signed(row.body, row.signature),
+            have=have,
+            holders=holders,
+            held=row.id in waiting,
+            lost=is_lost(count, held[manifest], states),
+        )
+
+
+def _deletion_held(connection: Connection, entries: list[bytes]) -> set[bytes]:
+    """Those of some entries whose deletion waits for approval."""
+    table = tables.held_tombstones
+    return set(
+        connection.execute(select(table.c.entry).where(table.c.entry.in_(entries))).scalars()
+    )
 
 
 def summarise(
@@ -132,6 +152,13 @@ def summarise(
         for one in counted[:MAX_HOLDERS]
     )
     return have, summaries
+
+
+def is_lost(pieces: int, held: list[Held], states: States) -> bool:
+    """Whether some piece has no holder among the members, live or not."""
+    counted = [one.bits for one in _countable(held, pieces, states)]
+    partial = [bits for bits in counted if bits is not None]
+    return worst_copies(pieces, len(counted) - len(partial), partial) == 0
 
 
 def _countable(held: list[Held], pieces: int | None, states: States) -> list[Held]:

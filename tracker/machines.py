@@ -39,8 +39,8 @@ def save_seen(connection: Connection, seen: Mapping[PeerId, int]) -> None:
 
 
 def load_addresses(connection: Connection) -> dict[PeerId, tuple[str, ...]]:
-    """Every active member, and where it was last."""
-    found = select(_table.c.peer, _table.c.addresses).where(_table.c.revoked.is_(False))
+    """Every member, and where it was last."""
+    found = select(_table.c.peer, _table.c.addresses).where(tables.inside)
     return {PeerId(row.peer): split_lines(row.addresses) for row in connection.execute(found)}
 
 
@@ -56,9 +56,9 @@ def list_machines(
     addresses: Mapping[PeerId, tuple[str, ...]],
     seen: Mapping[PeerId, int],
 ) -> tuple[Machine, ...]:
-    """The active members by name, as many as one message takes."""
-    active = select(_table).where(_table.c.revoked.is_(False))
-    rows = connection.execute(active.order_by(_table.c.name, _table.c.peer).limit(MAX_MACHINES))
+    """The members by name, as many as one message takes."""
+    inside = select(_table).where(tables.inside)
+    rows = connection.execute(inside.order_by(_table.c.name, _table.c.peer).limit(MAX_MACHINES))
     machines: list[Machine] = []
     space = REPLY_SPACE
     for row in rows:

@@ -1,4 +1,4 @@
-"""Who belongs: machines that join, change what they offer, and are revoked.
+"""Who belongs: machines that join, change what they offer, leave, and are revoked.
 
 Refuses keys that were revoked, for good. Every change of what the roster lists makes a new roster
 in the same transaction.
@@ -14,7 +14,7 @@ from protocol.fields import MAX_NAME
 from protocol.ids import PeerId, StaticKey
 from protocol.messages.tracking import Join, Revoked
 from protocol.paths import clean_name
-from protocol.roster import Member, sign_membership
+from protocol.roster import OUTSIDE, Member, MemberState, sign_membership
 from protocol.signing import Signed
 from tracker import catalogue, tables
 from tracker.errors import RequestFailedError
@@ -65,11 +65,13 @@ def admit_machine(
 
 def require_active(connection: Connection, peer: PeerId) -> None:
     """RequestFailedError unless `peer` is a member now, in this very transaction."""
-    revoked = connection.execute(select(_table.c.revoked).where(_table.c.peer == peer)).scalar()
-    if revoked is None:
+    state = connection.execute(select(_table.c.state).where(_table.c.peer == peer)).scalar()
+    if state is None:
         raise RequestFailedError("refused", "not a member of this swarm")
-    if revoked:
+    if state == "revoked":
         raise RequestFailedError("refused", "this machine has been revoked")
+    if state == "left":
+        raise RequestFailedError("refused", "this machine has left the swarm")
 
 
 def set_capacity(
@@ -81,6 +83,56 @@ def set_capacity(
     if connection.execute(select(_table.c.capacity).where(this)).scalar_one() == capacity:
         return None
     connection.execute(update(_table).where(this).values(capacity=capacity))
+    return make_roster(connection, signing)
+
+
+def set_state(
+    connection: Connection,
+    signing: Ed25519PrivateKey,
+    peer: PeerId,
+    state: MemberState,
+    roster: int,
+) -> StoredRoster | None:
+    """A member drains, leaves, or is as it was: a new roster, or None when it is that already.
+
+    It has left only if it went by the newest `roster`, and had been leaving; RequestFailedError
+    otherwise.
+    """
+    require_active(connection, peer)
+    this = _table.c.peer == peer
+    before = connection.execute(select(_table.c.state).where(this)).scalar_one()
+    if before == state:
+        return None
+    if state == "left":
+        if before != "leaving":
+            raise RequestFailedError("failed", "a machine must be leaving before it has left")
+        if roster != load_number(connection):
+            raise RequestFailedError("failed", "the roster has changed meanwhile: look again")
+        connection.execute(delete(tables.holdings).where(tables.holdings.c.peer == peer))
+    connection.execute(update(_table).where(this).values(state=state))
+    return make_roster(connection, signing)
+
+
+def set_admin(
+    connection: Connection, signing: Ed25519PrivateKey, target: str, *, admin: bool
+) -> StoredRoster | None:
+    """Make a member, by name or id, an admin or none: a new roster, or None when it is so."""
+    row = _find_member(connection, target)
+    if row.admin == admin:
+        return None
+    connection.execute(update(_table).where(_table.c.peer == row.peer).values(admin=admin))
+    return make_roster(connection, signing)
+
+
+def set_zone(
+    connection: Connection, signing: Ed25519PrivateKey, target: str, zone: str
+) -> StoredRoster | None:
+    """Label a member, by name or id: a new roster, or None when it had that label."""
+    row = _find_member(connection, target)
+    cleaned = clean_zone(zone)
+    if row.zone == cleaned:
+        return None
+    connection.execute(update(_table).where(_table.c.peer == row.peer).values(zone=cleaned))
     return make_roster(connection, signing)
 
 
@@ -98,7 +150,7 @@ def revoke(
 ) -> Revocation:
     """Revoke the one member or invite that `target` names."""
     named = _find_members(connection, target)
-    active = [row for row in named if not row.revoked]
+    active = [row for row in named if row.state not in OUTSIDE]
     open_invites = find_invites(connection, target)
     if len(active) + len(open_invites) > 1:
         raise RequestFailedError("failed", _ambiguous(target, active, open_invites))
@@ -110,7 +162,8 @@ def revoke(
         reply = Revoked(call=call, what="invite", name="", id=open_invites[0], roster=number)
         return Revocation(reply)
     if named:
-        raise RequestFailedError("failed", f"{named[0].name} is revoked already")
+        done = "is revoked already" if named[0].state == "revoked" else "has left the swarm already"
+        raise RequestFailedError("failed", f"{named[0].name} {done}")
     raise RequestFailedError("not_found", f"no member or invite is called {target!r}")
 
 
@@ -132,7 +185,7 @@ def _revoke_member(
     call: int,
 ) -> Revocation:
     peer = PeerId(row.peer)
-    connection.execute(update(_table).where(_table.c.peer == peer).values(revoked=True))
+    connection.execute(update(_table).where(_table.c.peer == peer).values(state="revoked"))
     connection.execute(delete(tables.holdings).where(tables.holdings.c.peer == peer))
     roster = make_roster(connection, signing)
     reply = Revoked(call=call, what="member", name=row.name, id=peer.hex(), roster=roster.number)
@@ -145,7 +198,7 @@ def _known(
     """This machine's row, if it was here before; RequestFailedError when it must stay out."""
     same_keys = (_table.c.peer == peer) | (_table.c.static == static)
     rows = connection.execute(select(_table).where(same_keys)).all()
-    if any(row.revoked for row in rows):
+    if any(row.state == "revoked" for row in rows):
         raise RequestFailedError("refused", "this machine has been revoked")
     if any(row.peer != peer for row in rows):
         raise RequestFailedError("refused", "another member has this machine's transport key")
@@ -163,20 +216,21 @@ def _keep(
         "name": member.name,
         "zone": member.zone,
         "capacity": member.capacity,
+        "state": member.state,
     }
     if known is not None:
         connection.execute(update(_table).where(_table.c.peer == member.peer).values(**offered))
         if known.name != member.name:
             catalogue.index_author(connection, member.peer)
     else:
-        fresh = {"peer": member.peer, "joined": member.joined, "revoked": False}
+        fresh = {"peer": member.peer, "joined": member.joined, "admin": member.admin}
         unseen = {"addresses": join_lines(()), "stored": 0, "seen": 0}
         connection.execute(insert(_table).values(**offered, **fresh, **unseen))
     mark_used(connection, terms, member.peer)
 
 
 def _unique_name(connection: Connection, wanted: str, peer: PeerId) -> str:
-    others = select(_table.c.name).where(_table.c.peer != peer, _table.c.revoked.is_(False))
+    others = select(_table.c.name).where(_table.c.peer != peer, tables.inside)
     taken = {name.casefold() for name in connection.execute(others).scalars()}
     name, number = wanted, 1
     while name.casefold() in taken:
@@ -187,12 +241,22 @@ def _unique_name(connection: Connection, wanted: str, peer: PeerId) -> str:
     return name
 
 
+def _find_member(connection: Connection, target: str) -> Row[tuple[object, ...]]:
+    """The one member that `target` names; RequestFailedError when there is none, or several."""
+    named = [row for row in _find_members(connection, target) if row.state not in OUTSIDE]
+    if not named:
+        raise RequestFailedError("not_found", f"no member is called {target!r}")
+    if len(named) > 1:
+        raise RequestFailedError("failed", _ambiguous(target, named, ()))
+    return named[0]
+
+
 def _find_members(connection: Connection, target: str) -> Sequence[Row[tuple[object, ...]]]:
     """Members of exactly this name, else those whose id begins so."""
     rows = connection.execute(select(_table).order_by(_table.c.name, _table.c.peer)).all()
     named = [row for row in rows if row.name == target]
-    if any(not row.revoked for row in named):
-        return [row for row in named if not row.revoked]
+    if any(row.state not in OUTSIDE for row in named):
+        return [row for row in named if row.state not in OUTSIDE]
     if len(target) >= SHORTEST_PREFIX:
         named += [row for row in rows if row.peer.hex().startswith(target.lower())]
     return named

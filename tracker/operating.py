@@ -15,6 +15,7 @@ from protocol.address import Address
 from protocol.ids import PeerId, StaticKey
 from protocol.invite import MOST_ADDRESSES, TOKEN_LENGTH, Invite, encode_invite
 from protocol.messages.base import Done, Reply, Request
+from protocol.messages.deleting import Bursts, DecideBurst, GetBursts, SetAdmin
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import (
     CreateInvite,
@@ -23,8 +24,10 @@ from protocol.messages.tracking import (
     Members,
     Revoke,
     SetGrace,
+    SetZone,
 )
-from tracker import invites, members, swarm
+from tracker import approvals, invites, members, swarm
+from tracker.approvals import Decision
 from tracker.data_dir import SwarmKeys
 from tracker.errors import RequestFailedError
 from tracker.listing import REPLY_SPACE
@@ -35,10 +38,11 @@ States = Mapping[PeerId, PeerState]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The reply, and the new roster if the request made one."""
+    """The reply, the new roster if the request made one, and what was decided."""
 
     reply: Reply
     roster: StoredRoster | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,24 @@ class Office:
         if isinstance(request, SetGrace):
             roster = swarm.set_grace(connection, signing, request.seconds)
             return Outcome(Done(call=request.call), roster)
+        if isinstance(request, SetZone):
+            rezoned = members.set_zone(connection, signing, request.target, request.zone)
+            return Outcome(Done(call=request.call), rezoned)
+        if isinstance(request, SetAdmin):
+            named = members.set_admin(connection, signing, request.target, admin=request.admin)
+            return Outcome(Done(call=request.call), named)
+        if isinstance(request, GetBursts):
+            return Outcome(Bursts(call=request.call, bursts=approvals.bursts(connection)))
+        if isinstance(request, DecideBurst):
+            return self._decide(connection, request)
         raise RequestFailedError("invalid", "the tracker does not do this for an operator")
+
+    def _decide(self, connection: Connection, request: DecideBurst) -> Outcome:
+        known = swarm.load_roster(connection, self.keys.public).roster
+        reply, decisions = approvals.decide_as_operator(
+            connection, self.keys.signing, known, request, self.now
+        )
+        return Outcome(reply, decisions=decisions)
 
     def _invite(self, connection: Connection, request: CreateInvite) -> Invited:
         if not self.addresses:
@@ -88,18 +109,24 @@ class Office:
         return Invited(call=request.call, invite=encode_invite(invite), id=made.id, expires=expires)
 
     def _members(self, connection: Connection, request: GetMembers) -> Members:
-        machines, summaries = [], []
+        machines, summaries, admins = [], [], []
         space = REPLY_SPACE
         for member in members.list_members(connection):
             state = self.states.get(member.peer, "suspect")
-            shown = "revoked" if member.state == "revoked" else state
-            space -= 64 + len(member.name.encode()) + len(member.zone.encode())
+            shown = state if member.state == "active" else member.state
+            space -= 64 + 40 * member.admin + len(member.name.encode()) + len(member.zone.encode())
             if space < 0:
                 break
             machines.append((member.peer, member.name, member.zone, shown, member.capacity))
+            admins += [member.peer] if member.admin else []
         for invite in invites.list_invites(connection, self.now):
             space -= len(codec.encode(invite))
             if space < 0:
                 break
             summaries.append(invite)
-        return Members(call=request.call, machines=tuple(machines), invites=tuple(summaries))
+        return Members(
+            call=request.call,
+            machines=tuple(machines),
+            invites=tuple(summaries),
+            admins=tuple(admins),
+        )

@@ -7,8 +7,11 @@ from protocol.entry import open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.manifest import decode_manifest_untrusted
 from protocol.messages.base import Done
+from protocol.messages.deleting import ApprovalPassedOn, GetHeld, Held, PublishApproval
 from protocol.messages.tracking import (
     Announce,
+    ChangeCapacity,
+    ChangeState,
     EntryChanged,
     PeerChanged,
     Present,
@@ -16,9 +19,10 @@ from protocol.messages.tracking import (
     Publish,
     Published,
     PutManifest,
+    Report,
 )
 from protocol.roster import Member
-from tracker import catalogue, holdings, machines, manifests, members
+from tracker import approvals, catalogue, holdings, machines, manifests, members
 from tracker.catalogue import Change, Stored
 from tracker.errors import RequestFailedError
 from tracker.session import Session
@@ -50,7 +54,36 @@ async def present(tracker: Tracker, session: Session, request: Present) -> None:
     for peer, known in list(tracker.presence.live(trio.current_time())):
         if peer != member.peer:
             await session.send(PeerChanged(peer=peer, state="live", addresses=known))
+    decided = await tracker.database.read(
+        lambda connection: approvals.approvals_after(connection, request.seen)
+    )
+    # Before the tombstones they set free.
+    for approval in decided:
+        await session.send(ApprovalPassedOn(approval=approval))
     await _catch_up(tracker, session, member, request.seen)
+
+
+async def change_capacity(tracker: Tracker, session: Session, request: ChangeCapacity) -> None:
+    """A member offers another amount of room."""
+    peer, signing = _member(session).peer, tracker.keys.signing
+    await tracker.database.write(
+        lambda connection: members.set_capacity(connection, signing, peer, request.capacity),
+        then=tracker.adopt,
+    )
+    await session.send(Done(call=request.call))
+
+
+async def change_state(tracker: Tracker, session: Session, request: ChangeState) -> None:
+    """A member drains, leaves, has left, or is as it was."""
+    member, signing = _member(session), tracker.keys.signing
+    await tracker.database.write(
+        lambda connection: members.set_state(
+            connection, signing, member.peer, request.state, request.roster
+        ),
+        then=tracker.adopt,
+    )
+    session.log.info("changed its state", state=request.state)
+    await session.send(Done(call=request.call))
 
 
 async def announce(tracker: Tracker, session: Session, request: Announce) -> None:
@@ -69,6 +102,26 @@ async def announce(tracker: Tracker, session: Session, request: Announce) -> Non
     await _tell(session, changes)
 
 
+async def report(tracker: Tracker, session: Session, request: Report) -> None:
+    """A peer failed an audit: what it holds does not count for a while."""
+    member = _member(session)
+
+    def doubt(connection: Connection) -> bool:
+        members.require_active(connection, member.peer)
+        return holdings.doubt(connection, request.peer, request.manifest, tracker.wall())
+
+    counted = await tracker.database.write(doubt)
+    session.log.warning(
+        "failed audit reported",
+        by=member.name,
+        of=request.peer.hex()[:12],
+        manifest=request.manifest.hex()[:12],
+        why=request.why,
+        counted=counted,
+    )
+    await session.send(Done(call=request.call))
+
+
 async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
     """Put a record into the catalogue, and tell who holds its content."""
     member = _member(session)
@@ -79,12 +132,36 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
 
     def store(connection: Connection) -> Stored:
         members.require_active(connection, member.peer)
-        return catalogue.store_record(connection, request.record, record)
+        return catalogue.store_record(connection, request.record, record, tracker.wall())
 
     stored = await tracker.database.write(
         store, then=lambda stored: tracker.tell_entry(stored, request.record)
     )
-    await session.send(Published(call=request.call, needs_manifest=stored.needs_manifest))
+    await session.send(
+        Published(call=request.call, needs_manifest=stored.needs_manifest, held=stored.held)
+    )
+
+
+async def publish_approval(tracker: Tracker, session: Session, request: PublishApproval) -> None:
+    """Go by what somebody decided about held deletions, and tell everybody."""
+    member = _member(session)
+
+    def store(connection: Connection) -> approvals.Decision | None:
+        members.require_active(connection, member.peer)
+        return approvals.decide(connection, request.approval, tracker.roster.roster)
+
+    await tracker.database.write(
+        store, then=lambda decision: tracker.tell_decisions([decision] if decision else [])
+    )
+    await session.send(Done(call=request.call))
+
+
+async def get_held(tracker: Tracker, session: Session, request: GetHeld) -> None:
+    """Answer a page of the tombstones that wait for approval."""
+    records = await tracker.database.read(
+        lambda connection: approvals.held_page(connection, request.after)
+    )
+    await session.send(Held(call=request.call, records=records))
 
 
 async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> None:

@@ -1,5 +1,6 @@
 """What members and operators may ask without changing anything."""
 
+from protocol.messages.health import GetHealth, SwarmHealth
 from protocol.messages.shared import (
     GetMachines,
     GetManifest,
@@ -16,10 +17,10 @@ from tracker.tracker import Tracker
 
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
     """Answer one page of what is found."""
-    states = tracker.states()
+    states, now = tracker.states(), tracker.wall()
     page = await tracker.database.read(
         lambda connection: listing.search(
-            connection, request.words, request.limit, request.cursor, states
+            connection, request.words, request.limit, request.cursor, states, now
         )
     )
     await session.send(
@@ -29,9 +30,9 @@ async def search(tracker: Tracker, session: Session, request: Search) -> None:
 
 async def get_entry(tracker: Tracker, session: Session, request: GetEntry) -> None:
     """Answer the entries with this beginning of an id."""
-    states = tracker.states()
+    states, now = tracker.states(), tracker.wall()
     page = await tracker.database.read(
-        lambda connection: listing.entries_by_prefix(connection, request.prefix, states)
+        lambda connection: listing.entries_by_prefix(connection, request.prefix, states, now)
     )
     await session.send(Listings(call=request.call, listings=page.listings, total=page.total))
 
@@ -61,3 +62,16 @@ async def get_machines(tracker: Tracker, session: Session, request: GetMachines)
         lambda connection: machines.list_machines(connection, states, addresses, seen)
     )
     await session.send(Machines(call=request.call, machines=found))
+
+
+async def get_health(tracker: Tracker, session: Session, request: GetHealth) -> None:
+    """Answer how many entries are safe, and who should come back."""
+    count = await tracker.health.count(tracker.states(), tracker.wall())
+    await session.send(
+        SwarmHealth(
+            call=request.call,
+            entries=count.counts(),
+            missing=count.bytes_missing(),
+            returns=count.returns(),
+        )
+    )

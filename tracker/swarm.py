@@ -135,7 +135,8 @@ def member_of_row(row: Row[tuple[object, ...]]) -> Member:
         zone=row.zone,
         capacity=row.capacity,
         joined=row.joined,
-        state="revoked" if row.revoked else "active",
+        state=row.state,
+        admin=row.admin,
     )
 
 

@@ -17,7 +17,10 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
+
+from protocol.roster import OUTSIDE
 
 metadata = MetaData()
 
@@ -46,12 +49,17 @@ members = Table(
     Column("zone", Text, nullable=False),
     Column("capacity", BigInteger, nullable=False),
     Column("joined", BigInteger, nullable=False),
-    Column("revoked", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("admin", Boolean, nullable=False),
     Column("addresses", Text, nullable=False),
     Column("stored", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
 )
-"""Every machine that ever joined. `seen` is milliseconds since 1970, 0 for never."""
+"""Every machine that ever joined. `seen` is milliseconds since 1970, 0 for never; `state` is what
+the roster lists it as."""
+
+inside = members.c.state.not_in(sorted(OUTSIDE))
+"""Of rows of `members`: those that are members now."""
 
 invites = Table(
     "invites",
@@ -92,9 +100,53 @@ entries = Table(
     Column("deleted", Boolean, nullable=False),
     Column("shown", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("restored", Boolean, nullable=False, index=True),
+    Column("copies", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Index("ix_entries_newest", "shown", "created", "id"),
 )
-"""The newest record of each entry, tombstones too; `shown` while live and its manifest is here."""
+"""The newest record of each entry, tombstones too; `shown` while live and its manifest is here,
+`restored` once it was deleted and is there again. `copies` and `size` are the record's, 0 of a
+tombstone."""
+
+held_tombstones = Table(
+    "held_tombstones",
+    metadata,
+    Column("entry", LargeBinary, ForeignKey("entries.id"), primary_key=True),
+    Column("signer", LargeBinary, nullable=False, index=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+"""Deletions that wait for approval: of entries that are still there."""
+
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("entry", LargeBinary, primary_key=True),
+    Column("signer", LargeBinary, nullable=False, index=True),
+    Column("moment", BigInteger, nullable=False),
+)
+"""What was deleted lately without anybody's approval, for the brake to count."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("signature", LargeBinary, primary_key=True),
+    Column("change", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The newest approvals, to tell members of that were away."""
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("tombstone", LargeBinary, primary_key=True),
+    Column("deleter", LargeBinary, primary_key=True),
+    Column("approved", Boolean, nullable=False),
+)
+"""What approvals say of single tombstones, by hash."""
 
 entry_manifests = Table(
     "entry_manifests",
@@ -113,6 +165,14 @@ holdings = Table(
     Column("peer", LargeBinary, ForeignKey("members.peer"), primary_key=True),
     Column("manifest", LargeBinary, primary_key=True),
     Column("bits", LargeBinary, nullable=True),
+    Column("doubted", BigInteger, nullable=True),
     Index("ix_holdings_manifest", "manifest"),
+    Index(
+        "ix_holdings_partial",
+        "manifest",
+        sqlite_where=text("bits IS NOT NULL"),
+        postgresql_where=text("bits IS NOT NULL"),
+    ),
 )
-"""What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces."""
+"""What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces. Reported as
+failed in an audit, it does not count until `doubted`, milliseconds since 1970."""

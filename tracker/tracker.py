@@ -4,20 +4,24 @@ Decides and pushes without waiting; the database is told first, so what is said 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 import trio
 
 from protocol.identity import Identity
 from protocol.ids import PeerId
+from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.shared import PeerState, RosterDocument
 from protocol.messages.tracking import EntryChanged, PeerChanged
 from protocol.signing import Signed
 from tracker import machines
+from tracker.approvals import Decision
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
+from tracker.health import HealthCounter
+from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
 from tracker.session import Document, Session
 from tracker.swarm import StoredRoster, load_roster
@@ -51,6 +55,7 @@ class Tracker:
         self.addresses = addresses
         self.wall = wall
         self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
+        self.health = HealthCounter(database)
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}
@@ -91,12 +96,15 @@ class Tracker:
     # News
 
     def adopt(self, stored: StoredRoster | None) -> None:
-        """Go by a newer roster, and tell everybody; the revoked are cut."""
+        """Go by a newer roster, and tell everybody; the revoked are cut.
+
+        Who has left is not: it has asked for that, and goes when it has heard the answer.
+        """
         if stored is None or stored.number <= self.roster.number:
             return
         self.roster = stored
         self.presence.grace = stored.roster.grace
-        for peer in stored.roster.revoked():
+        for peer in stored.roster.outside():
             self.presence.forget(peer)
         for member in stored.roster.peers():
             self.presence.expect(member.peer, (), trio.current_time())
@@ -116,12 +124,26 @@ class Tracker:
                 if other != peer:
                     session.push(news)
 
+    def go_by(self, outcome: Outcome) -> None:
+        """Go by what an operator changed, and tell who must know."""
+        self.adopt(outcome.roster)
+        self.tell_decisions(outcome.decisions)
+
+    def tell_decisions(self, decisions: Iterable[Decision]) -> None:
+        """Tell everybody what was decided, and then the holders what comes of it."""
+        for decision in decisions:
+            news = ApprovalPassedOn(approval=decision.approval)
+            for session in self._present.values():
+                session.push(news)
+            for stored, record in decision.released:
+                self.tell_entry(stored, record)
+
     def tell_entry(self, stored: Stored, record: Signed) -> None:
-        """Tell the holders of an entry's content about its new record."""
+        """Tell the holders of an entry's content about its new record, or everybody if restored."""
         if stored.change is None:
             return
         news = EntryChanged(change=stored.change, record=record)
-        for peer in stored.holders:
+        for peer in self._present if stored.restored else stored.holders:
             session = self._present.get(peer)
             if session is not None and session.caught_up:
                 session.push(news)

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from protocol.errors import RemoteProtocolError
-from protocol.messages.base import Done
+from protocol.messages.deleting import Removed
+from protocol.messages.health import GetHealth, Health
 from protocol.messages.operating import (
     Files,
     Find,
@@ -52,7 +53,8 @@ class Api:
         """All of them."""
         web = aiohttp.web
         return [
-            web.get("/healthz", self._health),
+            web.get("/healthz", self._running),
+            web.get("/api/v1/health", self._health),
             web.get("/api/v1/status", self._status),
             web.get("/api/v1/peers", self._peers),
             web.get("/api/v1/entries", self._entries),
@@ -63,9 +65,12 @@ class Api:
             web.post("/api/v1/fetch", self._fetch),
         ]
 
-    async def _health(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
+    async def _running(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
         state = "connected" if self._daemon.connected else "unreachable"
         return json_answer({"state": "ok", "daemon": state})
+
+    async def _health(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
+        return json_answer(plain(await self._daemon.ask(GetHealth(call=0), Health)))
 
     async def _status(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
         return json_answer(plain(await self._daemon.ask(GetStatus(call=0), Status)))
@@ -87,7 +92,10 @@ class Api:
         return json_answer((await self._daemon.ask(question, Shown)).entry)
 
     async def _remove(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        await self._daemon.ask(Remove(call=0, entry=request.match_info["id"]), Done)
+        asked = Remove(call=0, entry=request.match_info["id"])
+        done = await self._daemon.ask(asked, Removed)
+        if done.held:
+            return json_answer({"held": True}, status=202)
         return aiohttp.web.Response(status=204)
 
     async def _files(self, request: aiohttp.web.Request) -> aiohttp.web.Response:

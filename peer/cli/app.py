@@ -15,7 +15,8 @@ app = App(
     name="twofold",
     help="Share files inside a group, every piece kept on two of the group's own machines.",
     help_epilogue=(
-        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not reachable, 5 refused."
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not reachable, 5 refused, "
+        "6 not all is safe (only `health`)."
     ),
     version=VERSION,
     result_action="return_value",

@@ -2,12 +2,30 @@
 
 from cyclopts import CycloptsError
 
-from peer.cli import entry_commands, limit_command, machine_commands
+from peer.cli import (
+    deletion_commands,
+    entry_commands,
+    health_command,
+    limit_command,
+    machine_commands,
+    scrub_command,
+    standing_commands,
+)
 from peer.cli.app import app
 from peer.cli.endings import ended
 from peer.cli.output import Printer
 
-__all__ = ["app", "entry_commands", "limit_command", "machine_commands", "run_command"]
+__all__ = [
+    "app",
+    "deletion_commands",
+    "entry_commands",
+    "health_command",
+    "limit_command",
+    "machine_commands",
+    "run_command",
+    "scrub_command",
+    "standing_commands",
+]
 
 
 def run_command(arguments: list[str]) -> int:

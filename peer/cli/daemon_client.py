@@ -78,7 +78,9 @@ def connect(data: Path) -> DaemonClient:
             joining = (
                 "join one with 'twofold join INVITE', then start the daemon with 'twofold run'"
             )
-            raise UnreachableError(f"{data} is in no swarm yet: {joining}") from None
+            left = DataDir(data).load_left()
+            which = f"has left the swarm {left.name!r}" if left else "is in no swarm yet"
+            raise UnreachableError(f"{data} {which}: {joining}") from None
         raise absent from None
     address = Address.parse(access.address)
     credentials = operator_credentials(access, VERSION, preferred_ciphers())

@@ -10,10 +10,11 @@ from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
-from peer.cli.output import bytes_text, shown
+from peer.cli.output import shown
 from peer.cli.paths import whole_path
 from peer.errors import UsageError
-from protocol.messages.base import Done
+from peer.words import bytes_text
+from protocol.messages.deleting import Removed
 from protocol.messages.operating import (
     MAX_PATTERNS,
     Add,
@@ -33,6 +34,10 @@ from protocol.paths import clean_name
 
 PATTERNS_BYTES = 48_000
 """Patterns of one request together: they must fit a message."""
+HELD = (
+    "held: {name} is not deleted yet, as too many entries were deleted within 10 minutes; "
+    "to go on, an admin (or, where there is none, another machine) says 'twofold approve'"
+)
 
 
 @app.command
@@ -173,13 +178,15 @@ def show(entry: str, /, *, common: Common = COMMON) -> None:
         f"{shown(view.name)}  {bytes_text(view.size)} in {view.pieces} pieces, by {view.author}",
         f"id {view.id}",
         view.link,
-        f"{view.copies.have} of {view.copies.want} copies",
+        shown(view.safety_text),
         *(f"  {h.peer}: {h.pieces} of {view.pieces} pieces, {h.state}" for h in view.holders),
     ]
     if view.caption:
         lines.insert(1, shown(" ".join(view.caption.split())))
     if view.notice:
         lines.append(shown(view.notice))
+    if view.held:
+        lines.append("its deletion is held until somebody approves: twofold approve")
     printer.result(entry_fields(view), "\n".join(lines))
 
 
@@ -192,12 +199,19 @@ def link(entry: str, /, *, common: Common = COMMON) -> None:
 
 
 @app.command(name="rm")
-def remove(entry: str, /, *, common: Common = COMMON) -> None:
-    """Delete an entry for everyone. Files you shared stay where they are."""
+def remove(entry: str, /, *, common: Common = COMMON) -> int:
+    """Delete an entry for everyone. Files you shared stay where they are.
+
+    For 30 days 'twofold restore' brings it back. One of a burst of deletions is held, and ends with
+    exit code 1: somebody else has to approve it.
+    """
     printer = common.printer()
     view = ask_daemon(common.path, lambda call: Show(call=call, entry=entry), Shown).entry
-    ask_daemon(common.path, lambda call: Remove(call=call, entry=entry), Done)
-    printer.result({"id": view.id, "name": view.name}, f"deleted {shown(view.name)}")
+    done = ask_daemon(common.path, lambda call: Remove(call=call, entry=entry), Removed)
+    text = HELD if done.held else "deleted {name}"
+    fields: dict[str, object] = {"id": view.id, "name": view.name, "held": done.held}
+    printer.result(fields, text.format(name=shown(view.name)))
+    return 1 if done.held else 0
 
 
 @app.command
@@ -257,7 +271,7 @@ def _list(words: str, common: Common) -> None:
                 bytes_text(view.size),
                 f"{view.copies.have} of {view.copies.want}",
                 view.author,
-                shown(view.name),
+                shown(view.name) + (" (deletion held)" if view.held else ""),
             )
             for view in views
         ],

@@ -9,11 +9,12 @@ from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
-from peer.cli.output import bytes_text, shown
+from peer.cli.output import shown
 from peer.cli.status_text import status_text
 from peer.data_dir import DataDir
 from peer.errors import UnreachableError, UsageError
 from peer.units import parse_size
+from peer.words import bytes_text
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from protocol.messages.operating import GetPeers, GetStatus, LoginMinted, MintLogin, Peers, Status
@@ -140,8 +141,10 @@ def peers(*, common: Common = COMMON) -> None:
         ("NAME", "STATE", "ZONE", "STORED", "CAPACITY", "ADDRESSES"),
         [
             (
-                shown(each.name) + (" (this machine)" if each.this else ""),
-                each.state,
+                shown(each.name)
+                + (" (this machine)" if each.this else "")
+                + (" (admin)" if each.admin else ""),
+                each.state if each.standing == "active" else f"{each.state}, {each.standing}",
                 each.zone,
                 bytes_text(each.stored),
                 bytes_text(each.capacity),
@@ -150,7 +153,7 @@ def peers(*, common: Common = COMMON) -> None:
             for each in found.peers
         ],
     )
-    printer.result(fields_of(found))
+    printer.result(fields_of(found), "\n".join(f"warning: {text}" for text in found.warnings))
 
 
 @app.command

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from peer.cli.pace import Pace
+from peer.words import bytes_text, duration_text
 from protocol.messages.operating import Progress
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -162,6 +163,8 @@ def progress_text(progress: Progress, pace: Pace) -> str:
         if rate is not None:
             facts.append(f"{bytes_text(rate)}/s")
     if progress.done >= progress.total:
+        if progress.stage == "leaving":  # what it waits for now is not bytes
+            facts.append(shown(progress.text))
         return ", ".join(facts)
     if pace.left is not None:
         facts.append(f"{duration_text(pace.left)} left")
@@ -178,25 +181,6 @@ def percent(done: int, total: int) -> int:
 def shown(name: str) -> str:
     """A name or other text safe to print on a terminal, on one line."""
     return "".join(char if char.isprintable() else "\ufffd" for char in name)
-
-
-def bytes_text(size: float) -> str:
-    """A number of bytes for a person."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
-def duration_text(seconds: float) -> str:
-    """A length of time for a person."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours == 0:
-        return f"{minutes} min"
-    return f"{hours} h {minutes} min" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def start_log(level: LogLevel) -> None:

@@ -1,14 +1,18 @@
 """The daemon's status in words, for a person."""
 
 import time
-from collections.abc import Sequence
 
 from peer.cli.limit_command import rates_text
-from peer.cli.output import bytes_text, duration_text, percent, shown
+from peer.cli.output import percent, shown
+from peer.words import bytes_text, counted, duration_text, listed
 from protocol.messages.operating import Status, TransferView
+from protocol.messages.scrubbing import ScrubView
 
 PURPOSES = {"get": "for you", "keep": "kept here for the swarm"}
-MOST_NAMES = 3
+STANDINGS = {
+    "draining": "draining: takes no new pieces; to undo: twofold drain --stop",
+    "leaving": "leaving the swarm: twofold leave goes on with it, twofold leave --cancel stays",
+}
 
 
 def status_text(status: Status) -> str:
@@ -24,6 +28,11 @@ def status_text(status: Status) -> str:
     ]
     if status.lanes:
         lines[-1] += f"; {counted(status.lanes, 'more connection')} for pieces"
+    if status.peer.standing != "active":
+        lines.append(STANDINGS[status.peer.standing])
+    elif store.capacity and not store.room:
+        lines.append("full: no room for more pieces, by the capacity or the disk")
+    lines.append(scrub_text(status.scrub))
     if status.fetched_twice:
         lines.append(f"fetched twice: {counted(status.fetched_twice, 'piece')}")
     if status.limits.up is not None or status.limits.down is not None:
@@ -35,6 +44,18 @@ def status_text(status: Status) -> str:
     return "\n".join(lines)
 
 
+def scrub_text(scrub: ScrubView) -> str:
+    """When everything was last read, and what was found since the start."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(scrub.completed / 1000))
+    facts = [
+        f"all read {when}" if scrub.completed else "not all read yet",
+        f"{bytes_text(scrub.bytes)} since the start",
+    ]
+    if scrub.bad:
+        facts.append(f"{counted(scrub.bad, 'piece')} bad, {scrub.healed} healed")
+    return f"scrub{'' if scrub.days else ' off'}: {', '.join(facts)}"
+
+
 def transfer_text(transfer: TransferView) -> str:
     """One download on a line: how far, how fast, how long, from whom, what for."""
     if transfer.done >= transfer.size:
@@ -43,24 +64,12 @@ def transfer_text(transfer: TransferView) -> str:
         left = "time left unknown"
     else:
         left = f"{duration_text(transfer.left)} left"
-    sources = transfer.sources
+    sources = [shown(name) for name in transfer.sources]
     facts = (
         f"{percent(transfer.done, transfer.size)}% of {bytes_text(transfer.size)}",
         f"{bytes_text(transfer.rate)}/s",
         left,
-        f"from {_listed(sources)}" if sources else "looking for a machine that has it",
+        f"from {listed(sources)}" if sources else "looking for a machine that has it",
         PURPOSES[transfer.purpose],
     )
     return f"{shown(transfer.name)}: {', '.join(facts)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) > MOST_NAMES:
-        names = (*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more")
-    safe = [shown(name) for name in names]
-    return " and ".join([", ".join(safe[:-1]), safe[-1]] if len(safe) > 1 else safe)

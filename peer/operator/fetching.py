@@ -100,6 +100,7 @@ class Fetching:
         if request.file >= len(manifest.files) or manifest.files[request.file].directory:
             raise NotFoundError(f"{entry.name} has no file number {request.file}")
         record = manifest.files[request.file]
+        self._letting_go.note_read(manifest.id)
         content = self._contents.get(manifest.id)
         if content is not None:
             await self._contents.set_passing(content, False)

@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+import trio
 
 from peer.catalogue import Catalogue
 from peer.errors import PeerError
-from peer.operator.lookup import Lookup
 from peer.store.contents import Content, Contents
 from peer.store.piece_store import PieceStore
 from peer.swarm.downloads import Downloads
+from peer.swarm.dropping import Dropping
+from peer.swarm.locator import Locator
 from peer.swarm.replication import Replication
-from protocol.entry import open_record_untrusted
 from protocol.ids import ManifestId
+from protocol.placement import spans_by_size
 
 log = structlog.get_logger()
 
+READ_FOR = 600.0
+"""Seconds after which a reader that asked for nothing more is not expected back."""
 IDLE_FOR = 86_400_000
 """Milliseconds without a write after which nobody is expected to go on."""
 
@@ -37,15 +41,18 @@ class LettingGo:
         downloads: Downloads,
         replication: Replication,
         catalogue: Catalogue,
-        lookup: Lookup,
+        locator: Locator,
+        dropping: Dropping,
     ) -> None:
         self._contents = contents
         self._store = store
         self._downloads = downloads
         self._replication = replication
         self._catalogue = catalogue
-        self._lookup = lookup
+        self._locator = locator
+        self._dropping = dropping
         self._users: Counter[ManifestId] = Counter()
+        self._read: dict[ManifestId, float] = {}
 
     @contextmanager
     def using(self, manifest: ManifestId) -> Iterator[None]:
@@ -58,16 +65,25 @@ class LettingGo:
             if not self._users[manifest]:
                 del self._users[manifest]
 
+    def note_read(self, manifest: ManifestId) -> None:
+        """Somebody reads a content, a range at a time: there will be more of them."""
+        now = trio.current_time()
+        self._read = {m: at for m, at in self._read.items() if now - at < READ_FOR}
+        self._read[manifest] = now
+
+    def is_used(self, manifest: ManifestId) -> bool:
+        """Whether a request is at work on a content, or was reading it lately."""
+        lately = trio.current_time() - self._read.get(manifest, -READ_FOR) < READ_FOR
+        return lately or self._users[manifest] > 0
+
     async def let_go(self, manifest: ManifestId) -> bool:
         """Let go of passing content if it is safe; whether it is gone."""
         content = self._contents.get(manifest)
         if content is None or not self._is_idle(content):
             return False
         try:
-            if self._catalogue.copies_wanted(manifest) and not await self._is_spare(content):
-                return False
-            if not self._is_idle(content):
-                return False
+            if self._catalogue.copies_wanted(manifest):
+                return await self._drop(content)
             await self._store.release(content)
             return True
         except (PeerError, OSError) as error:
@@ -97,14 +113,14 @@ class LettingGo:
                 if not named or self._last_write(content) < now - IDLE_FOR:
                     await self.let_go(content.id)
 
-    async def _is_spare(self, content: Content) -> bool:
-        """Whether the ring wants it elsewhere, and it is there."""
+    async def _drop(self, content: Content) -> bool:
+        """Drop it if the ring does not want it here, and another machine keeps all of it."""
         if await self._replication.wants(content):
             return False
-        for signed in await self._catalogue.naming(content.id):
-            if await self._lookup.is_elsewhere(open_record_untrusted(signed).id.hex()):
-                return True
-        return False
+        holders = [place.peer for place in await self._locator.find(content.id)]
+        spans = spans_by_size(content.id, content.pieces, content.size)
+        among = dict.fromkeys(range(len(spans)), holders)
+        return await self._dropping.drop(content, among, need=1)
 
     def _is_idle(self, content: Content) -> bool:
         """Whether it is only passing, and nobody is at work on it."""

@@ -1,20 +1,25 @@
 """Finding entries by what a person gives, and showing them: from the tracker, else from memory."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from peer.catalogue import Catalogue
-from peer.errors import NotFoundError, UnreachableError, UsageError
+from peer.errors import NotFoundError, NotPermittedError, UnreachableError, UsageError
 from peer.notices import Notices
 from peer.operator.fitting import fit
+from peer.operator.safety import Found as FoundCopies
+from peer.operator.safety import NamedHolder
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
+from peer.swarm.downloads import Downloads
 from peer.swarm.replication import Replication
 from peer.tracker_link import TrackerLink
 from protocol import codec
 from protocol.entry import Entry, Tombstone, open_record_untrusted
 from protocol.errors import InvalidTextError, RemoteProtocolError
-from protocol.ids import PeerId, SwarmKey
+from protocol.ids import ManifestId, PeerId, SwarmKey
 from protocol.link import Link, decode_link, encode_link, swarm_tag
 from protocol.messages.operating import CopiesView, EntryView, Find, Found, HolderView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
@@ -36,6 +41,7 @@ class Lookup:
         replication: Replication,
         presence: Presence,
         notices: Notices,
+        downloads: Downloads,
     ) -> None:
         self._me = me
         self._tag = swarm_tag(swarm)
@@ -46,6 +52,9 @@ class Lookup:
         self._replication = replication
         self._presence = presence
         self._notices = notices
+        self._downloads = downloads
+        self.settle_trash: Callable[[ManifestId], Awaitable[None]] = _nothing
+        """Called when an entry was found whose content may be in the trash here."""
 
     async def entry(self, text: str) -> Entry:
         """The entry a link, id or beginning of an id names.
@@ -64,7 +73,7 @@ class Lookup:
     async def seen(self, text: str) -> Entry | None:
         """The same as this machine remembers it, without asking anybody; None if it does not."""
         try:
-            return await self._catalogue.find_prefix(self._parse(text))
+            return await self._catalogue.find_prefix(self.parse(text))
         except (NotFoundError, UsageError):
             return None
 
@@ -128,7 +137,7 @@ class Lookup:
         )
 
     async def _find(self, text: str) -> tuple[Entry, Listing | None]:
-        prefix = self._parse(text)
+        prefix = self.parse(text)
         try:
             reply, _ = await self._tracker.call(
                 lambda call: GetEntry(call=call, prefix=prefix), Listings
@@ -153,14 +162,17 @@ class Lookup:
         """The entry of a listing; None when it is forged, or deleted as far as we know."""
         try:
             record, _ = await self._catalogue.learn(listing.record)
-        except RemoteProtocolError:
+        except (RemoteProtocolError, NotPermittedError):
             return None
+        if self._contents.in_trash(record.manifest):
+            await self.settle_trash(record.manifest)
         newest = await self._catalogue.find(record.id)
         if isinstance(record, Tombstone) or (newest and isinstance(newest[0], Tombstone)):
             return None
         return record
 
-    def _parse(self, text: str) -> bytes:
+    def parse(self, text: str) -> bytes:
+        """The bytes an entry's id begins with, by link or id; UsageError for other text."""
         stripped = text.strip()
         try:
             if not stripped.lower().startswith("twofold"):
@@ -185,6 +197,8 @@ class Lookup:
             # The tracker has not counted what was only just announced.
             me = HolderSummary(peer=self._me, pieces=entry.pieces, state="live")
             holders, have = (me, *holders), have + 1
+        copies = CopiesView(have=have, want=entry.copies)
+        found = self._copies(entry, copies, holders, lost=listing is not None and listing.lost)
         return EntryView(
             id=entry.id.hex(),
             link=encode_link(Link(swarm_tag=self._tag, entry=entry.id)),
@@ -198,13 +212,32 @@ class Lookup:
             created=entry.created,
             pieces=entry.pieces,
             here=content.bits.count if content else 0,
-            copies=CopiesView(have=have, want=entry.copies),
+            copies=copies,
             holders=tuple(
                 HolderView(peer=self._rosters.name_of(h.peer), pieces=h.pieces, state=h.state)
                 for h in holders
             ),
             notice=self._notices.about(entry.manifest),
+            held=self._catalogue.is_held(entry.id) or (listing is not None and listing.held),
+            safety=found.safety,
+            safety_text=found.text,
         )
+
+    def _copies(
+        self, entry: Entry, copies: CopiesView, holders: tuple[HolderSummary, ...], *, lost: bool
+    ) -> FoundCopies:
+        presence, rosters = self._presence, self._rosters
+        named = [
+            NamedHolder(rosters.name_of(h.peer), h.pieces, h.state, presence.out_in(h.peer))
+            for h in holders
+        ]
+        storing = {member.peer for member in rosters.ring.members}
+        spare = any(presence.state(p) == "live" for p in storing - {h.peer for h in holders})
+        own = self._downloads.find(entry.manifest)
+        fetching = None
+        if own is not None and own.purpose == "keep":
+            fetching = 100 * own.done_bytes // max(1, own.size)
+        return FoundCopies(copies, entry.pieces, named, lost, fetching, spare)
 
     def _holders(self, entry: Entry, listing: Listing | None) -> tuple[HolderSummary, ...]:
         if listing is not None:
@@ -237,3 +270,7 @@ def _decode_cursor(cursor: str) -> bytes:
         return bytes.fromhex(cursor)
     except ValueError:
         raise UsageError("the page cursor is not one this daemon gave") from None
+
+
+async def _nothing(_: ManifestId) -> None:
+    return None

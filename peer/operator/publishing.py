@@ -1,9 +1,11 @@
-"""Making, publishing and deleting this machine's own entries."""
+"""Making, publishing, deleting and restoring entries: everything this machine signs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
+import msgspec
 import structlog
 
+from peer.approvals import Approvals
 from peer.catalogue import Catalogue
 from peer.errors import NotPermittedError, PeerError, UnreachableError
 from peer.store.contents import Contents
@@ -15,12 +17,15 @@ from protocol.entry import (
     first_salt,
     open_record_untrusted,
     sign_record,
+    sign_restoration,
+    what_author_signed,
 )
 from protocol.hashing import hash_entry
 from protocol.identity import Identity
-from protocol.ids import AuthorKey, ManifestId
+from protocol.ids import AuthorKey
 from protocol.manifest import Manifest
 from protocol.messages.base import Done
+from protocol.messages.deleting import PublishApproval
 from protocol.messages.operating import Add
 from protocol.messages.tracking import Publish, Published, PutManifest
 from protocol.signing import Signed
@@ -36,15 +41,16 @@ class Publishing:
         identity: Identity,
         catalogue: Catalogue,
         contents: Contents,
+        approvals: Approvals,
         tracker: TrackerLink,
         now: Callable[[], int],
     ) -> None:
         self._identity = identity
         self._catalogue = catalogue
         self._contents = contents
+        self._approvals = approvals
         self._tracker = tracker
         self._now = now
-        self.on_deleted: Callable[[ManifestId], Awaitable[None]] = _nothing
 
     async def publish(
         self, manifest: Manifest, name: str, request: Add, copies: int
@@ -60,7 +66,7 @@ class Publishing:
         entry = Entry(
             salt=salt,
             author=author,
-            sequence=previous.sequence + 1 if previous else 1,
+            sequence=await self._catalogue.newest_sequence(hash_entry(author, salt)) + 1,
             name=name,
             caption=request.caption,
             tags=tuple(dict.fromkeys(tag.strip() for tag in request.tags if tag.strip())),
@@ -72,43 +78,105 @@ class Publishing:
             copies=copies,
             created=previous.created if isinstance(previous, Entry) else self._now(),
         )
-        return entry, await self._keep_and_send(entry)
+        return entry, await self._keep_and_send(entry, sign_record(entry, self._identity.signing))
 
-    async def delete(self, entry: Entry) -> None:
-        """Sign a tombstone. NotPermittedError when the entry is not this machine's own."""
-        if bytes(entry.author) != bytes(self._identity.peer):
-            raise NotPermittedError("only the machine that added an entry can delete it")
-        await self._keep_and_send(
-            Tombstone(
-                salt=entry.salt,
-                author=entry.author,
-                sequence=entry.sequence + 1,
-                manifest=entry.manifest,
-                deleted=self._now(),
-            )
+    async def delete(self, entry: Entry, *, admin: bool) -> bool:
+        """Sign a tombstone; whether it is held, as one of a burst.
+
+        NotPermittedError when the entry is not this machine's own, unless that is an `admin`.
+        """
+        by = self._signer_for(entry.author, admin=admin)
+        if self._catalogue.is_held(entry.id):
+            return True
+        tombstone = Tombstone(
+            salt=entry.salt,
+            author=entry.author,
+            sequence=await self._catalogue.newest_sequence(entry.id) + 1,
+            manifest=entry.manifest,
+            deleted=self._now(),
+            by=by,
         )
-        await self.on_deleted(entry.manifest)
+        signed = sign_record(tombstone, self._identity.signing)
+        try:
+            held = (await self._send(signed, tombstone)).held
+        except UnreachableError as error:
+            log.info("will be published later", reason=str(error))
+            await self._catalogue.learn(signed, mine=True)
+        else:
+            await self._catalogue.learn(signed, hold=held)
+        return self._catalogue.is_held(entry.id)
+
+    async def restore(
+        self, tombstone: Tombstone, original: Signed, *, admin: bool
+    ) -> tuple[Entry, bool]:
+        """Bring back a deleted entry as `original` says; also whether the tracker knows.
+
+        NotPermittedError as for `delete`.
+        """
+        by = self._signer_for(tombstone.author, admin=admin)
+        sequence = await self._catalogue.newest_sequence(tombstone.id) + 1
+        if by is None:
+            entry = open_record_untrusted(what_author_signed(original))
+            mine = msgspec.structs.replace(entry, sequence=sequence)
+            signed = sign_record(mine, self._identity.signing)
+        else:
+            signed = sign_restoration(original, sequence, self._identity.signing)
+        record = open_record_untrusted(signed)
+        if not isinstance(record, Entry):
+            raise PeerError("only an entry can be restored")
+        return record, await self._keep_and_send(record, signed)
+
+    async def send_approval(self, signed: Signed) -> bool:
+        """Tell the tracker what was decided; False when that has to wait."""
+        try:
+            await self._tracker.call(lambda call: PublishApproval(call=call, approval=signed), Done)
+        except UnreachableError:
+            return False
+        await self._approvals.mark_published(signed)
+        return True
 
     async def send_unpublished(self) -> None:
         """Tell the tracker what it has not confirmed; UnreachableError when it goes away.
 
         One that it refuses (it knows a newer record, say) must not keep the others from it.
         """
+        for approval in await self._approvals.unpublished():
+            try:
+                await self.send_approval(approval)
+            except PeerError as error:
+                log.warning("the tracker refuses an approval", reason=str(error))
         sent = b""
         while batch := await self._catalogue.unpublished(sent):
             for signed in batch:
-                record = open_record_untrusted(signed)
-                sent = record.id
-                try:
-                    await self._send(signed, record)
-                except UnreachableError:
-                    raise
-                except PeerError as error:
-                    log.debug("not published", entry=record.id.hex(), reason=str(error))
+                sent = open_record_untrusted(signed).id
+                await self._send_again(signed)
+        for signed, _, published in await self._approvals.held():
+            if not published:
+                await self._send_again(signed)
 
-    async def _keep_and_send(self, record: Record) -> bool:
+    async def _send_again(self, signed: Signed) -> None:
+        record = open_record_untrusted(signed)
+        try:
+            await self._send(signed, record)
+        except UnreachableError:
+            raise
+        except PeerError as error:
+            log.debug("not published", entry=record.id.hex(), reason=str(error))
+
+    def _signer_for(self, author: AuthorKey, *, admin: bool) -> AuthorKey | None:
+        """Who a record about an entry has to say signed it: None for its author, else us."""
+        me = AuthorKey(self._identity.peer)
+        if author == me:
+            return None
+        if not admin:
+            raise NotPermittedError(
+                "only the machine that added an entry can do this, or an admin: "
+                "twofold-tracker admin"
+            )
+        return me
+
+    async def _keep_and_send(self, record: Record, signed: Signed) -> bool:
         """Keep a record of our own and tell the tracker; False when that has to wait."""
-        signed = sign_record(record, self._identity.signing)
         await self._catalogue.learn(signed, mine=True)
         try:
             await self._send(signed, record)
@@ -117,7 +185,7 @@ class Publishing:
             return False
         return True
 
-    async def _send(self, signed: Signed, record: Record) -> None:
+    async def _send(self, signed: Signed, record: Record) -> Published:
         try:
             reply, _ = await self._tracker.call(
                 lambda call: Publish(call=call, record=signed), Published
@@ -137,7 +205,4 @@ class Publishing:
             log.error("the tracker refuses an entry", reason=str(error))
             raise
         await self._catalogue.mark_published(record)
-
-
-async def _nothing(_: ManifestId) -> None:
-    return None
+        return reply

@@ -9,20 +9,27 @@ from peer.catalogue import Catalogue
 from peer.errors import NotPermittedError, UnreachableError, UsageError
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
+from peer.operator.deleting import Deleting
 from peer.operator.fetching import Fetching
 from peer.operator.fitting import fit
+from peer.operator.health import HealthViewer
+from peer.operator.leaving import Leaving
 from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
+from peer.operator.machines import MachinesViewer
 from peer.operator.publishing import Publishing
 from peer.operator.status import StatusMaker
-from peer.presence import Presence
 from peer.roster_book import RosterBook
+from peer.standing import Standing
 from peer.store.contents import Contents
 from peer.store.piece_store import PieceStore
+from peer.store.scrubbing import Scrubbing
 from peer.tracker_link import TrackerLink
 from peer.web_process import WebLogins
 from protocol.ids import PeerId
 from protocol.messages.base import Done, Message, Reply, Request
+from protocol.messages.deleting import DecideBurst, GetBursts, GetTrash, Purge, Restore
+from protocol.messages.health import GetHealth
 from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
 from protocol.messages.operating import (
     Add,
@@ -35,9 +42,7 @@ from protocol.messages.operating import (
     GetPieceMap,
     GetStatus,
     LoginMinted,
-    MachineView,
     MintLogin,
-    Peers,
     PieceMap,
     PieceMapRow,
     Progress,
@@ -49,7 +54,9 @@ from protocol.messages.operating import (
     Verified,
     Verify,
 )
-from protocol.messages.shared import GetMachines, Locate, Located, Machine, Machines
+from protocol.messages.scrubbing import Scrub
+from protocol.messages.shared import Locate, Located
+from protocol.messages.standing import Drain, Leave, OfferRoom, RoomOffered
 
 FILES_IN_ANSWER = 200
 ROWS_BYTES = 48_000
@@ -71,9 +78,14 @@ class Requests:
     store: PieceStore
     tracker: TrackerLink
     rosters: RosterBook
-    presence: Presence
+    machines: MachinesViewer
+    health: HealthViewer
     logins: WebLogins
     limiting: Limiting
+    scrubbing: Scrubbing
+    standing: Standing
+    leaving: Leaving
+    deleting: Deleting
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -97,13 +109,25 @@ class Requests:
                 return await self._files(request)
             case GetPieceMap():
                 return await self._piece_map(request)
-            case Remove():
-                await self.publishing.delete(await self.lookup.entry(request.entry))
-                return Done(call=request.call)
+            case Remove() | Restore() | GetTrash() | Purge() | GetBursts() | DecideBurst():
+                return await self.deleting.answer(request)
             case Verify():
                 return await self._verify(request, tell)
             case GetPeers():
-                return await self._peers(request)
+                return await self.machines.answer(request)
+            case GetHealth():
+                return await self.health.answer(request)
+            case OfferRoom():
+                told = await self.standing.set_capacity(request.capacity)
+                return RoomOffered(call=request.call, told=told)
+            case Drain():
+                await self.standing.drain(on=request.on)
+                return Done(call=request.call)
+            case Leave():
+                return await self.leaving.answer(request, tell)
+            case Scrub():
+                self.scrubbing.start_now()
+                return Done(call=request.call)
             case GetLimits():
                 return self.limiting.view(request.call)
             case ChangeLimits():
@@ -183,42 +207,4 @@ class Requests:
             bad=bad,
             bytes=int(state["done"]),
             seconds=round(trio.current_time() - started, 6),
-        )
-
-    async def _peers(self, request: GetPeers) -> Peers:
-        try:
-            reply, _ = await self.tracker.call(lambda call: GetMachines(call=call), Machines)
-        except UnreachableError:
-            return Peers(call=request.call, peers=self._known_peers(), local=True)
-        views = tuple(self._machine_view(machine) for machine in reply.machines)
-        return fit(lambda n: Peers(call=request.call, peers=views[:n], local=False), len(views))
-
-    def _known_peers(self) -> tuple[MachineView, ...]:
-        roster = self.rosters.roster
-        return tuple(
-            MachineView(
-                id=member.peer.hex(),
-                name=member.name,
-                zone=member.zone,
-                state=self.presence.state(member.peer),
-                addresses=(),
-                capacity=member.capacity,
-                stored=0,
-                seen=0,
-                this=member.peer == self.me,
-            )
-            for member in (roster.peers() if roster else ())
-        )
-
-    def _machine_view(self, machine: Machine) -> MachineView:
-        return MachineView(
-            id=machine.peer.hex(),
-            name=machine.name,
-            zone=machine.zone,
-            state="live" if machine.peer == self.me else machine.state,
-            addresses=machine.addresses,
-            capacity=machine.capacity,
-            stored=machine.stored,
-            seen=machine.seen,
-            this=machine.peer == self.me,
         )

@@ -4,21 +4,27 @@ from collections.abc import Callable
 
 import trio
 
+from peer.catalogue import Catalogue
+from peer.faults import Faults
 from peer.limits.limit_book import LimitBook
-from peer.notices import Notices
+from peer.notices import MOST_SHOWN, Notices
 from peer.operator.fitting import fit
 from peer.operator.limiting import view_of
 from peer.roster_book import RosterBook
+from peer.standing import Standing
 from peer.store.contents import Contents
+from peer.store.scrubbing import Scrubbing
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
 from peer.swarm.links import Links
+from peer.swarm.room import Room
 from peer.swarm.services import Traffic
 from peer.tracker_link import TrackerLink
 from peer.version import VERSION
 from protocol.drivers.on_trio import congestion_control
 from protocol.ids import PeerId
 from protocol.messages.operating import (
+    NoticeView,
     PeerView,
     Status,
     StoreView,
@@ -26,6 +32,8 @@ from protocol.messages.operating import (
     TrackerView,
     TransferView,
 )
+from protocol.messages.standing import Standing as StandingView
+from protocol.roster import MemberState
 
 MOST_TRANSFERS = 100
 
@@ -41,10 +49,15 @@ class StatusMaker:
         downloads: Downloads,
         tracker: TrackerLink,
         traffic: Traffic,
-        capacity: Callable[[], int],
+        standing: Standing,
+        room: Room,
         limits: LimitBook,
         notices: Notices,
+        faults: Faults,
+        scrubbing: Scrubbing,
         links: Links,
+        wall: Callable[[], int],
+        catalogue: Catalogue,
     ) -> None:
         self._me = me
         self._rosters = rosters
@@ -52,10 +65,15 @@ class StatusMaker:
         self._downloads = downloads
         self._tracker = tracker
         self._traffic = traffic
-        self._capacity = capacity
+        self._standing = standing
+        self._room = room
         self._limits = limits
         self._notices = notices
+        self._faults = faults
+        self._scrubbing = scrubbing
         self._links = links
+        self._wall = wall
+        self._catalogue = catalogue
         self.listen = ""
         self.web: str | None = None
 
@@ -74,6 +92,7 @@ class StatusMaker:
                 name=self._rosters.name_of(self._me),
                 version=VERSION,
                 listen=self.listen,
+                standing=standing_of(self._standing.state),
             ),
             web=self.web,
             tracker=TrackerView(state="connected" if self._tracker.connected else "unreachable"),
@@ -84,11 +103,14 @@ class StatusMaker:
             ),
             store=StoreView(
                 bytes=self._contents.stored_bytes(),
-                capacity=self._capacity(),
+                capacity=self._standing.capacity,
+                room=self._room.left(),
                 pieces=sum(content.bits.count for content in self._contents.all()),
             ),
             transfers=tuple(transfers),
-            notices=tuple(self._notices.all()),
+            notices=self._newest_notices(),
+            scrub=self._scrubbing.view(),
+            disks=self._faults.disks(self._wall()),
             congestion=self._congestion(),
             lanes=self._links.lanes,
             limits=view_of(self._limits.rates),
@@ -96,6 +118,13 @@ class StatusMaker:
             downloaded=self._traffic.downloaded,
             fetched_twice=self._traffic.fetched_twice,
         )
+
+    def _newest_notices(self) -> tuple[NoticeView, ...]:
+        told = self._notices.all() + self._faults.notices(self._wall())
+        if held := self._catalogue.held_since():
+            text = f"deletions held, to be approved: {len(held)}; twofold approve lists them"
+            told = [*told, NoticeView(when=min(held), text=text)]
+        return tuple(sorted(told, key=lambda notice: -notice.when)[:MOST_SHOWN])
 
     def _congestion(self) -> tuple[str, ...]:
         controls = {congestion_control(link.channel.stream) for link in self._links.all()}
@@ -113,3 +142,8 @@ class StatusMaker:
             left=(download.size - download.done_bytes) // rate if rate else None,
             sources=tuple(link.name for link in download.sources),
         )
+
+
+def standing_of(state: MemberState) -> StandingView:
+    """What the roster says of a member; who is outside was active when it was asked about."""
+    return state if state in ("draining", "leaving") else "active"

@@ -24,6 +24,7 @@ from peer.store.file_stats import (
 from peer.store.layout import Layout
 from peer.store.recent import RecentManifests
 from peer.store.splitter import FileStat
+from peer.store.trash_rows import RELEASED, Trashed, forget_trashed, list_trashed, take_out
 from protocol.bitfield import Bitfield, bitfield_untrusted
 from protocol.hashing import hash_manifest
 from protocol.ids import ManifestId
@@ -66,8 +67,9 @@ class Contents:
 
     def __init__(self, database: Database, content_folder: Path) -> None:
         self._database = database
-        self._folder = content_folder
+        self.folder = content_folder
         self._held: dict[ManifestId, Content] = {}
+        self._trashed: set[ManifestId] = set()
         # Two writers that each copied the bits first would lose each other's pieces.
         self._bits_lock = trio.Lock()
         self._recent = RecentManifests(self._forget_stats)
@@ -75,6 +77,7 @@ class Contents:
     def load(self) -> None:
         """Read everything held at start; does not look at the files but of what is passing."""
         connection = self._database.connection
+        self._trashed = {trashed.manifest for trashed in list_trashed(connection)}
         rows = connection.execute(
             "SELECT manifest, pieces, size, path, bits, passing FROM contents WHERE trashed IS NULL"
         )
@@ -106,7 +109,7 @@ class Contents:
     def content_file(self, manifest: ManifestId) -> Path:
         """Where our own copy of a manifest lies."""
         name = manifest.hex()
-        return self._folder / name[:2] / name
+        return self.folder / name[:2] / name
 
     async def manifest(self, manifest: ManifestId) -> Manifest:
         """The manifest of something held; KeyError otherwise."""
@@ -234,6 +237,49 @@ class Contents:
                 "UPDATE contents SET trashed = ? WHERE manifest = ?", (now, content.id)
             )
         )
+        if now > RELEASED:
+            self._trashed.add(content.id)
+
+    def in_trash(self, manifest: ManifestId) -> bool:
+        """Whether a content may be in the trash."""
+        return manifest in self._trashed
+
+    def all_in_trash(self) -> list[ManifestId]:
+        """Every content that may be in the trash."""
+        return list(self._trashed)
+
+    async def trashed(self) -> list[Trashed]:
+        """Everything in the trash that was not let go for good, the newest first."""
+        return await self._database.run(list_trashed)
+
+    async def take_back(self, manifest: ManifestId) -> Content | None:
+        """Hold again what is in the trash, as it was; None when it is not there.
+
+        Our own content file must be in place already.
+        """
+
+        def take(connection: sqlite3.Connection) -> Content | None:
+            row = take_out(connection, manifest)
+            if row is None:
+                return None
+            pieces, size, path, bits = row
+            where = Path(path) if path is not None else None
+            taken = Content(manifest, pieces, size, where, bitfield_untrusted(bits, pieces))
+            if where is not None:
+                taken.stats = recorded_stats(connection, manifest, self._stats_reader(manifest))
+            return taken
+
+        content = await self._database.run(take)
+        self._trashed.discard(manifest)
+        if content is not None:
+            self._recent.drop(manifest)
+            self._held[manifest] = content
+        return content
+
+    async def forget_trashed(self, manifest: ManifestId) -> None:
+        """Forget a content that is in the trash; its file may be deleted."""
+        await self._database.run(lambda connection: forget_trashed(connection, manifest))
+        self._trashed.discard(manifest)
 
     def _stats_reader(self, manifest: ManifestId) -> Callable[[], dict[int, FileStat]]:
         return lambda: self._database.read_sync(lambda c: read_stats(c, manifest))
@@ -251,7 +297,9 @@ class Contents:
             )
             return [ManifestId(row[0]) for row in rows.fetchall()]
 
-        return await self._database.run(take)
+        taken = await self._database.run(take)
+        self._trashed.difference_update(taken)
+        return taken
 
     async def _write_bits(self, content: Content, bits: Bitfield) -> None:
         wire = bits.to_wire()

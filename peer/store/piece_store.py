@@ -24,6 +24,7 @@ from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
 from peer.store.layout import Layout, Segment
 from peer.store.segments import Filling, read_piece, share_out, sync_pieces, write_piece
+from peer.store.trash_rows import RELEASED
 from peer.store.user_files import claim, finish_files, prepare_files, remove
 from protocol.bitfield import Bitfield
 from protocol.hashing import hash_piece
@@ -37,8 +38,6 @@ READ_BYTES = 4 << 20
 """How much is read and hashed in one go to a thread, when pieces are smaller."""
 TRASH_KEPT = 30 * 86_400_000
 """Milliseconds for which deleted content can still be brought back."""
-RELEASED = 1
-"""When what was let go was put in the trash: so long ago that it goes with the next emptying."""
 _T = TypeVar("_T")
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from protocol.drivers.on_trio import TrioChannel
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest
+from protocol.messages.keeping import Doubt
 from protocol.messages.peering import Follow, Have, Holds, NoPiece, Piece
 
 log = structlog.get_logger()
@@ -72,6 +74,8 @@ class Downloads:
         self.shunned = Shunned()
         self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
         self.on_finished: Callable[[Content], None] = lambda _: None
+        self.disk_is_low: Callable[[], bool] = lambda: False
+        """Whether nothing more may be written that is only kept for others."""
 
     def start(self, nursery: trio.Nursery) -> None:
         """Downloads run in this nursery from now on."""
@@ -142,7 +146,7 @@ class Downloads:
             chance=self._chance,
         )
         download.may_fill = self._may_fill
-        download.on_bad = self._strike
+        download.on_bad = partial(self._strike, download)
         download.on_recorded = self._recorded
         download.find_sources = self._find_sources
         self._running[manifest.id] = download
@@ -271,8 +275,14 @@ class Downloads:
     def _recorded(self, content: Content, pieces: list[int]) -> None:
         self._links.tell_have(content.id, pieces)
         self.on_recorded(content, pieces)
+        running = self._running.get(content.id)
+        if running is None or running.purpose == "get" or content.path is not None:
+            return
+        if self.disk_is_low():
+            self.stop(content.id, "the disk is nearly full: free some room on it")
 
-    def _strike(self, link: PeerLink, piece: int) -> None:
+    def _strike(self, download: Download, link: PeerLink, piece: int) -> None:
+        link.put(Doubt(manifest=download.content.id, piece=piece))
         if self.shunned.strike(link.peer, trio.current_time()):
             log.error("peer shunned: it sent bad pieces", peer=link.name)
             link.cut("shunned: sent bad pieces")

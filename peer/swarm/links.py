@@ -132,10 +132,10 @@ class Links:
         name = self._name_of(peer)
         raise UnreachableError(f"cannot reach {name}: {'; '.join(failures) or 'no address known'}")
 
-    def cut_revoked(self, revoked: frozenset[PeerId]) -> None:
-        """End every link to a revoked member."""
-        for peer in revoked & self._by_peer.keys():
-            self._by_peer[peer].cut("revoked")
+    def cut_outside(self, outside: frozenset[PeerId]) -> None:
+        """End every link to a machine that is no member any more."""
+        for peer in outside & self._by_peer.keys():
+            self._by_peer[peer].cut("no member any more")
 
     def followers(self, manifest: ManifestId) -> list[PeerId]:
         """The peers that follow a manifest here."""

@@ -4,7 +4,7 @@ A wake-up names what changed (one manifest, or anything), and looking is arithme
 all copies are where they should be, nothing is gone through, read or sent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 import trio
@@ -14,6 +14,7 @@ from peer.errors import PeerError
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
+from peer.swarm.elsewhere import Elsewhere, elsewhere
 from peer.swarm.links import Links
 from peer.swarm.offers import OfferBook
 from peer.swarm.peer_link import PeerLink
@@ -21,6 +22,7 @@ from protocol.ids import ManifestId, PeerId
 from protocol.messages.peering import Offer, OfferAnswer
 from protocol.placement import spans_by_size
 from protocol.ring import SPAN_LENGTH
+from protocol.roster import OUTSIDE
 from protocol.signing import Signed
 
 log = structlog.get_logger()
@@ -58,6 +60,8 @@ class Offering:
         self._look_all_at = 0.0
         self._busy: set[PeerId] = set()
         """Peers that are being offered something."""
+        self.distrusted: Callable[[ManifestId], frozenset[PeerId]] = lambda _: frozenset()
+        """Tells who is not believed to hold a manifest: others must, in their place."""
         self._wake = trio.Event()
 
     def wake(self, manifest: ManifestId | None = None) -> None:
@@ -109,25 +113,42 @@ class Offering:
     def _short_of(self, content: Content, gone: frozenset[PeerId], now: float) -> list[PeerId]:
         """Members that should hold part of what is here in full, and have not said they do."""
         copies = self._catalogue.copies_wanted(content.id)
-        if not copies or (content.pieces and not content.bits.count):
+        state = self._rosters.state_of(self._me)
+        if not copies or state in OUTSIDE or (content.pieces and not content.bits.count):
             return []
-        out = gone | self.book.full_for(content.size, now)
+        out = gone | self.book.full_for(content.id, content.size, now)
+        out |= self.distrusted(content.id)
         targets: list[PeerId] = []
         for span in spans_by_size(content.id, content.pieces, content.size):
             if not content.complete and not all(p in content.bits for p in span.pieces):
                 continue
             holders = self._rosters.ring.holders(span.partition, copies, out)
             earlier = holders[: holders.index(self._me)] if self._me in holders else holders
-            if any(
-                self.book.is_confirmed(peer, content.id) and self._links.find(peer)
-                for peer in earlier
-            ):
-                # A holder before us in ring order is there: offering is its part.
+            if state != "leaving" and any(self.is_there(peer, content.id) for peer in earlier):
+                # A holder before us in ring order is there: offering is its part. Only who leaves
+                # asks everybody, to know that all is well without it.
                 continue
             targets += [
                 p for p in holders if p != self._me and not self.book.is_confirmed(p, content.id)
             ]
         return targets
+
+    def is_pending(self, manifest: ManifestId) -> bool:
+        """Whether others have still to confirm a manifest to this machine."""
+        return manifest in self._changed or self.book.is_queued(manifest)
+
+    def is_there(self, peer: PeerId, manifest: ManifestId) -> bool:
+        """Whether a peer has said over an open link that it holds all it should."""
+        return self.book.is_confirmed(peer, manifest) and self._links.find(peer) is not None
+
+    def elsewhere(self, content: Content, now: float) -> Elsewhere:
+        """How well the others hold what is here."""
+        copies = self._catalogue.copies_wanted(content.id)
+        doubted = self.distrusted(content.id)
+        out = self._presence.gone() | self.book.full_for(content.id, content.size, now) | doubted
+        said = self.book.confirmed(content.id) - doubted
+        there = frozenset(peer for peer in said if self._links.find(peer))
+        return elsewhere(content, self._rosters.ring, copies, out, there)
 
     async def _offer_to(self, peer: PeerId) -> None:
         """Offer a peer all that is due, a few at a time."""
@@ -185,7 +206,7 @@ class Offering:
         else:
             content = self._contents.get(manifest)
             log.warning("peer is full", peer=link.name)
-            self.book.full(link.peer, content.size if content else 0, now)
+            self.book.full(link.peer, manifest, content.size if content else 0, now)
             # Whatever does not fit there goes to the next of the ring.
             self._changed.update(self.book.queued(link.peer))
 

@@ -31,6 +31,8 @@ class OfferBook:
         self._still: defaultdict[PeerId, int] = defaultdict(int)
         self._patient_until: dict[PeerId, float] = {}
         self._full: dict[PeerId, tuple[int, float]] = {}
+        self._refused: defaultdict[PeerId, set[ManifestId]] = defaultdict(set)
+        """What a full peer does not have; that of which nothing is known it may well have."""
         self._unreachable_until: dict[PeerId, float] = {}
 
     # Who has what
@@ -38,6 +40,7 @@ class OfferBook:
     def has(self, peer: PeerId, manifest: ManifestId) -> None:
         """A peer says that it holds all it should."""
         self._confirmed[peer].add(manifest)
+        self._refused[peer].discard(manifest)
         self._new[peer].pop(manifest, None)
         self._fetching[peer].pop(manifest, None)
 
@@ -48,6 +51,14 @@ class OfferBook:
     def confirmed(self, manifest: ManifestId) -> frozenset[PeerId]:
         """All that said so."""
         return frozenset(peer for peer, held in self._confirmed.items() if manifest in held)
+
+    def confirmed_by(self, peer: PeerId) -> frozenset[ManifestId]:
+        """All of which a peer said so."""
+        return frozenset(self._confirmed.get(peer, ()))
+
+    def unsay(self, peer: PeerId, manifest: ManifestId) -> None:
+        """It does not hold it any more."""
+        self._confirmed[peer].discard(manifest)
 
     def lost(self, peer: PeerId) -> None:
         """What a peer said holds only while it is there."""
@@ -67,6 +78,17 @@ class OfferBook:
                 self._new[peer][manifest] = None
         if chosen:
             self._wanted_by[manifest] = chosen
+
+    def is_wanted(self, manifest: ManifestId) -> bool:
+        """Whether anybody should be offered a manifest."""
+        return manifest in self._wanted_by
+
+    def is_queued(self, manifest: ManifestId) -> bool:
+        """Whether anybody has still to confirm a manifest."""
+        return any(
+            manifest in self._new.get(peer, ()) or manifest in self._fetching.get(peer, ())
+            for peer in self._wanted_by.get(manifest, ())
+        )
 
     def targets(self) -> list[PeerId]:
         """Peers for which something is queued."""
@@ -102,6 +124,7 @@ class OfferBook:
 
     def fetching(self, peer: PeerId, manifest: ManifestId, now: float) -> None:
         """A peer answered that it fetches."""
+        self._refused[peer].discard(manifest)
         if self._new[peer].pop(manifest, 0) == 0:
             self._fetching[peer].pop(manifest, None)
             self._still[peer] += 1
@@ -123,15 +146,18 @@ class OfferBook:
         """It may be there now."""
         self._unreachable_until.pop(peer, None)
 
-    def full(self, peer: PeerId, size: int, now: float) -> None:
+    def full(self, peer: PeerId, manifest: ManifestId, size: int, now: float) -> None:
         """A peer has no room for content of this size, and so for none that is larger."""
+        self._refused[peer].add(manifest)
         least, until = self._full.get(peer, (size, now))
         self._full[peer] = (min(size, least) if until > now else size, now + FULL_FOR)
 
-    def full_for(self, size: int, now: float) -> frozenset[PeerId]:
-        """Peers that have no room for so much."""
+    def full_for(self, manifest: ManifestId, size: int, now: float) -> frozenset[PeerId]:
+        """Peers that do not have this content, which is of this size, and have no room for it."""
         return frozenset(
-            peer for peer, (least, until) in self._full.items() if least <= size and until > now
+            peer
+            for peer, (least, until) in self._full.items()
+            if least <= size and until > now and manifest in self._refused[peer]
         )
 
     def full_until(self) -> float:

@@ -22,6 +22,8 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.base import Failed, Message, Ping, Reply
+from protocol.messages.deleting import ApprovalPassedOn, RecordPassedOn
+from protocol.messages.keeping import Audit, Doubt, Keep, Release
 from protocol.messages.peering import (
     CancelPiece,
     Follow,
@@ -211,6 +213,18 @@ class PeerLink:
                 self.lanes.widen(lanes)
             case Offer():
                 await self._answer_offer(message)
+            case Keep():
+                self.put(await self._services.copies.answer(self.peer, message))
+            case Release():
+                self._services.copies.released(self.peer, message)
+            case Audit():
+                self._services.proofs.audited(self, message)
+            case Doubt():
+                self._services.proofs.doubted(self, message)
+            case RecordPassedOn(record=record):
+                await self._services.take_record(record)
+            case ApprovalPassedOn(approval=approval):
+                await self._services.take_approval(approval)
             case GetManifest():
                 await self._send_manifest(message)
             case Locate(call=call, manifest=manifest):

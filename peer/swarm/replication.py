@@ -4,6 +4,7 @@ One mechanism publishes, tops up and repairs: what changed (content, roster, who
 wakes it. It needs no tracker. Here is the taking side; `offering.py` has the other.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -19,10 +20,13 @@ from peer.swarm.downloads import Downloads
 from peer.swarm.links import Links
 from peer.swarm.offering import Offering
 from peer.swarm.peer_link import PeerLink
+from peer.swarm.promises import Promises
+from peer.swarm.room import Room
 from protocol.entry import Entry, open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest, decode_manifest_untrusted
+from protocol.messages.deleting import RecordPassedOn
 from protocol.messages.peering import Offer
 from protocol.messages.shared import GetManifest, ManifestDocument
 from protocol.placement import pieces_to_keep, spans_of
@@ -44,7 +48,8 @@ class Replication:
         presence: Presence,
         links: Links,
         downloads: Downloads,
-        capacity: Callable[[], int],
+        promises: Promises,
+        room: Room,
     ) -> None:
         self._me = me
         self._contents = contents
@@ -52,30 +57,48 @@ class Replication:
         self._rosters = rosters
         self._presence = presence
         self._downloads = downloads
-        self._capacity = capacity
-        self._offering = Offering(me, contents, catalogue, rosters, presence, links)
+        self._promises = promises
+        self._room = room
+        self.offering = Offering(me, contents, catalogue, rosters, presence, links)
         self._taking: dict[ManifestId, int] = {}
         """Offers taken and not yet here in full, and the bytes each will need."""
         self._keeping = trio.CapacityLimiter(KEEPING_AT_ONCE)
         self._nursery: trio.Nursery | None = None
         self.look_again: Callable[[Content], Awaitable[None]] = _nothing
         """Called before what a user's files lost is fetched: they may only have been touched."""
+        self.take_back: Callable[[ManifestId], None] = lambda _: None
+        """Called with what is offered and lies in the trash here."""
 
     def wake(self, manifest: ManifestId | None = None) -> None:
         """Something changed that may call for offers: of a manifest, or (None) of any."""
-        self._offering.wake(manifest)
+        self.offering.wake(manifest)
 
     def try_again(self, peer: PeerId) -> None:
         """A peer that could not be reached may be there now."""
-        self._offering.book.try_again(peer)
+        self.offering.book.try_again(peer)
+
+    def ask_full_again(self) -> None:
+        """Who had no room may have been given some."""
+        self.offering.book.forget_full(math.inf)
+        self.wake()
 
     def confirmed(self, manifest: ManifestId) -> frozenset[PeerId]:
-        """Peers that said they hold all they should of a manifest."""
-        return self._offering.book.confirmed(manifest)
+        """Peers that said they hold all they should of a manifest, and are believed."""
+        said = self.offering.book.confirmed(manifest)
+        return said - self.offering.distrusted(manifest)
+
+    def confirmed_by(self, peer: PeerId) -> frozenset[ManifestId]:
+        """Manifests of which a peer said so, believed or not."""
+        return self.offering.book.confirmed_by(peer)
+
+    def dropped(self, peer: PeerId, manifest: ManifestId) -> None:
+        """A peer holds less of a manifest than it said."""
+        self.offering.book.unsay(peer, manifest)
+        self.wake(manifest)
 
     def link_closed(self, link: PeerLink) -> None:
         """What a peer said holds only while it is there."""
-        self._offering.book.lost(link.peer)
+        self.offering.book.lost(link.peer)
         self.wake()
 
     async def run(self) -> None:
@@ -83,22 +106,31 @@ class Replication:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._resume)
-            await self._offering.run()
+            await self.offering.run()
 
     # Taking
 
     async def consider(self, link: PeerLink, offer: Offer) -> Literal["have", "fetching", "full"]:
         """Answer an offer, and begin to fetch what should be here. Called by the link's reader."""
-        entry = await self._learn(offer)
+        entry = await self._learn(link, offer)
+        if self._contents.in_trash(offer.manifest):
+            # Back in a moment; who offers asks again.
+            self.take_back(offer.manifest)
+            return "fetching"
+        if self._promises.is_going(offer.manifest):
+            # Soon it is not here; who offers asks again.
+            return "fetching"
         content = self._contents.get(offer.manifest)
         if content is not None and content.complete:
-            self._offering.book.has(link.peer, offer.manifest)
+            self.offering.book.has(link.peer, offer.manifest)
             return "have"
         if content is not None and content.bits.count:
             manifest = await self._contents.manifest(content.id)
             if all(piece in content.bits for piece in self._mine(manifest, entry.copies)):
                 return "have"
         if offer.manifest not in self._taking and self._nursery is not None:
+            if content is None and not self._room.takes_new():
+                return "full"
             if not self._has_room(offer.manifest, entry.size):
                 return "full"
             self._taking[offer.manifest] = entry.size
@@ -109,7 +141,7 @@ class Replication:
         """Whether `size` bytes of a manifest fit beside what is here and what is on its way."""
         coming = {**self._taking, manifest: size}
         left = sum(max(0, size - self._held_bytes(one)) for one, size in coming.items())
-        return self._contents.stored_bytes() + left <= self._capacity()
+        return left <= self._room.left()
 
     def _held_bytes(self, manifest: ManifestId) -> int:
         content = self._contents.get(manifest)
@@ -117,7 +149,7 @@ class Replication:
             return 0
         return content.size * content.bits.count // content.pieces
 
-    async def _learn(self, offer: Offer) -> Entry:
+    async def _learn(self, link: PeerLink, offer: Offer) -> Entry:
         """The offered entry that calls for copies; NotFoundError when it has been deleted."""
         for signed in offer.records:
             record, _ = await self._catalogue.learn(signed)
@@ -127,6 +159,9 @@ class Replication:
             record = open_record_untrusted(signed)
             if isinstance(record, Entry):
                 return record
+        for tombstone, _ in await self._catalogue.deleted_naming(offer.manifest):
+            # Whoever offers what is deleted was away when the others heard of it.
+            link.put(RecordPassedOn(record=tombstone))
         raise NotFoundError("the entry has been deleted")
 
     def _mine(self, manifest: Manifest, copies: int) -> list[int]:

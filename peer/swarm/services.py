@@ -11,8 +11,10 @@ from peer.store.contents import Contents
 from peer.store.piece_store import PieceStore
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import ManifestId, PeerId
+from protocol.messages.keeping import Audit, Doubt, Keep, Kept, Release
 from protocol.messages.peering import Follow, Have, Holds, NoPiece, Offer, Piece
 from protocol.messages.shared import Holder
+from protocol.signing import Signed
 
 if TYPE_CHECKING:
     from peer.swarm.peer_link import PeerLink
@@ -54,6 +56,26 @@ class PieceTaker(Protocol):
         """Word of what a peer has, or that it fetches."""
 
 
+class CopyKeeper(Protocol):
+    """Who answers peers that are about to drop a copy."""
+
+    async def answer(self, peer: PeerId, request: Keep) -> Kept:
+        """Promise to keep ours, or not."""
+
+    def released(self, peer: PeerId, message: Release) -> None:
+        """The promise is not needed any more."""
+
+
+class Prover(Protocol):
+    """Who proves to peers what is held here. Both return at once."""
+
+    def audited(self, link: "PeerLink", audit: Audit) -> None:
+        """Answer an audit."""
+
+    def doubted(self, link: "PeerLink", doubt: Doubt) -> None:
+        """Look at what a peer doubts."""
+
+
 @dataclass(kw_only=True)
 class PeerServices:
     """Made once by the daemon, given to every link."""
@@ -61,7 +83,11 @@ class PeerServices:
     contents: Contents
     store: PieceStore
     pieces: PieceTaker
+    copies: CopyKeeper
+    proofs: Prover
     take_roster: Callable[[bytes], Awaitable[None]]
+    take_record: Callable[[Signed], Awaitable[None]]
+    take_approval: Callable[[Signed], Awaitable[None]]
     consider_offer: Callable[["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]]
     locate_here: Callable[[ManifestId], tuple[Holder, ...]]
     pacing: Pacing = field(default_factory=Pacing)

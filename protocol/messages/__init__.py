@@ -1,8 +1,9 @@
 """Every control message there is, and the one way to read them.
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
-`operating` are the three conversations, `limiting` is part of the last. What a remote may say
-depends on its role: the reader of a connection refuses the rest by type.
+`operating` are the three conversations, `keeping` is part of the second, `limiting` of the last,
+`scrubbing` and `standing` too, `health` of the first and the last, `deleting` of all.
+What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
 import inspect
@@ -10,7 +11,19 @@ from types import ModuleType
 from typing import cast
 
 from protocol import codec
-from protocol.messages import base, limiting, operating, peering, shared, tracking
+from protocol.messages import (
+    base,
+    deleting,
+    health,
+    keeping,
+    limiting,
+    operating,
+    peering,
+    scrubbing,
+    shared,
+    standing,
+    tracking,
+)
 from protocol.messages.base import Message
 
 
@@ -27,7 +40,19 @@ def _concrete(module: ModuleType) -> list[type[Message]]:
 
 ALL: tuple[type[Message], ...] = tuple(
     message
-    for module in (base, shared, tracking, peering, operating, limiting)
+    for module in (
+        base,
+        shared,
+        tracking,
+        peering,
+        keeping,
+        operating,
+        limiting,
+        scrubbing,
+        standing,
+        deleting,
+        health,
+    )
     for message in _concrete(module)
 )
 _BY_TYPE: dict[str, type] = {str(message.__struct_config__.tag): message for message in ALL}

@@ -15,8 +15,11 @@ from protocol.fields import (
     PathText,
 )
 from protocol.messages.base import Message, Reply, Request
+from protocol.messages.health import Safety
 from protocol.messages.limiting import RatesView
+from protocol.messages.scrubbing import DiskView, ScrubView
 from protocol.messages.shared import PeerState
+from protocol.messages.standing import Standing
 
 EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
 """A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
@@ -63,6 +66,11 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     holders: tuple[HolderView, ...]
     notice: str = ""
     """What happened to the files shared here, for their owner; "" for nothing."""
+    held: bool = False
+    """Whether a deletion of it waits for somebody's approval."""
+    safety: Safety = "safe"
+    safety_text: str = ""
+    """The same for a person, with what to do about it."""
 
 
 class GetStatus(Request, frozen=True, kw_only=True, tag=True):
@@ -76,6 +84,8 @@ class PeerView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     version: str
     listen: str
+    standing: Standing = "active"
+    """What the roster says of it."""
 
 
 class TrackerView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,11 +103,15 @@ class SwarmView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StoreView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bytes kept for the group, bytes offered, pieces held."""
+    """Bytes kept for the group, bytes offered, pieces held, and bytes for which there is room.
+
+    `room` is 0 when the capacity is used up or the disk nearly full.
+    """
 
     bytes: Count
     capacity: Count
     pieces: Count
+    room: Count
 
 
 class NoticeView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,6 +148,9 @@ class Status(Reply, frozen=True, kw_only=True, tag=True):
     transfers: tuple[TransferView, ...]
     notices: tuple[NoticeView, ...] = ()
     """Newest first; the oldest are left out when there are many."""
+    scrub: ScrubView
+    disks: tuple[DiskView, ...] = ()
+    """Disks that should be replaced."""
     limits: RatesView
     congestion: tuple[str, ...]
     """What the kernel controls our connections to peers by, as it calls them: ("bbr",)."""
@@ -149,7 +166,7 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
     """Sent any number of times before the reply to a long request. Bytes."""
 
     call: Count
-    stage: Literal["hashing", "copying", "downloading", "verifying", "replicating"]
+    stage: Literal["hashing", "copying", "downloading", "verifying", "replicating", "leaving"]
     done: Count
     total: Count
     text: str = ""
@@ -324,6 +341,8 @@ class MachineView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     stored: Count
     seen: Count
     this: bool
+    standing: Standing = "active"
+    admin: bool = False
 
 
 class Peers(Reply, frozen=True, kw_only=True, tag=True):
@@ -331,6 +350,8 @@ class Peers(Reply, frozen=True, kw_only=True, tag=True):
 
     peers: tuple[MachineView, ...]
     local: bool
+    warnings: tuple[str, ...] = ()
+    """What about them endangers copies, and what to do about it."""
 
 
 class Read(Request, frozen=True, kw_only=True, tag=True):

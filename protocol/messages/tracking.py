@@ -1,6 +1,6 @@
 """What a peer and its tracker say to each other over the connection they keep open."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -69,6 +69,23 @@ class Presented(Reply, frozen=True, kw_only=True, tag=True):
     change: Count
 
 
+class ChangeCapacity(Request, frozen=True, kw_only=True, tag=True):
+    """This member offers another amount of room from now on. Done: the roster says so."""
+
+    capacity: Count
+
+
+class ChangeState(Request, frozen=True, kw_only=True, tag=True):
+    """This member drains, leaves, has left, or is active again. Done: the roster says so.
+
+    `roster` is the number of the newest roster it goes by. "left" is refused when there is a newer
+    one: somebody whom it counted on may just have gone too.
+    """
+
+    state: Literal["active", "draining", "leaving", "left"]
+    roster: Count
+
+
 class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a peer now holds of one manifest: all (None), some, or nothing (b"")."""
 
@@ -84,6 +101,17 @@ class Announce(Request, frozen=True, kw_only=True, tag=True):
     holdings: Annotated[tuple[Holding, ...], Meta(max_length=1000)]
 
 
+class Report(Request, frozen=True, kw_only=True, tag=True):
+    """A peer failed an audit of this manifest: its holding counts again once announced anew.
+
+    Done. Without a new announce it counts again after an hour.
+    """
+
+    peer: PeerIdField
+    manifest: ManifestIdField
+    why: Label
+
+
 class Publish(Request, frozen=True, kw_only=True, tag=True):
     """Put a signed entry or tombstone into the catalogue."""
 
@@ -91,9 +119,10 @@ class Publish(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Published(Reply, frozen=True, kw_only=True, tag=True):
-    """Stored. `needs_manifest` asks for a PutManifest."""
+    """Stored. `needs_manifest` asks for a PutManifest; a tombstone may be `held` for approval."""
 
     needs_manifest: bool
+    held: bool = False
 
 
 class PutManifest(Request, frozen=True, kw_only=True, tag=True):
@@ -131,11 +160,16 @@ class HolderSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry and where it is: `have` counts live holders of the worst-held piece."""
+    """An entry and where it is: `have` counts live holders of the worst-held piece.
+
+    `held`: a deletion of it waits for approval. `lost`: no members together have all pieces.
+    """
 
     record: Signed
     have: Count
     holders: Annotated[tuple[HolderSummary, ...], Meta(max_length=50)]
+    held: bool = False
+    lost: bool = False
 
 
 class Listings(Reply, frozen=True, kw_only=True, tag=True):
@@ -190,11 +224,14 @@ class InviteSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Members(Reply, frozen=True, kw_only=True, tag=True):
-    """The machines (with "revoked" ones in `revoked`) and the invites."""
+    """All machines there ever were, and the invites."""
 
     machines: tuple[tuple[PeerIdField, str, str, str, Count], ...]
-    """(peer, name, zone, state: live | suspect | gone | revoked, capacity)"""
+    """(peer, name, zone, state, capacity): what the roster says it is, or if that is active, how
+    it is: live, suspect or gone."""
     invites: tuple[InviteSummary, ...]
+    admins: tuple[PeerIdField, ...] = ()
+    """Those of the machines that are admins."""
 
 
 class Revoke(Request, frozen=True, kw_only=True, tag=True):
@@ -215,6 +252,13 @@ class Revoked(Reply, frozen=True, kw_only=True, tag=True):
 def join_proof_body(handshake_hash: bytes) -> bytes:
     """What a joining machine signs to prove its Ed25519 key on this very connection."""
     return b"twofold 2026 join\0" + handshake_hash
+
+
+class SetZone(Request, frozen=True, kw_only=True, tag=True):
+    """Operator: a member, by name or id, is of this zone now; "" for none. Done, or Failed."""
+
+    target: Annotated[str, Meta(min_length=1, max_length=255)]
+    zone: Label
 
 
 class SetGrace(Request, frozen=True, kw_only=True, tag=True):

@@ -134,7 +134,7 @@ async def shelf(
 ) -> tuple[Catalogue, Author, RosterBook]:
     rosters = RosterBook(database, swarm.key)
     await rosters.offer(swarm.roster())
-    return Catalogue(database, rosters), Author(directory.load_identity()), rosters
+    return Catalogue(database, rosters, lambda: 1), Author(directory.load_identity()), rosters
 
 
 Shelf = tuple[Catalogue, Author, RosterBook]
@@ -157,7 +157,7 @@ async def test_higher_sequences_win_and_survive(shelf: Shelf, database: Database
     assert isinstance(found[0], Tombstone)
     assert await catalogue.naming(M1) == []
     assert (await catalogue.learn(author.entry(4)))[1]
-    again = Catalogue(database, rosters)
+    again = Catalogue(database, rosters, lambda: 1)
     again.load()
     assert again.copies_wanted(M1) == 2
 
@@ -269,7 +269,7 @@ async def test_search_and_publishing(shelf: Shelf) -> None:
 async def test_the_last_change_is_remembered(shelf: Shelf, database: Database) -> None:
     catalogue, _, rosters = shelf
     await catalogue.remember_change(1 << 40)
-    again = Catalogue(database, rosters)
+    again = Catalogue(database, rosters, lambda: 1)
     again.load()
     assert again.seen_change == 1 << 40
 

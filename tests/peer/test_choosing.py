@@ -88,14 +88,9 @@ async def get(
     return fetched
 
 
-async def three(net: PeerNet, monkeypatch: pytest.MonkeyPatch) -> tuple[TestPeer, TestPeer]:
-    """An author and a reader; the ring wants nothing at the reader, and the author is known."""
+async def two_of(net: PeerNet) -> tuple[TestPeer, TestPeer]:
+    """An author and a reader; the ring wants nothing at the reader."""
     one, two = await net.start("one", "two", capacity={"two": 0})
-
-    async def elsewhere(_: str) -> bool:
-        return one.name in net.peers
-
-    monkeypatch.setattr(two.parts.letting_go._lookup, "is_elsewhere", elsewhere)
     return one, two
 
 
@@ -112,11 +107,10 @@ async def three(net: PeerNet, monkeypatch: pytest.MonkeyPatch) -> tuple[TestPeer
 async def test_only_what_was_chosen_is_fetched_and_written(
     autojump_clock: Clock,
     net: PeerNet,
-    monkeypatch: pytest.MonkeyPatch,
     patterns: tuple[str, ...],
     names: tuple[str, ...],
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     told: list[Progress] = []
     out = net.tmp_path / "out"
@@ -141,11 +135,11 @@ async def test_only_what_was_chosen_is_fetched_and_written(
 
 
 @pytest.mark.trio
-async def test_pieces_that_nobody_else_is_known_to_have_stay(
-    autojump_clock: Clock, net: PeerNet
-) -> None:
-    one, two = await net.start("one", "two", capacity={"two": 0})
+async def test_pieces_that_nobody_else_will_keep_stay(autojump_clock: Clock, net: PeerNet) -> None:
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
+    # As if it were about to drop its own copy.
+    assert one.parts.promises.begin((manifest.id, 0), trio.current_time())
     await get(two, entry, net.tmp_path / "a", "notes/a.txt")
     content = two.parts.contents.get(manifest.id)
     assert content is not None
@@ -177,9 +171,9 @@ async def test_pieces_the_ring_wants_here_stay_and_are_served(
 
 @pytest.mark.trio
 async def test_a_restart_goes_on_with_the_chosen_pieces_and_fetches_no_others(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, net: PeerNet
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     net.on_wire = lambda speaker, _, wire: setattr(
         wire, "silent_after", 6 * PIECE if speaker == "one" else None
@@ -191,7 +185,6 @@ async def test_a_restart_goes_on_with_the_chosen_pieces_and_fetches_no_others(
     await two.kill()
     assert not out.exists()
     two = await net.restart("two", replicating=True)
-    monkeypatch.setattr(two.parts.letting_go._lookup, "is_elsewhere", _yes)
     begun = _held(two, manifest)
     await trio.sleep(300)
     await two.parts.letting_go.tidy(now_ms())
@@ -211,7 +204,7 @@ async def test_a_restart_goes_on_with_the_chosen_pieces_and_fetches_no_others(
 async def test_what_nobody_went_on_with_for_a_day_goes(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     monkeypatch.setattr("peer.operator.choosing.copy_files", _no_room)
     with pytest.raises(PeerError, match="no room"):
@@ -230,7 +223,7 @@ async def test_what_nobody_went_on_with_for_a_day_goes(
 async def test_on_a_full_disk_what_came_makes_room_again(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, _ = await share(one, make_folder(net.tmp_path / "folder"))
     out = net.tmp_path / "out"
     monkeypatch.setattr(FileCache, "sync_all", _full)
@@ -247,7 +240,7 @@ async def test_what_goes_while_nothing_can_be_recorded_stays_gone(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a full disk the file has to go first."""
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     monkeypatch.setattr(two.parts.contents, "trash", _no_room)
     await get(two, entry, net.tmp_path / "out", "big/one.bin")
@@ -255,7 +248,6 @@ async def test_what_goes_while_nothing_can_be_recorded_stays_gone(
     await two.kill()
     two = await net.restart("two")
     assert _held(two, manifest) == 0
-    monkeypatch.setattr(two.parts.letting_go._lookup, "is_elsewhere", _yes)
     await two.parts.letting_go.tidy(now_ms())
     assert two.parts.contents.all() == []
     await get(two, entry, net.tmp_path / "again", "big/one.bin")
@@ -264,9 +256,9 @@ async def test_what_goes_while_nothing_can_be_recorded_stays_gone(
 
 @pytest.mark.trio
 async def test_a_page_reads_on_while_other_pieces_are_fetched(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, net: PeerNet
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     number = next(n for n, r in enumerate(manifest.files) if r.path == "big/two.bin")
     read: list[Readable] = []
@@ -294,7 +286,7 @@ async def test_a_page_reads_on_while_other_pieces_are_fetched(
 async def test_an_operator_that_goes_leaves_no_folder_and_no_download(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     out = net.tmp_path / "out"
     net.on_wire = lambda speaker, _, wire: setattr(
@@ -327,7 +319,7 @@ async def test_an_operator_that_goes_leaves_no_folder_and_no_download(
 async def test_an_entry_deleted_meanwhile(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     out = net.tmp_path / "out"
 
@@ -338,7 +330,7 @@ async def test_an_entry_deleted_meanwhile(
         found = await one.parts.catalogue.find(EntryId(bytes.fromhex(entry)))
         assert found is not None
         await two.parts.catalogue.learn(found[1])
-        await two.parts.publishing.on_deleted(manifest.id)
+        await two.parts.trash.settle(manifest.id)
 
     if when == "fetching":
         net.on_wire = lambda speaker, _, wire: setattr(
@@ -364,10 +356,8 @@ async def test_an_entry_deleted_meanwhile(
 
 
 @pytest.mark.trio
-async def test_two_choices_at_once(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = await three(net, monkeypatch)
+async def test_two_choices_at_once(autojump_clock: Clock, net: PeerNet) -> None:
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(get, two, entry, net.tmp_path / "a", "big/one.bin")
@@ -381,9 +371,9 @@ async def test_two_choices_at_once(
 
 @pytest.mark.trio
 async def test_a_whole_get_joins_a_choice_and_the_other_way_round(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, net: PeerNet
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(get, two, entry, net.tmp_path / "a", "big/one.bin")
@@ -401,7 +391,7 @@ async def test_a_whole_get_joins_a_choice_and_the_other_way_round(
 async def test_a_whole_get_after_a_choice_is_shared_from_its_path(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
     monkeypatch.setattr("peer.operator.choosing.copy_files", _no_room)
     with pytest.raises(PeerError, match="no room"):
@@ -418,10 +408,8 @@ async def test_a_whole_get_after_a_choice_is_shared_from_its_path(
 
 
 @pytest.mark.trio
-async def test_choosing_everything_is_a_whole_get(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = await three(net, monkeypatch)
+async def test_choosing_everything_is_a_whole_get(autojump_clock: Clock, net: PeerNet) -> None:
+    one, two = await two_of(net)
     folder = net.tmp_path / "folder"
     folder.mkdir()
     (folder / "a").write_bytes(b"a" * 1000)
@@ -434,9 +422,9 @@ async def test_choosing_everything_is_a_whole_get(
 
 @pytest.mark.trio
 async def test_from_a_folder_shared_here_and_one_that_has_changed(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, net: PeerNet
 ) -> None:
-    one, two = await three(net, monkeypatch)
+    one, two = await two_of(net)
     folder = make_folder(net.tmp_path / "folder")
     entry, _ = await share(one, folder)
     fetched = await get(one, entry, net.tmp_path / "a", "*.txt")
@@ -458,6 +446,8 @@ async def test_rot_in_what_was_fetched_is_fetched_again(
 ) -> None:
     one, two = await net.start("one", "two", capacity={"two": 0})
     entry, manifest = await share(one, make_folder(net.tmp_path / "folder"))
+    # As if it were about to drop its own copy: ours stays.
+    assert one.parts.promises.begin((manifest.id, 0), trio.current_time())
     await get(two, entry, net.tmp_path / "a", "big/one.bin")
     (path,) = content_files(two)
     with path.open("r+b") as file:
@@ -470,10 +460,8 @@ async def test_rot_in_what_was_fetched_is_fetched_again(
 
 
 @pytest.mark.trio
-async def test_refusals(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = await three(net, monkeypatch)
+async def test_refusals(autojump_clock: Clock, net: PeerNet) -> None:
+    one, two = await two_of(net)
     entry, _ = await share(one, make_folder(net.tmp_path / "folder"))
     (net.tmp_path / "film").write_bytes(b"film")
     film, _ = await share(one, net.tmp_path / "film")
@@ -494,10 +482,6 @@ async def test_refusals(
 def _held(peer: TestPeer, manifest: Manifest) -> int:
     content = peer.parts.contents.get(manifest.id)
     return content.bits.count if content else 0
-
-
-async def _yes(_: str) -> bool:
-    return True
 
 
 def _full(*_: object) -> None:

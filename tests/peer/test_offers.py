@@ -34,6 +34,18 @@ def test_a_few_are_due_at_a_time_in_order() -> None:
     assert book.confirmed(many[0]) == {NAS}
 
 
+def test_what_was_confirmed_unasked_is_queued_no_more() -> None:
+    book = OfferBook()
+    (one,) = manifests(1)
+    assert not book.is_queued(one)
+    book.want(one, [NAS])
+    assert book.is_queued(one)
+    book.fetching(NAS, one, 0.0)
+    assert book.is_queued(one)
+    book.has(NAS, one)
+    assert not book.is_queued(one)
+
+
 def test_what_is_on_its_way_is_asked_about_again_but_not_all_of_it() -> None:
     book = OfferBook()
     many = manifests(100)
@@ -93,19 +105,34 @@ def test_an_unreachable_peer_is_left_alone_for_a_while() -> None:
 
 def test_full_is_for_this_size_and_more() -> None:
     book = OfferBook()
-    book.full(NAS, 1000, 0.0)
-    assert book.full_for(1000, 1.0) == book.full_for(10**12, 1.0) == {NAS}
-    assert book.full_for(999, 1.0) == frozenset()
-    book.full(NAS, 5000, 10.0)
-    assert book.full_for(1000, FULL_FOR + 5.0) == {NAS}
-    book.full(NAS, 10, 10.0)
-    assert book.full_for(10, 11.0) == {NAS}
+    one, two, three = manifests(3)
+    book.full(NAS, one, 1000, 0.0)
+    assert book.full_for(one, 1000, 1.0) == book.full_for(one, 10**12, 1.0) == {NAS}
+    assert book.full_for(one, 999, 1.0) == frozenset()
+    book.full(NAS, two, 5000, 10.0)
+    assert book.full_for(one, 1000, FULL_FOR + 5.0) == {NAS}
+    book.full(NAS, three, 10, 10.0)
+    assert book.full_for(three, 10, 11.0) == {NAS}
     assert not book.forget_full(11.0)
     assert book.full_until() == 10.0 + FULL_FOR
     assert book.forget_full(10.0 + FULL_FOR)
     assert book.full_until() == math.inf
-    book.full(NAS, 1000, 100.0)
-    assert book.full_for(10, 101.0) == frozenset()
+    # What it refused before is not asked about again while it has no room for as much.
+    book.full(NAS, one, 1000, 100.0)
+    assert book.full_for(three, 10, 101.0) == frozenset()
+    assert book.full_for(two, 5000, 101.0) == {NAS}
+
+
+def test_who_is_full_may_have_what_it_was_not_asked_about() -> None:
+    book = OfferBook()
+    one, two = manifests(2)
+    book.full(NAS, one, 1000, 0.0)
+    assert book.full_for(two, 1000, 1.0) == frozenset()
+    book.has(NAS, one)
+    assert book.full_for(one, 1000, 1.0) == frozenset()
+    book.full(NAS, two, 1000, 2.0)
+    book.fetching(NAS, two, 3.0)
+    assert book.full_for(two, 1000, 4.0) == frozenset()
 
 
 def test_what_a_peer_said_goes_with_its_link() -> None:

@@ -89,6 +89,9 @@ def test_a_file_is_read(file: SettingsFile) -> None:
     assert read_settings("", "x") == Settings()
     assert read_settings("[limits]\nup = 70000", "x").limits.base == Rates(up=70_000)
     assert not read_settings("lan.discover = false", "x").discover
+    assert read_settings("", "x").scrub_days == 7
+    assert read_settings("scrub.days = 0", "x").scrub_days == 0
+    assert read_settings("scrub.days = 0.5", "x").scrub_days == 0.5
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,10 @@ def test_a_file_is_read(file: SettingsFile) -> None:
             r"limits.schedule\[1\].days: 'workdays' are no days; write them like mon-fri",
         ),
         ("[lan]\ndiscover = 1", r"x: lan.discover: must be true or false"),
+        ("[scrub]\ndays = -1", r"x: scrub.days: -1 is out of bounds: 0.01 to 3650, or 0 for never"),
+        ("[scrub]\ndays = '7'", r"x: scrub.days: must be a number of days, like 7, or 0 for never"),
+        ("[scrub]\ndays = true", r"x: scrub.days: must be a number of days"),
+        ("[scrub]\nday = 7", r"x: scrub.day: there is no such setting; there are days"),
         ("[lan]\nname = 1", r"x: lan.name: there is no such setting; there are discover"),
         ("[[limits.schedule]]\nfrom='1:00'\nto='2:00'\nup='1MB'\n" * 65, "more than 64 windows"),
         ("".join(f"[limits.peers.n{n}]\n" for n in range(257)), "more than 256 machines"),

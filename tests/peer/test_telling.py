@@ -1,25 +1,30 @@
 """What people are told of the status, and of work under way, while it goes well and badly."""
 
 import re
+import time
 
 import msgspec
 import pytest
 
-from peer.cli.output import Printer, duration_text, percent, progress_text
+from peer.cli.output import Printer, percent, progress_text
 from peer.cli.pace import WINDOW, Pace
 from peer.cli.status_text import status_text, transfer_text
+from peer.words import duration_text
 from protocol.messages import operating as op
 from protocol.messages.limiting import RatesView
+from protocol.messages.scrubbing import ScrubView
 
 MIB = 1 << 20
+NOON = int(time.mktime((2026, 11, 20, 12, 0, 0, 0, 0, -1))) * 1000
 STATUS = op.Status(
     call=0,
     peer=op.PeerView(id="ab" * 32, name="desk", version="1", listen="127.0.0.1:4110"),
     web=None,
     tracker=op.TrackerView(state="connected"),
     swarm=op.SwarmView(name="Studio", roster=1, members=1),
-    store=op.StoreView(bytes=MIB, capacity=1 << 30, pieces=1),
+    store=op.StoreView(bytes=MIB, capacity=1 << 30, room=1 << 29, pieces=1),
     transfers=(),
+    scrub=ScrubView(days=7, completed=0, bytes=0, bad=0, healed=0),
     limits=RatesView(up=None, down=None),
     congestion=(),
     lanes=0,
@@ -45,6 +50,7 @@ def test_a_quiet_daemon() -> None:
         "listening on 127.0.0.1:4110, page off",
         "holding 1 piece, 1.0 MiB of 1.0 GiB; 0 transfers",
         "congestion control: not known",
+        "scrub: not all read yet, 0 B since the start",
     ]
 
 
@@ -55,20 +61,22 @@ def test_a_busy_daemon() -> None:
         congestion=("bbr", "cubic"),
         lanes=63,
         fetched_twice=3,
+        scrub=ScrubView(days=0, completed=NOON, bytes=3 * MIB, bad=2, healed=1),
         limits=RatesView(up=5_000_000, down=None),
         notices=(op.NoticeView(when=0, text="a.jpg changed\n\x1b[31m"),),
     )
     lines = status_text(busy).splitlines()
     assert lines[2].endswith("; 2 transfers")
-    assert lines[3:6] == [
+    assert lines[3:7] == [
         "congestion control: bbr, cubic; 63 more connections for pieces",
+        "scrub off: all read 2026-11-20 12:00, 3.0 MiB since the start, 2 pieces bad, 1 healed",
         "fetched twice: 3 pieces",
         "limits: up 5MB/s, down none",
     ]
     film = "film.mkv: 25% of 400.0 MiB, 5.0 MiB/s, 1 min left, from nas, for you"
-    assert lines[6:8] == [film, film]
-    assert re.fullmatch(r"19[67]\d-\d\d-\d\d \d\d:\d\d  a\.jpg changed��\[31m", lines[8])
-    assert len(lines) == 9
+    assert lines[7:9] == [film, film]
+    assert re.fullmatch(r"19[67]\d-\d\d-\d\d \d\d:\d\d  a\.jpg changed��\[31m", lines[9])
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize(

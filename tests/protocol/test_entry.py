@@ -12,11 +12,17 @@ from protocol.entry import (
     MAX_ENTRY,
     Entry,
     Record,
+    Restoration,
+    RestoredEntry,
     Tombstone,
     first_salt,
+    may_sign,
     open_record_untrusted,
+    read_record,
     sign_record,
+    sign_restoration,
     supersedes,
+    what_author_signed,
 )
 from protocol.errors import RemoteProtocolError
 from protocol.hashing import hash_entry
@@ -26,6 +32,7 @@ from protocol.signing import Signed, sign
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x31" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"\x32" * 32)
 AUTHOR = AuthorKey(KEY.public_key().public_bytes_raw())
+ADMIN = AuthorKey(OTHER.public_key().public_bytes_raw())
 MANIFEST = ManifestId(b"m" * 32)
 SALT = b"s" * 16
 
@@ -46,9 +53,14 @@ def entry(sequence: int = 1, **fields: object) -> Entry:
     return Entry(**(known | fields))  # type: ignore[arg-type]
 
 
-def tombstone(sequence: int = 1, salt: bytes = SALT) -> Tombstone:
+def tombstone(sequence: int = 1, salt: bytes = SALT, by: AuthorKey | None = None) -> Tombstone:
     return Tombstone(
-        salt=salt, author=AUTHOR, sequence=sequence, manifest=MANIFEST, deleted=1_700_000_000_001
+        salt=salt,
+        author=AUTHOR,
+        sequence=sequence,
+        manifest=MANIFEST,
+        deleted=1_700_000_000_001,
+        by=by,
     )
 
 
@@ -58,7 +70,9 @@ def test_signed_records_round_trip(record: Record) -> None:
     key = Ed25519PrivateKey.generate()
     author = AuthorKey(key.public_key().public_bytes_raw())
     mine = type(record)(
-        **{f: getattr(record, f) for f in record.__struct_fields__} | {"author": author}
+        **{f: getattr(record, f) for f in record.__struct_fields__}
+        | {"author": author}
+        | ({"by": None} if isinstance(record, Tombstone) else {})
     )
     opened = open_record_untrusted(sign_record(mine, key))
     assert opened == mine
@@ -92,6 +106,68 @@ def test_another_authors_record_has_another_id() -> None:
     assert theirs.id != entry().id
     with pytest.raises(RemoteProtocolError):
         supersedes(theirs, entry())
+
+
+def test_an_admin_may_delete_and_nobody_in_an_admins_name() -> None:
+    theirs = tombstone(2, by=ADMIN)
+    opened = open_record_untrusted(sign_record(theirs, OTHER))
+    assert opened == theirs
+    assert (opened.id, opened.signer) == (entry().id, ADMIN)
+    assert may_sign(opened, {ADMIN})
+    assert not may_sign(opened, {AUTHOR})
+    with pytest.raises(RemoteProtocolError, match="signature"):
+        open_record_untrusted(sign_record(theirs, KEY))
+    # Leaving out who signed makes it the author's word, which it is not.
+    with pytest.raises(RemoteProtocolError, match="signature"):
+        open_record_untrusted(sign_record(tombstone(2), OTHER))
+
+
+def test_an_author_needs_no_admin() -> None:
+    for record in (entry(), tombstone(), tombstone(by=AUTHOR)):
+        assert may_sign(open_record_untrusted(sign_record(record, KEY)), ())
+
+
+def test_an_admin_restores_what_the_author_signed_and_nothing_else() -> None:
+    original = sign_record(entry(4, name="as it was"), KEY)
+    again = sign_restoration(original, 6, OTHER)
+    restored = open_record_untrusted(again)
+    assert isinstance(restored, Entry)
+    assert (restored.name, restored.sequence, restored.signer) == ("as it was", 6, ADMIN)
+    assert restored.author == AUTHOR
+    assert restored == read_record(again.body)
+    assert supersedes(restored, tombstone(5))
+    assert not may_sign(restored, {AUTHOR})
+    assert what_author_signed(again) == original
+    # What was restored can be deleted and restored again.
+    third = open_record_untrusted(sign_restoration(again, 8, OTHER))
+    assert isinstance(third, Entry)
+    assert (third.name, third.sequence) == ("as it was", 8)
+
+
+def test_a_restoration_of_what_the_author_never_signed_is_refused() -> None:
+    forged = sign_record(entry(4, name="never said"), OTHER)
+    with pytest.raises(RemoteProtocolError, match="signature"):
+        open_record_untrusted(sign_restoration(forged, 6, OTHER))
+    good = sign_restoration(sign_record(entry(4), KEY), 6, OTHER)
+    with pytest.raises(RemoteProtocolError, match="signature"):
+        open_record_untrusted(Signed(good.body, sign_record(entry(4), KEY).signature))
+    dead = Restoration(by=ADMIN, sequence=6, entry=sign_record(tombstone(5), KEY))
+    with pytest.raises(RemoteProtocolError):
+        open_record_untrusted(sign(OTHER, "entry", codec.encode(dead)))
+
+
+def test_a_restored_entry_never_comes_as_one() -> None:
+    fields = {f: getattr(entry(), f) for f in Entry.__struct_fields__}
+    body = codec.encode(RestoredEntry(**fields, by=ADMIN))
+    with pytest.raises(RemoteProtocolError):
+        open_record_untrusted(sign(OTHER, "entry", body))
+
+
+def test_a_tombstone_replayed_after_a_restoration_wins_nothing() -> None:
+    restored = open_record_untrusted(sign_restoration(sign_record(entry(1), KEY), 3, OTHER))
+    for old in (tombstone(1), tombstone(2), tombstone(2, by=ADMIN)):
+        assert not supersedes(old, restored)
+    assert supersedes(tombstone(3), restored)
 
 
 @pytest.mark.parametrize("context", ["membership", "roster", "entry\0", "", "Entry"])
@@ -149,7 +225,11 @@ def test_a_record_has_a_greatest_length() -> None:
     longest = entry(
         name="\U0001f600" * 255, caption="\U0001f600" * 4096, tags=("\U0001f600" * 64,) * 32
     )
-    assert open_record_untrusted(sign_record(longest, KEY)) == longest
+    signed = sign_record(longest, KEY)
+    assert open_record_untrusted(signed) == longest
+    again = open_record_untrusted(sign_restoration(signed, 2, OTHER))
+    assert isinstance(again, Entry)
+    assert again.caption == longest.caption
 
 
 def test_the_later_record_counts() -> None:

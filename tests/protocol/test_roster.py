@@ -108,7 +108,7 @@ def test_who_is_in_a_roster() -> None:
     tracker = SWARM.member(generate_identity(), "tracker", role="tracker", capacity=9)
     roster = SWARM.roster(nas, laptop, gone, tracker)
     assert roster.peers() == (laptop, nas)
-    assert roster.revoked() == {DESK.peer}
+    assert roster.outside() == {DESK.peer}
     assert roster.find(DESK.peer) == gone
     assert roster.find(PeerId(bytes(32))) is None
     assert [(m.peer, m.capacity, m.zone) for m in roster.ring().members] == [

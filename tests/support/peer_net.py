@@ -13,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 
 from peer.data_dir import DataDir, JoinedSwarm
 from peer.listener import Listener
@@ -143,6 +144,7 @@ class SwarmOfPeers:
         self.members: list[Member] = []
         self.number = 0
         self.copies = copies
+        self.grace = 1800
 
     def join(self, folder: Path, name: str, *, capacity: int = CAPACITY, zone: str = "") -> None:
         """Make a data directory that is in this swarm."""
@@ -169,20 +171,15 @@ class SwarmOfPeers:
             )
         )
 
+    def change(self, peer: PeerId, **fields: object) -> None:
+        """The next roster lists a member with these fields."""
+        self.members = [structs.replace(m, **fields) if m.peer == peer else m for m in self.members]
+
     def roster(self, *, revoked: frozenset[PeerId] = frozenset()) -> bytes:
         """A roster of all members, signed, of the next number."""
         self.number += 1
         members = tuple(
-            Member(
-                peer=m.peer,
-                static=m.static,
-                name=m.name,
-                capacity=m.capacity,
-                zone=m.zone,
-                joined=m.joined,
-                state="revoked" if m.peer in revoked else "active",
-            )
-            for m in self.members
+            structs.replace(m, state="revoked") if m.peer in revoked else m for m in self.members
         )
         roster = Roster(
             swarm=self.key,
@@ -191,6 +188,7 @@ class SwarmOfPeers:
             trackers=(),
             members=members,
             copies=self.copies,
+            grace=self.grace,
         )
         return encode_signed(sign_roster(self.signing, roster))
 
@@ -227,9 +225,15 @@ class TestPeer:
                 self.scope = nursery.cancel_scope
                 self.parts.links.start(nursery)
                 self.parts.downloads.start(nursery)
+                nursery.start_soon(self.parts.trash.run)
+                self.parts.proving.start(nursery)
                 self.nursery = nursery
                 if replicating:
+                    nursery.start_soon(self.parts.presence_watch.run)
+                    nursery.start_soon(self.parts.health_watch.run)
+                    nursery.start_soon(self.parts.events.run)
                     nursery.start_soon(self.parts.replication.run)
+                    nursery.start_soon(self.parts.dropping.run)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
@@ -239,13 +243,13 @@ class TestPeer:
 
     async def kill(self) -> None:
         """Everything ends at once: no goodbye gets through."""
+        self.net.peers.pop(self.name, None)
         for wire in self.net.wires.get(self.name, []):
             wire.silent = True
         assert self.scope is not None
         self.scope.cancel()
         with trio.CancelScope(shield=True):
             await self.stopped.wait()
-        self.net.peers.pop(self.name, None)
 
     async def hold(self, content: bytes, name: str = "film.bin") -> tuple[Manifest, Content]:
         """Hold a file as our own content file, in full."""
@@ -335,6 +339,12 @@ class PeerNet:
                 if other is not peer:
                     await peer.parts.address_book.learn(other.me, (f"{other.name}:1",))
         return started
+
+    async def spread_roster(self) -> None:
+        """Everybody hears of a new roster, as from the tracker."""
+        encoded = self.swarm.roster()
+        for peer in list(self.peers.values()):
+            await peer.parts.tracker.take_roster(encoded)
 
     async def restart(self, name: str, *, replicating: bool = False) -> TestPeer:
         """Start a machine on the data directory it has."""

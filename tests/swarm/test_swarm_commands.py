@@ -17,9 +17,10 @@ SIZE = 700_000
 ENTRY = {"id", "link", "name", "size", "author", "pieces", "copies", "holders"}
 PEER_COMMANDS = (
     *("join", "run", "status", "add", "get", "search", "ls", "show", "link", "rm", "verify"),
+    *("trash", "restore", "purge", "approve"),
     *("peers", "login", "limit"),
 )
-TRACKER_COMMANDS = ("init", "run", "invite", "members", "revoke")
+TRACKER_COMMANDS = ("init", "run", "invite", "members", "revoke", "admin", "approve")
 
 
 @pytest.fixture(scope="module")

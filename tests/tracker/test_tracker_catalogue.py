@@ -3,7 +3,7 @@
 import pytest
 from tracker_support import NOW, admit, entry_of, manifest_of, signed, tombstone_of
 
-from protocol.entry import Entry, Tombstone
+from protocol.entry import Entry, Tombstone, read_record
 from protocol.identity import Identity, generate_identity
 from protocol.manifest import Manifest
 from tracker import catalogue, listing, manifests, members
@@ -16,7 +16,9 @@ Made = tuple[Database, SwarmKeys]
 
 
 def publish(made: Made, record: Entry | Tombstone, author: Identity) -> Stored:
-    return made[0].write_now(lambda c: catalogue.store_record(c, signed(record, author), record))
+    return made[0].write_now(
+        lambda c: catalogue.store_record(c, signed(record, author), record, NOW)
+    )
 
 
 def put(made: Made, manifest: Manifest) -> None:
@@ -24,8 +26,8 @@ def put(made: Made, manifest: Manifest) -> None:
 
 
 def names(made: Made, words: str = "") -> list[str]:
-    page = made[0].read_now(lambda c: listing.search(c, words, 50, b"", {}))
-    records = [catalogue.read_record(found.record.body) for found in page.listings]
+    page = made[0].read_now(lambda c: listing.search(c, words, 50, b"", {}, 0))
+    records = [read_record(found.record.body) for found in page.listings]
     assert page.total == len(records)
     return [record.name for record in records if isinstance(record, Entry)]
 
@@ -123,7 +125,7 @@ def test_entries_by_the_beginning_of_their_id(made: Made) -> None:
     put(made, manifest)
 
     def total(prefix: bytes) -> int:
-        return made[0].read_now(lambda c: listing.entries_by_prefix(c, prefix, {})).total
+        return made[0].read_now(lambda c: listing.entries_by_prefix(c, prefix, {}, 0)).total
 
     assert total(entry.id[:3]) == total(entry.id) == 1
     assert total(bytes([entry.id[0] ^ 1]) + entry.id[1:3]) == 0

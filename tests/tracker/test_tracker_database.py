@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import trio
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
-from tracker_support import NOW, admit, found
+from tracker_support import NOW, admit, entry_of, found, manifest_of, signed
 
-from tracker import members, swarm, tables
+from tracker import catalogue, members, swarm, tables
 from tracker.data_dir import DataDir, write_secret
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
@@ -27,7 +28,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0001",)]
+        assert [tuple(row) for row in versions] == [("0005",)]
         database.close()
 
 
@@ -42,6 +43,24 @@ def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
         lambda c: compare_metadata(MigrationContext.configure(c, opts=options), tables.metadata)
     )
     assert differences == []
+    database.close()
+
+
+def test_entries_of_before_get_their_copies_and_size(tmp_path: Path) -> None:
+    directory, database, keys, _ = found(tmp_path)
+    author, _ = admit(database, keys)
+    manifest = manifest_of(3)
+    entry = entry_of(manifest, author, copies=3)
+    database.write_now(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
+    database.close()
+    with closing(sqlite3.connect(directory.database)) as raw:
+        raw.executescript(
+            "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
+            "ALTER TABLE entries DROP COLUMN size; UPDATE alembic_version SET version_num = '0004'"
+        )
+    database = open_database(directory.database)
+    rows = database.read_now(lambda c: c.execute(text("SELECT copies, size FROM entries")).all())
+    assert [tuple(row) for row in rows] == [(3, manifest.size)]
     database.close()
 
 

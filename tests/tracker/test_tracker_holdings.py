@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tracker_support import admit, entry_of, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, manifest_of, signed
 
 from protocol.bitfield import Bitfield
 from protocol.identity import Identity
@@ -38,7 +38,7 @@ def announce(
 
 def store(made: Made, manifest: Manifest, author: Identity) -> None:
     entry = entry_of(manifest, author, salt=manifest.id[:16])
-    made[0].write_now(lambda c: catalogue.store_record(c, signed(entry, author), entry))
+    made[0].write_now(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
     made[0].write_now(lambda c: manifests.store_manifest(c, manifest))
 
 
@@ -108,10 +108,44 @@ def test_what_is_said_of_an_unknown_manifest_counts_once_it_is_here(made: Made) 
     announce(made, liar.peer, (manifest, b"\xff\xff"))
     store(made, manifest, author)
     states: dict[PeerId, PeerState] = {author.peer: "live", liar.peer: "live"}
-    page = made[0].read_now(lambda c: listing.search(c, "", 50, b"", states))
+    page = made[0].read_now(lambda c: listing.search(c, "", 50, b"", states, 0))
     (found,) = page.listings
     assert found.have == 1
     assert [holder.peer for holder in found.holders] == [author.peer]
+
+
+def test_a_doubted_holding_counts_again_after_an_hour_or_a_new_announce(made: Made) -> None:
+    author, _ = admit(*made)
+    other, _ = admit(*made, "nas")
+    manifest = manifest_of(3)
+    store(made, manifest, author)
+    announce(made, author.peer, (manifest, None))
+    announce(made, other.peer, (manifest, None))
+    states: dict[PeerId, PeerState] = {author.peer: "live", other.peer: "live"}
+
+    def have(now: int) -> int:
+        page = made[0].read_now(lambda c: listing.search(c, "", 50, b"", states, now))
+        return page.listings[0].have
+
+    def doubt(peer: PeerId, about: ManifestId) -> bool:
+        return made[0].write_now(lambda c: holdings.doubt(c, peer, about, NOW))
+
+    before = made[0].read_now(lambda c: holdings.digest(c, other.peer))
+    assert have(NOW) == 2
+    assert doubt(other.peer, manifest.id)
+    assert not doubt(other.peer, manifest_of(4).id)
+    assert (have(NOW), have(NOW + 3_599_999), have(NOW + 3_600_000)) == (1, 1, 2)
+    # What is counted is not what was said, and to find it is another question.
+    assert made[0].read_now(lambda c: holdings.digest(c, other.peer)) == before
+    addresses = dict.fromkeys(states, ("10.0.0.1:1",))
+    located = made[0].read_now(lambda c: listing.locate(c, manifest.id, states, addresses))
+    assert len(located) == 2
+    announce(made, other.peer, (manifest_of(5), None))
+    assert have(NOW) == 1
+    announce(made, other.peer, (manifest, b"\xc0"))
+    assert have(NOW) == 1
+    announce(made, other.peer, (manifest, None))
+    assert have(NOW) == 2
 
 
 def test_strangers_hold_nothing(made: Made) -> None:

@@ -86,7 +86,7 @@ def test_a_revoked_key_stays_out(made: Made) -> None:
     done = database.write_now(lambda c: members.revoke(c, keys.signing, "nas", 0, NOW))
     assert done.peer == identity.peer
     assert done.roster is not None
-    assert done.roster.roster.revoked() == {identity.peer}
+    assert done.roster.roster.outside() == {identity.peer}
     with pytest.raises(RequestFailedError, match="this machine has been revoked"):
         admit(database, keys, "nas", identity)
     other = generate_identity()

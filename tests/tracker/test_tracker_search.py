@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 from tracker_support import NOW, admit, entry_of, manifest_of, signed
 
-from protocol.entry import Entry
+from protocol.entry import Entry, read_record
 from tracker import catalogue, listing, manifests
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -28,7 +28,7 @@ ENTRIES = [
 
 
 def page_of(words: str, limit: int, cursor: bytes, connection: Connection) -> listing.Page:
-    return listing.search(connection, words, limit, cursor, {})
+    return listing.search(connection, words, limit, cursor, {}, 0)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def find(made: tuple[Database, SwarmKeys]) -> Find:
             created=NOW + number,
         )
         record = signed(entry, author)
-        database.write_now(lambda c, r=record, e=entry: catalogue.store_record(c, r, e))  # type: ignore[misc]
+        database.write_now(lambda c, r=record, e=entry: catalogue.store_record(c, r, e, NOW))  # type: ignore[misc]
     database.write_now(lambda c: manifests.store_manifest(c, manifest))
 
     def search(words: str, limit: int = 50) -> list[str]:
@@ -55,7 +55,7 @@ def find(made: tuple[Database, SwarmKeys]) -> Find:
         while True:
             page = database.read_now(partial(page_of, words, limit, cursor))
             for each in page.listings:
-                record = catalogue.read_record(each.record.body)
+                record = read_record(each.record.body)
                 assert isinstance(record, Entry)
                 found.append(record.name)
             cursor = page.cursor
@@ -151,7 +151,7 @@ def test_many_words_are_bounded(find: Find) -> None:
 def test_a_foreign_cursor_is_refused(made: tuple[Database, SwarmKeys]) -> None:
     for cursor in (b"x", b"\xff" * 24):
         with pytest.raises(RequestFailedError, match="cursor"):
-            made[0].read_now(lambda c, at=cursor: listing.search(c, "", 5, at, {}))  # type: ignore[misc]
+            made[0].read_now(lambda c, at=cursor: listing.search(c, "", 5, at, {}, 0))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("words", ["holiday", "mp", "holiday mp"])

@@ -47,6 +47,7 @@ from protocol.messages.tracking import (
     Present,
     Publish,
     PutManifest,
+    Report,
     Revoke,
     Search,
     SetGrace,
@@ -163,6 +164,29 @@ async def test_publish_put_announce_search_locate(club: Swarm) -> None:
     assert talk.documents[ManifestDocument] == manifest.encoded
     (machine,) = (await talk.ask(GetMachines)).machines
     assert (machine.name, machine.state, machine.stored) == ("nas", "live", 9)
+
+
+@pytest.mark.trio
+async def test_a_failed_audit_is_counted_out(club: Swarm) -> None:
+    author, liar = club.admit("nas"), club.admit("laptop")
+    talk, other = await club.present(author), await club.present(liar)
+    manifest = manifest_of(3)
+    entry = entry_of(manifest, author)
+    await talk.ask(Publish, record=signed(entry, author))
+    await talk.ask(
+        PutManifest, manifest.encoded, manifest=manifest.id, length=len(manifest.encoded)
+    )
+    held = Holding(manifest=manifest.id, bits=None)
+    await talk.ask(Announce, stored=9, holdings=(held,))
+    await other.ask(Announce, stored=9, holdings=(held,))
+    assert (await talk.ask(Search, words="film")).listings[0].have == 2
+    report = {"peer": liar.peer, "manifest": manifest.id, "why": "a wrong digest"}
+    assert isinstance(await talk.ask(Report, **report), Done)
+    (listing,) = (await talk.ask(Search, words="film")).listings
+    assert listing.have == 1
+    assert [holder.peer for holder in listing.holders] == [author.peer]
+    await other.ask(Announce, stored=9, holdings=(held,))
+    assert (await talk.ask(GetEntry, prefix=entry.id[:3])).listings[0].have == 2
 
 
 @pytest.mark.trio
@@ -309,7 +333,7 @@ async def test_a_revoked_member_is_cut_and_everybody_told(club: Swarm) -> None:
     with pytest.raises(RefusedError, match="laptop has been revoked"):
         await second.until_the_end()
     await first.told(RosterDocument)
-    assert club.roster(first).revoked() == {laptop.peer}
+    assert club.roster(first).outside() == {laptop.peer}
     again = await club.member(laptop)
     with pytest.raises(RefusedError, match="revoked"):
         await again.channel.receive()

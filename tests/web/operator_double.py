@@ -25,7 +25,10 @@ from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
 from protocol.messages import operating as op
 from protocol.messages.base import Done, Failed, Message, Ping, Request
+from protocol.messages.deleting import Removed
+from protocol.messages.health import EntryCounts, EventView, GetHealth, Health, ReturnView
 from protocol.messages.limiting import RatesView
+from protocol.messages.scrubbing import ScrubView
 from protocol.operator_access import FILE_NAME, encode_operator_access, make_operator_access
 from protocol.signing import Signed
 
@@ -57,10 +60,15 @@ class OperatorDouble:
     tokens: set[str] = field(default_factory=set)
     transfers: tuple[op.TransferView, ...] = ()
     machines: tuple[op.MachineView, ...] = ()
+    warnings: tuple[str, ...] = ()
+    holds_deletions: bool = False
     notices: tuple[op.NoticeView, ...] = ()
     limits: RatesView = field(default_factory=lambda: RatesView(up=None, down=None))
     congestion: tuple[str, ...] = ("bbr",)
     lanes: int = 0
+    counts: EntryCounts = field(default_factory=EntryCounts)
+    returns: tuple[ReturnView, ...] = ()
+    events: tuple[EventView, ...] = ()
     fetched_twice: int = 0
     run_length: int = 1 << 40
     """How many bytes one Readable covers."""
@@ -202,9 +210,12 @@ class OperatorDouble:
             web=None,
             tracker=op.TrackerView(state="connected"),
             swarm=op.SwarmView(name="Studio", roster=4, members=3),
-            store=op.StoreView(bytes=stored, capacity=100 << 30, pieces=len(self.entries)),
+            store=op.StoreView(
+                bytes=stored, capacity=100 << 30, pieces=len(self.entries), room=100 << 30
+            ),
             transfers=self.transfers,
             notices=self.notices,
+            scrub=ScrubView(days=7, completed=0, bytes=0, bad=0, healed=0),
             limits=self.limits,
             uploaded=0,
             downloaded=0,
@@ -214,8 +225,22 @@ class OperatorDouble:
         )
         return [status]
 
+    def _on_gethealth(self, ask: GetHealth) -> list[Message]:
+        health = Health(
+            call=ask.call,
+            entries=self.counts,
+            missing=1_200_000_000 if self.counts.short else 0,
+            fetching=1,
+            rate=20_000_000,
+            left=60 if self.counts.short else 0,
+            returns=self.returns,
+            events=self.events,
+            local=False,
+        )
+        return [health]
+
     def _on_getpeers(self, ask: op.GetPeers) -> list[Message]:
-        return [op.Peers(call=ask.call, peers=self.machines, local=False)]
+        return [op.Peers(call=ask.call, peers=self.machines, local=False, warnings=self.warnings)]
 
     def _on_redeemlogin(self, ask: op.RedeemLogin) -> list[Message]:
         if ask.token not in self.tokens:
@@ -256,8 +281,9 @@ class OperatorDouble:
         return [op.PieceMap(call=ask.call, pieces=view.pieces, rows=rows)]
 
     def _on_remove(self, ask: op.Remove) -> list[Message]:
-        del self.entries[self._find(ask.entry).view.id]
-        return [Done(call=ask.call)]
+        if not self.holds_deletions:
+            del self.entries[self._find(ask.entry).view.id]
+        return [Removed(call=ask.call, held=self.holds_deletions)]
 
     def _on_fetch(self, ask: op.Fetch) -> list[Message]:
         view = self._find(ask.entry).view

@@ -8,6 +8,7 @@ from operator_double import OperatorDouble
 from page_under_test import PageUnderTest, run_with_page, until
 
 from protocol.messages import operating as op
+from protocol.messages.health import EntryCounts, EventView, ReturnView
 
 
 def test_status_and_peers_and_health(tmp_path: Path) -> None:
@@ -25,8 +26,33 @@ def test_status_and_peers_and_health(tmp_path: Path) -> None:
         assert json.loads((await page.ask("GET", "/api/v1/peers"))[1]) == {
             "peers": [],
             "local": False,
+            "warnings": [],
         }
         assert json.loads((await page.ask("GET", "/healthz"))[1])["daemon"] == "connected"
+
+    run_with_page(tmp_path, work)
+
+
+def test_health_is_json(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        page.double.counts = EntryCounts(safe=3, short=2, repairing=1)
+        page.double.returns = (ReturnView(name="nas", state="gone", safe=2, found=0, out=None),)
+        page.double.events = (EventView(when=5, kind="out", text="nas is out"),)
+        status, body, _ = await page.ask("GET", "/api/v1/health")
+        assert status == 200
+        assert json.loads(body) == {
+            "entries": {"safe": 3, "short": 2, "repairing": 1, "away": 0, "lost": 0},
+            "missing": 1_200_000_000,
+            "fetching": 1,
+            "rate": 20_000_000,
+            "left": 60,
+            "returns": [{"name": "nas", "state": "gone", "safe": 2, "found": 0, "out": None}],
+            "events": [{"when": 5, "kind": "out", "text": "nas is out"}],
+            "local": False,
+        }
+        await page.double.stop()
+        await until(lambda: not page.daemon.connected)
+        assert (await page.ask("GET", "/api/v1/health"))[0] == 503
 
     run_with_page(tmp_path, work)
 
@@ -65,6 +91,17 @@ def test_one_entry_its_files_its_pieces_its_end(tmp_path: Path) -> None:
         assert (await page.ask("DELETE", f"/api/v1/entries/{number}"))[0] == 204
         status, body, _ = await page.ask("GET", f"/api/v1/entries/{number}")
         assert (status, json.loads(body)["error"]["kind"]) == (404, "not_found")
+
+    run_with_page(tmp_path, work)
+
+
+def test_a_deletion_that_is_held_is_told(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        number = page.double.hold_file("a", b"a")
+        page.double.holds_deletions = True
+        status, body, _ = await page.ask("DELETE", f"/api/v1/entries/{number}")
+        assert (status, json.loads(body)) == (202, {"held": True})
+        assert (await page.ask("GET", f"/api/v1/entries/{number}"))[0] == 200
 
     run_with_page(tmp_path, work)
 

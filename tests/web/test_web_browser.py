@@ -13,6 +13,7 @@ from page_under_test import PageUnderTest, run_with_page
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from protocol.messages import operating as op
+from protocol.messages.health import EntryCounts, EventView, ReturnView
 from protocol.messages.limiting import RatesView
 
 pytestmark = pytest.mark.browser
@@ -213,6 +214,70 @@ def test_copies_made_elsewhere_are_seen(tmp_path: Path) -> None:
             held = page.double.entries[number]
             held.view = msgspec.structs.replace(held.view, copies=op.CopiesView(have=2, want=2))
             await expect(tab.get_by_text("2 of 2")).to_be_visible(timeout=15_000)
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
+def test_machines_that_go_and_zones_in_the_way_are_shown(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        page.double.machines = (
+            op.MachineView(
+                id="ab" * 16,
+                name="nas",
+                zone="attic",
+                state="live",
+                addresses=(),
+                capacity=100 << 30,
+                stored=0,
+                seen=0,
+                this=True,
+                standing="draining",
+            ),
+        )
+        page.double.warnings = ("all machines are in zone 'attic' & <so on>",)
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            await tab.goto(f"{page.origin}/#/machines")
+            await expect(tab.locator(".machine-card")).to_contain_text("draining")
+            await expect(tab.locator(".notices")).to_have_text(page.double.warnings[0])
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
+def test_health_at_one_glance(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        double = page.double
+        double.counts = EntryCounts(safe=1310)
+        async with browser(viewport={"width": 360, "height": 740}) as context:
+            tab = await logged_in(context, page)
+            link = tab.get_by_role("link", name="Health : all safe")
+            await link.click()
+            await expect(tab.get_by_role("heading", name="Health all safe")).to_be_visible()
+            await expect(tab.locator("dl")).to_contain_text("Safe1,310")
+            await expect(tab.get_by_text("Nothing that this machine noticed")).to_be_visible()
+            double.counts = EntryCounts(safe=998, short=312, repairing=3, away=12)
+            double.returns = (
+                ReturnView(name="nas <b>", state="suspect", safe=312, found=12, out=1740),
+            )
+            double.events = (
+                EventView(
+                    when=1_763_700_000_000,
+                    kind="left",
+                    text="nas left: 312 entries at 1 of 2, repair starts in 29 min",
+                ),
+            )
+            await tab.reload()
+            await expect(tab.get_by_role("heading", name="Health some lost")).to_be_visible()
+            await expect(tab.locator("dl")).to_contain_text("Short of copies312 3 being repaired")
+            await expect(tab.locator("dl")).to_contain_text("1.2 GB 1 min at 20.0 MB/s")
+            back = tab.get_by_role("region", name="Machines to bring back")
+            await expect(back).to_contain_text("nas <b> saves 12 entries that nobody else has")
+            await expect(back).to_contain_text("Repair starts in 29 min")
+            await expect(tab.get_by_role("region", name="What happened")).to_contain_text(
+                "nas left: 312 entries at 1 of 2"
+            )
+            wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0
 
     run_with_page(tmp_path, work, seconds=90)
 

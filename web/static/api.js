@@ -41,4 +41,5 @@ export const api = {
   remove: (id) => ask("DELETE", entry(id)),
   fetch: (text) => ask("POST", "/fetch", { entry: text }),
   peers: () => ask("GET", "/peers"),
+  health: () => ask("GET", "/health"),
 };

@@ -1,6 +1,7 @@
 // The page: its frame, which place is shown, and what is true everywhere (banner, messages, dropping).
 
 import { Entry } from "./entry.js";
+import { Health, HealthMark } from "./health.js";
 import { Library } from "./library.js";
 import { listen } from "./live.js";
 import { Machines } from "./machines.js";
@@ -10,7 +11,7 @@ import { Transfers } from "./transfers.js";
 import { DropAnywhere } from "./upload_list.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
 
-const PLACES = [["library", "Library", "#/"], ["transfers", "Transfers", "#/transfers"], ["machines", "Machines", "#/machines"]];
+const PLACES = [["library", "Library", "#/"], ["transfers", "Transfers", "#/transfers"], ["machines", "Machines", "#/machines"], ["health", "Health", "#/health"]];
 const BANNERS = {
   daemon: "The daemon of this machine is not running. Start it with: twofold run. This page comes back by itself.",
   page: "No connection to this machine. This page comes back by itself.",
@@ -36,6 +37,7 @@ function Place({ place, id }) {
   if (place === "entry") return html`<${Entry} id=${id} />`;
   if (place === "transfers") return html`<${Transfers} />`;
   if (place === "machines") return html`<${Machines} />`;
+  if (place === "health") return html`<${Health} />`;
   return html`<${Library} />`;
 }
 
@@ -45,7 +47,7 @@ function Top({ place }) {
   return html`<header class="top"><div>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span>${now?.swarm.name ?? "Twofold"}</span></a>
     <nav aria-label="Places">${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title}
-      ${name === "transfers" && now?.transfers.length > 0 && html`<span class="badge"><span class="sr">, under way: </span>${now.transfers.length}</span>`}</a>`)}</nav>
+      ${name === "transfers" && now?.transfers.length > 0 && html`<span class="badge"><span class="sr">, under way: </span>${now.transfers.length}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
     <${Here} now=${now} />
   </div></header>`;
 }

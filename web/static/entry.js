@@ -36,6 +36,7 @@ function Loaded({ entry, map }) {
   return html`<article class="one">
     <header>
       <h1>${entry.name}</h1>
+      ${entry.held && html`<p class="soft">Its deletion is held until somebody approves it: twofold approve</p>`}
       ${entry.caption && html`<p class="caption">${entry.caption}</p>`}
       ${entry.tags.length > 0 && html`<ul class="tags" aria-label="Tags">${entry.tags.map((tag) => html`<li key=${tag}><a href=${`#/?${new URLSearchParams({ q: tag })}`}>${tag}</a></li>`)}</ul>`}
       <div class="buttons">
@@ -52,7 +53,7 @@ function Loaded({ entry, map }) {
 
 function Facts({ entry }) {
   return html`<dl class="facts card">
-    <div><dt>Copies</dt><dd><${Copies} entry=${entry} /> <span class="soft">${onMachines(entry)}</span></dd></div>
+    <div><dt>Copies</dt><dd><${Copies} entry=${entry} /> <span class="soft">${entry.safety === "safe" ? onMachines(entry) : entry.safety_text.replace(/^\d+ of \d+: /, "")}</span></dd></div>
     <div><dt>Size</dt><dd>${bytes(entry.size)} <span class="soft">${entry.kind === "folder" && `${count(entry.files, "file")}, `}${count(entry.pieces, "piece")}</span></dd></div>
     <div><dt>Shared</dt><dd>${age(entry.created)} <span class="soft">by ${entry.author}, ${moment(entry.created)}</span></dd></div>
     <div><dt>On this machine</dt><dd>${entry.here >= entry.pieces ? "All of it" : entry.here === 0 ? "Nothing yet" : `${entry.here} of ${count(entry.pieces, "piece")}`}</dd></div>
@@ -65,8 +66,8 @@ function Delete({ entry }) {
   const remove = async () => {
     setBusy(true);
     try {
-      await api.remove(entry.id);
-      tell(`${entry.name} is deleted.`);
+      const held = (await api.remove(entry.id))?.held;
+      tell(held ? `${entry.name} is not deleted yet: too many deletions at once, somebody must approve them.` : `${entry.name} is deleted.`);
       changed();
       location.hash = "#/";
     } catch (error) {

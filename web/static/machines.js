@@ -22,12 +22,13 @@ export function Machines() {
     ${known.error && html`<${Problem} error=${known.error} retry=${load} />`}
     ${!known.error && !known.peers && html`<${Waiting} />`}
     ${known.local && html`<p class="tally">The tracker is away: this is what this machine knows.</p>`}
+    ${known.warnings?.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${text}</p></li>`)}</ul></section>`}
     ${known.peers && html`<ul class="machine-list">${known.peers.map((machine) => html`<${Machine} key=${machine.id} machine=${machine} />`)}</ul>`}</div>`;
 }
 
 function Machine({ machine }) {
   return html`<li class="card machine-card">
-    <div class="head"><h2>${machine.name}${machine.this && html` <span class="tag">this machine</span>`}</h2><${State} state=${machine.state} /></div>
+    <div class="head"><h2>${machine.name}${machine.this && html` <span class="tag">this machine</span>`}${machine.standing !== "active" && html` <span class="tag">${machine.standing}</span>`}</h2><${State} state=${machine.state} /></div>
     ${machine.capacity > 0
       ? html`<div class="used"><${Bar} done=${machine.stored} total=${machine.capacity} label=${`Space used on ${machine.name}`} /></div><p>${bytes(machine.stored)} <span class="soft">of ${bytes(machine.capacity)} used</span></p>`
       : html`<p class="soft">Keeps nothing for others</p>`}

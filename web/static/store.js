@@ -43,6 +43,8 @@ export function useRefresh(load, soon) {
 
 /** The newest Status, or null before the first one. */
 export const status = cell(null);
+/** The newest Health, {error} if that cannot be had, or null before the first one. */
+export const health = cell(null);
 /** "connecting", "live", "daemon" (the daemon is gone) or "page" (the page's own process is gone). */
 export const connection = cell("connecting");
 /** Grows whenever the list of entries may have changed. */

@@ -25,7 +25,7 @@ function Totals({ now }) {
   return html`<dl class="facts card">
     <div><dt>Received since start</dt><dd>${bytes(now.downloaded)} ${now.fetched_twice > 0 && html`<span class="soft">${count(now.fetched_twice, "piece")} came twice</span>`}</dd></div>
     <div><dt>Sent since start</dt><dd>${bytes(now.uploaded)}</dd></div>
-    <div><dt>Kept on this machine</dt><dd>${bytes(now.store.bytes)} <span class="soft">of ${bytes(now.store.capacity)}</span></dd></div>
+    <div><dt>Kept on this machine</dt><dd>${bytes(now.store.bytes)} <span class="soft">of ${bytes(now.store.capacity)}${now.store.capacity > 0 && now.store.room === 0 && ", full"}</span></dd></div>
     <div><dt>Limits now</dt><dd>${limits(now.limits)}</dd></div>
     <div><dt>Congestion control</dt><dd>${now.congestion.join(", ") || "Not known"} <span class="soft">${now.lanes > 0 ? `with ${count(now.lanes, "more connection")} for pieces` : "paces what is sent"}</span></dd></div>
   </dl>`;

@@ -6,6 +6,8 @@ from pathlib import Path
 from benchmarks.measures.add import measure_add
 from benchmarks.measures.fanout import measure_fanout
 from benchmarks.measures.idle import measure_idle
+from benchmarks.measures.repair import measure_repair
+from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
 from benchmarks.measures.transfer import measure_transfer
 from benchmarks.measures.verify import measure_verify
@@ -38,6 +40,8 @@ MEASURES = {
     "add": Registered(measure_add, 2048 * _MIB),
     "small": Registered(measure_small, 10_000 * 4096, in_memory=True),
     "verify": Registered(measure_verify, 2048 * _MIB),
+    "repair": Registered(measure_repair, 2048 * _MIB),
+    "scrub": Registered(measure_scrub, 2048 * _MIB),
     "wan": Registered(measure_wan, 128 * _MIB, needs=WAN_NEEDS),
     "idle": Registered(measure_idle, 0),
 }

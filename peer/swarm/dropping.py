@@ -1,0 +1,250 @@
+"""Drops copies that are not needed here any more, and never one that others do not hold.
+
+A copy goes only while enough live holders elsewhere are bound by a promise to keep theirs
+(`promises.py`). What cannot be dropped now is tried again later; nothing is lost by waiting.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+import trio
+
+from peer.catalogue import Catalogue
+from peer.errors import PeerError
+from peer.presence import Presence
+from peer.roster_book import RosterBook
+from peer.store.contents import Content
+from peer.store.holes import punch_holes
+from peer.store.piece_store import PieceStore
+from peer.swarm.downloads import Downloads
+from peer.swarm.links import Links
+from peer.swarm.peer_link import PeerLink
+from peer.swarm.promises import Promises, SpanKey
+from peer.swarm.surplus import Surplus, SurplusBook, surplus_of
+from protocol.ids import ManifestId, PeerId
+from protocol.messages.keeping import Keep, Kept, Release
+from protocol.placement import Span, spans_by_size
+
+log = structlog.get_logger()
+
+LOOK_ALL_EVERY = 300.0
+DROPS_AT_ONCE = 8
+MOST_ASKED = 16
+"""Peers asked to keep one span: more will not be needed."""
+
+
+class Dropping:
+    """The giving-up side of replication."""
+
+    def __init__(
+        self,
+        me: PeerId,
+        store: PieceStore,
+        catalogue: Catalogue,
+        rosters: RosterBook,
+        presence: Presence,
+        links: Links,
+        downloads: Downloads,
+        promises: Promises,
+    ) -> None:
+        self._me = me
+        self._contents = store.contents
+        self._store = store
+        self._catalogue = catalogue
+        self._rosters = rosters
+        self._presence = presence
+        self._links = links
+        self._downloads = downloads
+        self._promises = promises
+        self._book = SurplusBook()
+        self._changed: set[ManifestId] = set()
+        self._everything = True
+        self._wake = trio.Event()
+        self.is_used: Callable[[ManifestId], bool] = lambda _: False
+        """Tells whether somebody here is at work on a content."""
+        self.on_dropped: Callable[[], None] = lambda: None
+        """Called when a copy has gone from here."""
+        self.distrusted: Callable[[ManifestId], frozenset[PeerId]] = lambda _: frozenset()
+        """Tells who is not believed to hold a manifest, whatever it promises."""
+
+    def wake(self, manifest: ManifestId | None = None) -> None:
+        """Something changed that may make copies surplus: of a manifest, or (None) of any."""
+        if manifest is None:
+            self._everything = True
+        else:
+            self._changed.add(manifest)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Drop what has been surplus for a while, for ever."""
+        look_all_at = -math.inf
+        while True:
+            self._wake = trio.Event()
+            now = trio.current_time()
+            if self._everything or now >= look_all_at:
+                self._everything, look_all_at = True, now + LOOK_ALL_EVERY
+            self._look(now)
+            self._promises.tidy(now)
+            await self._drop_due(now)
+            with trio.move_on_at(min(look_all_at, self._book.next_time() or math.inf)):
+                await self._wake.wait()
+
+    def _look(self, now: float) -> None:
+        """Find what is surplus, among what changed or among everything."""
+        held = self._contents.all() if self._everything else map(self._contents.get, self._changed)
+        gone = self._presence.gone()
+        for content in held:
+            if content is not None:
+                numbers = [each.number for each in self._surplus(content, gone)]
+                self._book.note(content, numbers, now)
+        self._everything = False
+        self._changed.clear()
+
+    def _surplus(self, content: Content, gone: frozenset[PeerId]) -> list[Surplus]:
+        if self._rosters.state_of(self._me) == "leaving":
+            # It goes as a whole, or stays after all and needs what it has.
+            return []
+        copies = self._catalogue.copies_wanted(content.id)
+        return surplus_of(content, self._rosters.ring, self._me, copies, gone)
+
+    async def _drop_due(self, now: float) -> None:
+        limiter = trio.CapacityLimiter(DROPS_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for key in self._book.due(now):
+                nursery.start_soon(self._drop_surplus, key, limiter)
+
+    async def _drop_surplus(self, key: SpanKey, limiter: trio.CapacityLimiter) -> None:
+        manifest, number = key
+        async with limiter:
+            content = self._contents.get(manifest)
+            surplus = self._surplus(content, self._presence.gone()) if content else []
+            found = next((each for each in surplus if each.number == number), None)
+            if content is None or found is None:
+                self._book.done(manifest, number)
+                return
+            # All whom the ring names must have it: fewer copies would only be made up again.
+            if await self.drop(content, {number: found.holders}, need=len(found.holders)):
+                self._book.done(manifest, number)
+            else:
+                self._book.later(manifest, number, trio.current_time())
+
+    async def drop(
+        self, content: Content, among: Mapping[int, Iterable[PeerId]], *, need: int
+    ) -> bool:
+        """Drop our copy of some spans if it is safe; whether it is gone.
+
+        `among` names, for each span's number, who may hold it; at least `need` of them, live and
+        linked, must promise to keep all of each span. All spans go, or none.
+        """
+        keys: list[SpanKey] = [(content.id, number) for number in among]
+        begun = [key for key in keys if self._promises.begin(key, trio.current_time())]
+        asked: list[tuple[PeerLink, SpanKey]] = []
+        dropped = False
+        try:
+            if len(begun) == len(keys):
+                bound = [
+                    await self._ask((content.id, number), peers, asked)
+                    for number, peers in among.items()
+                ]
+                if all(len(links) >= need for links in bound):
+                    dropped = await self._drop_bound(content, keys, bound)
+        except (PeerError, OSError) as error:
+            log.warning("not dropped", manifest=content.id.hex()[:12], error=str(error))
+        finally:
+            for key in begun:
+                self._promises.end(key)
+            for link, (manifest, number) in asked:
+                link.put(Release(manifest=manifest, span=number, dropped=dropped))
+        return dropped
+
+    async def _ask(
+        self, key: SpanKey, peers: Iterable[PeerId], asked: list[tuple[PeerLink, SpanKey]]
+    ) -> list[PeerLink]:
+        """The links of those that promise; all that were asked are noted in `asked`."""
+        bound: list[PeerLink] = []
+
+        async def ask(peer: PeerId) -> None:
+            try:
+                link = await self._links.connect(peer)
+                asked.append((link, key))
+                manifest, number = key
+                reply, _ = await link.calls.call(
+                    lambda call: Keep(call=call, manifest=manifest, span=number), Kept
+                )
+            except PeerError as error:
+                log.debug("cannot ask to keep", error=str(error))
+                return
+            if reply.answer == "kept":
+                bound.append(link)
+
+        out = self.distrusted(key[0]) | {self._me}
+        others = [peer for peer in dict.fromkeys(peers) if peer not in out]
+        async with trio.open_nursery() as nursery:
+            for peer in others[:MOST_ASKED]:
+                nursery.start_soon(ask, peer)
+        return bound
+
+    async def _drop_bound(
+        self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]
+    ) -> bool:
+        spans = spans_by_size(content.id, content.pieces, content.size)
+        going = [spans[number] for _, number in keys]
+        if self._is_whole(content, going):
+            dropped = await self._release(content, keys, bound)
+        else:
+            dropped = self._may_go(content, keys, bound)
+            if dropped:
+                await self._drop_spans(content, going)
+        if not dropped:
+            return False
+        name = content.id.hex()[:12]
+        self.on_dropped()
+        log.info("copy dropped", manifest=name, spans=len(going), held_by=_names(bound))
+        return True
+
+    async def _release(
+        self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]
+    ) -> bool:
+        before = content.passing
+        # Should we stop between here and the end, the next start knows that it may be gone.
+        await self._contents.set_passing(content, True)
+        if not self._may_go(content, keys, bound):
+            await self._contents.set_passing(content, before)
+            return False
+        await self._store.release(content)
+        return True
+
+    def _may_go(self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]) -> bool:
+        """Whether everything is still as it was when it was promised."""
+        now = trio.current_time()
+        return (
+            self._contents.get(content.id) is content
+            and not self.is_used(content.id)
+            and self._downloads.find(content.id) is None
+            and all(self._promises.in_time(key, now) for key in keys)
+            and not any(link.closed for links in bound for link in links)
+        )
+
+    def _is_whole(self, content: Content, going: list[Span]) -> bool:
+        """Whether nothing would be left."""
+        leaving = sum(piece in content.bits for span in going for piece in span.pieces)
+        return leaving == content.bits.count
+
+    async def _drop_spans(self, content: Content, going: list[Span]) -> None:
+        manifest, layout = await self._contents.opened(content.id)
+        pieces = [piece for span in going for piece in span.pieces if piece in content.bits]
+        await self._contents.discount(content, pieces)
+        self._store.on_released(content)
+        parts = []
+        for piece in pieces:
+            (segment,) = layout.piece(piece)
+            parts.append((segment.position, manifest.geometry.piece_size(piece)))
+        try:
+            await self._store.in_thread(punch_holes, layout.root, parts)
+        except OSError as error:
+            log.warning("room not given back", path=str(layout.root), error=str(error))
+
+
+def _names(bound: list[list[PeerLink]]) -> list[str]:
+    return sorted({link.name for links in bound for link in links})

@@ -1,0 +1,79 @@
+"""The lock under which a copy is dropped, as one machine keeps it. Pure: takes `now` in seconds.
+
+Who drops marks its copy as going, asks others to keep theirs, and drops only while enough of them
+are bound by a promise. A copy that is going is promised to nobody, and a promised one does not
+begin to go: so of two that ask each other at the same time both stay. Promises end by time, as
+who asked may be dead; who drops counts from before its first question and stops earlier, so that
+only the rates of two clocks must agree, not what they show.
+"""
+
+from collections import defaultdict
+
+from protocol.ids import ManifestId, PeerId
+
+PROMISED = 60.0
+"""Seconds for which a promise binds when no Release comes."""
+DROP_WITHIN = 20.0
+"""Seconds from the first question within which a copy must be dropped."""
+
+SpanKey = tuple[ManifestId, int]
+"""A manifest and the number of one of its spans."""
+
+
+class Promises:
+    """Copies that are about to be dropped here, and copies promised to others."""
+
+    def __init__(self) -> None:
+        self._going: dict[SpanKey, float] = {}
+        self._promised: defaultdict[SpanKey, dict[PeerId, float]] = defaultdict(dict)
+
+    # Who drops
+
+    def begin(self, span: SpanKey, now: float) -> bool:
+        """Mark our copy as going; False when it is already, or is promised to somebody."""
+        if span in self._going or self.is_promised(span, now):
+            return False
+        self._going[span] = now
+        return True
+
+    def in_time(self, span: SpanKey, now: float) -> bool:
+        """Whether a copy that is going may still be dropped."""
+        began = self._going.get(span)
+        return began is not None and now - began <= DROP_WITHIN
+
+    def is_going(self, manifest: ManifestId) -> bool:
+        """Whether any of our copy of a manifest is about to be dropped."""
+        return any(going == manifest for going, _ in self._going)
+
+    def end(self, span: SpanKey) -> None:
+        """It was dropped, or stays."""
+        self._going.pop(span, None)
+
+    # Who keeps
+
+    def promise(self, asker: PeerId, span: SpanKey, now: float) -> bool:
+        """Promise to keep our copy until `asker` releases it; False when it is going."""
+        if span in self._going:
+            return False
+        self._promised[span][asker] = now + PROMISED
+        return True
+
+    def release(self, asker: PeerId, span: SpanKey) -> None:
+        """An asker needs our copy no more than before."""
+        if span in self._promised:
+            self._promised[span].pop(asker, None)
+            if not self._promised[span]:
+                del self._promised[span]
+
+    def is_promised(self, span: SpanKey, now: float) -> bool:
+        """Whether our copy must stay for now."""
+        if span not in self._promised:
+            return False
+        for asker in [a for a, until in self._promised[span].items() if until <= now]:
+            self.release(asker, span)
+        return span in self._promised
+
+    def tidy(self, now: float) -> None:
+        """Forget promises that have ended by time."""
+        for span in list(self._promised):
+            self.is_promised(span, now)

@@ -1,0 +1,80 @@
+"""Which copies this machine holds beyond what the ring wants here. Pure."""
+
+from typing import NamedTuple
+
+from peer.store.contents import Content
+from peer.swarm.promises import SpanKey
+from protocol.ids import ManifestId, PeerId
+from protocol.placement import Span, spans_by_size
+from protocol.ring import Ring
+
+SETTLED = 60.0
+"""Seconds for which a copy must have been surplus before it is dropped: rosters come in a row."""
+RETRY = 60.0
+"""Seconds after which others are asked again whether they hold what is surplus here."""
+
+
+class Surplus(NamedTuple):
+    """A span of which pieces are here, and the members that should hold it instead."""
+
+    number: int
+    span: Span
+    holders: tuple[PeerId, ...]
+
+
+def surplus_of(
+    content: Content, ring: Ring, me: PeerId, copies: int, gone: frozenset[PeerId]
+) -> list[Surplus]:
+    """The spans of our own copy that the ring places on `copies` others.
+
+    Nothing of what no entry wants (`copies` 0), of a user's own files, or of what is only passing:
+    others decide about those.
+    """
+    if not copies or content.path is not None or content.passing or not content.bits.count:
+        return []
+    found = []
+    for number, span in enumerate(spans_by_size(content.id, content.pieces, content.size)):
+        if not content.complete and not any(piece in content.bits for piece in span.pieces):
+            continue
+        holders = ring.holders(span.partition, copies, gone)
+        if me not in holders and len(holders) == copies:
+            found.append(Surplus(number, span, holders))
+    return found
+
+
+class SurplusBook:
+    """Since when each surplus copy is one, and when to try to drop it. Takes `now` in seconds."""
+
+    def __init__(self) -> None:
+        self._due: dict[ManifestId, dict[int, float]] = {}
+
+    def note(self, content: Content, numbers: list[int], now: float) -> None:
+        """These spans of a content are surplus now, and no others."""
+        known = self._due.pop(content.id, {})
+        if numbers:
+            self._due[content.id] = {n: known.get(n, now + SETTLED) for n in numbers}
+
+    def due(self, now: float) -> list[SpanKey]:
+        """(Manifest, span number) of what should be tried now."""
+        return [
+            (manifest, number)
+            for manifest, spans in self._due.items()
+            for number, at in spans.items()
+            if at <= now
+        ]
+
+    def next_time(self) -> float | None:
+        """When the next one is due; None when nothing is surplus."""
+        return min((at for spans in self._due.values() for at in spans.values()), default=None)
+
+    def later(self, manifest: ManifestId, number: int, now: float) -> None:
+        """It could not be dropped: others do not hold it yet."""
+        if number in self._due.get(manifest, {}):
+            self._due[manifest][number] = now + RETRY
+
+    def done(self, manifest: ManifestId, number: int) -> None:
+        """It was dropped."""
+        spans = self._due.get(manifest, {})
+        spans.pop(number, None)
+        if not spans:
+            self._due.pop(manifest, None)

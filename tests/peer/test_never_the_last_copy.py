@@ -1,0 +1,228 @@
+"""Whole peers through crashes, returns, new machines, burnt disks and lost mail, by seeds.
+
+Never is nobody left who holds something that was accepted; once things are quiet everything has as
+many copies as are wanted, no more and no less, and nobody has anything left to do. There is no
+tracker. `PYTHONHASHSEED=0 TWOFOLD_SEED=n` runs one seed, the same each time.
+"""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of
+from unsynced import UnsyncedWrites
+
+from protocol.identity import Identity
+from protocol.ids import ManifestId, PeerId
+from protocol.manifest import Manifest
+from protocol.placement import spans_of
+
+SEEDS = 1000
+PORTIONS = 20
+GRACE = 30
+QUIET_WITHIN = 3000.0
+"""Seconds in which everything must be in order once nothing happens any more."""
+
+
+class World:
+    """A swarm to which things happen."""
+
+    def __init__(self, net: PeerNet, disks: UnsyncedWrites, chance: random.Random) -> None:
+        self.net, self.disks, self.chance = net, disks, chance
+        self.net.swarm.grace = GRACE
+        self.down: dict[str, set[ManifestId]] = {}
+        """Machines that are switched off, and what they hold in full."""
+        self.accepted: list[Manifest] = []
+        self.joined = 0
+
+    @property
+    def up(self) -> list[TestPeer]:
+        return list(self.net.peers.values())
+
+    async def run(self) -> None:
+        for _ in range(self.chance.randint(2, 4)):
+            await self.join()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.watch)
+            for _ in range(self.chance.randint(4, 10)):
+                await self.chance.choice(
+                    (self.add, self.add, self.crash, self.come_back, self.join, self.cut, self.burn)
+                )()
+                await trio.sleep(self.chance.choice((0.01, 0.3, 2.0, 20.0, 90.0)))
+                self.nothing_is_lost()
+            if not self.up:
+                await self.come_back()
+            await self.become_quiet()
+            nursery.cancel_scope.cancel()
+        await self.check_bytes()
+
+    # What happens
+
+    async def join(self) -> None:
+        if self.joined < 6:
+            self.joined += 1
+            name = f"m{self.joined}"
+            rate = self.chance.choice((None, 5e4, 1e6))
+            if rate:
+                self.net.ways[name] = Way(rate)
+            await self.net.start(name, replicating=True)
+
+    async def add(self) -> None:
+        if self.up:
+            author = self.chance.choice(self.up)
+            number = len(self.accepted)
+            content = bytes_of(self.chance.randint(1, 3 * PIECE), self.chance.getrandbits(30))
+            manifest, _ = await author.hold(content, f"film{number}")
+            await author.publish(manifest, f"film{number}")
+            author.parts.replication.wake(manifest.id)
+            self.accepted.append(manifest)
+
+    async def crash(self) -> None:
+        if self.up:
+            peer = self.chance.choice(self.up)
+            await peer.kill()
+            self.down[peer.name] = held_by(peer)
+            self.disks.lose(peer.folder)
+
+    async def come_back(self) -> None:
+        if self.down:
+            name = self.chance.choice(sorted(self.down))
+            del self.down[name]
+            back = await self.net.restart(name, replicating=True)
+            # As if the tracker had told of machines that joined meanwhile.
+            for other in self.up:
+                if other is not back:
+                    await back.parts.address_book.learn(other.me, (f"{other.name}:1",))
+                    await other.parts.address_book.learn(back.me, (f"{name}:1",))
+
+    async def cut(self) -> None:
+        """Nothing more goes over some connection, in one direction."""
+        if len(self.up) > 1:
+            one, other = self.chance.sample(self.up, 2)
+            if other.me in {link.peer for link in one.parts.links.all()}:
+                self.net.end(one.name, other.name).silent = True
+
+    async def burn(self) -> None:
+        """A machine is lost for good, when everything it has is elsewhere too."""
+        peer = self.chance.choice(self.up) if len(self.up) > 2 else None
+        if peer is not None:
+            others: set[ManifestId] = set()
+            others.update(*(held_by(other) for other in self.up if other is not peer))
+            others.update(*self.down.values())
+            if held_by(peer) <= others:
+                await peer.kill()
+
+    # What must be
+
+    async def watch(self) -> None:
+        while True:
+            self.nothing_is_lost()
+            await trio.sleep(1.0)
+
+    def nothing_is_lost(self) -> None:
+        held: set[ManifestId] = set()
+        held.update(*map(held_by, self.up), *self.down.values())
+        for number, manifest in enumerate(self.accepted):
+            assert manifest.id in held, f"nobody holds film{number} any more"
+
+    async def become_quiet(self) -> None:
+        """What is only on machines that are off stays short, until one is back."""
+        with trio.move_on_after(QUIET_WITHIN):
+            while not self.in_order():  # noqa: ASYNC110 - anything may make it so
+                await trio.sleep(5)
+        assert self.in_order(), self.report()
+        # What was given to others because it came too slowly may still be on its way.
+        await trio.sleep(100)
+        sent = [peer.parts.traffic.uploaded for peer in self.up]
+        await trio.sleep(200)
+        assert self.in_order(), self.report()
+        assert [peer.parts.traffic.uploaded for peer in self.up] == sent, "bytes moved for nothing"
+
+    def in_order(self) -> bool:
+        return all(
+            not self.holders(manifest)
+            or (
+                self.holders(manifest) == self.placed(peer, manifest)
+                and peer.parts.downloads.find(manifest.id) is None
+            )
+            for manifest in self.accepted
+            for peer in self.up
+        )
+
+    def holders(self, manifest: Manifest) -> set[PeerId]:
+        """The machines that are on and hold it; nobody, while nobody can have it."""
+        return {peer.me for peer in self.up if manifest.id in held_by(peer)}
+
+    def placed(self, peer: TestPeer, manifest: Manifest) -> set[PeerId]:
+        """Who should hold it, as this peer sees it."""
+        (span,) = spans_of(manifest.id, manifest.geometry)
+        parts = peer.parts
+        return set(parts.rosters.ring.holders(span.partition, 2, parts.presence.gone()))
+
+    def report(self) -> str:
+        return "; ".join(
+            f"film{number}: on {[peer.name for peer in self.up if m.id in held_by(peer)]}"
+            f" and off {[name for name, held in self.down.items() if m.id in held]}"
+            for number, m in enumerate(self.accepted)
+        )
+
+    async def check_bytes(self) -> None:
+        for peer in self.up:
+            for content in peer.parts.contents.all():
+                assert await peer.parts.store.verify(content, lambda _: None) == []
+
+
+def held_by(peer: TestPeer) -> set[ManifestId]:
+    return {content.id for content in peer.parts.contents.all() if content.complete}
+
+
+def make_repeatable(chance: random.Random, patch: pytest.MonkeyPatch) -> None:
+    """Keys, choices, the order of tasks and the work of threads: all by the seed."""
+
+    def identity() -> Identity:
+        return Identity(
+            static=X25519PrivateKey.from_private_bytes(chance.randbytes(32)),
+            signing=Ed25519PrivateKey.from_private_bytes(chance.randbytes(32)),
+        )
+
+    async def at_once(work: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    patch.setattr("peer.data_dir.generate_identity", identity)
+    patch.setattr("peer.parts.os.urandom", chance.randbytes)
+    patch.setattr("trio.to_thread.run_sync", at_once)
+    # A tick a second of every peer would be most of the work.
+    patch.setattr("peer.swarm.presence_watch.LOOK_EVERY", 5.0)
+    patch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
+    patch.setattr("trio._core._run._r", random.Random(chance.getrandbits(64)))
+
+
+async def live(seed: int, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    make_repeatable(chance, patch)
+    async with trio.open_nursery() as nursery:
+        net = PeerNet(folder, nursery, patch)
+        await World(net, UnsyncedWrites(patch), chance).run()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("portion", range(PORTIONS))
+async def test_whatever_happens_nothing_is_lost(
+    autojump_clock: Clock, tmp_path: Path, portion: int
+) -> None:
+    chosen = os.environ.get("TWOFOLD_SEED")
+    seeds = [int(chosen)] if chosen else range(portion, SEEDS, PORTIONS)
+    for seed in seeds:
+        with pytest.MonkeyPatch.context() as patch:
+            try:
+                await live(seed, tmp_path / str(seed), patch)
+            except* AssertionError as group:
+                pytest.fail(f"PYTHONHASHSEED=0 TWOFOLD_SEED={seed}: {group.exceptions}")
