@@ -26,7 +26,7 @@ class FaultReactions:
         parts.proving.on_checked = self._checked
         parts.auditing.on_failed = self._failed
         parts.replication.offering.distrusted = parts.auditing.distrusted
-        parts.dropping.distrusted = parts.auditing.distrusted
+        parts.locking.distrusted = parts.auditing.distrusted
 
     def take_settings(self, settings: Settings) -> None:
         """The settings have been read."""

@@ -56,6 +56,7 @@ from peer.swarm.dropping import Dropping
 from peer.swarm.keeping import Keeping
 from peer.swarm.links import Links
 from peer.swarm.locator import Locator
+from peer.swarm.locking import Locking
 from peer.swarm.presence_watch import PresenceWatch
 from peer.swarm.promises import Promises
 from peer.swarm.proving import Proving
@@ -154,13 +155,14 @@ class Parts:
             self.room,
         )
         self.keeping = Keeping(self.contents, self.store, promises)
+        self.locking = Locking(self.me, self.links, promises)
         self.dropping = Dropping(
             self.me,
             self.store,
             self.catalogue,
             self.rosters,
             self.presence,
-            self.links,
+            self.locking,
             self.downloads,
             promises,
         )
@@ -269,6 +271,7 @@ class Parts:
             self.rosters,
             self.presence,
             self.locator,
+            self.locking,
         )
         self.requests = Requests(
             me=self.me,

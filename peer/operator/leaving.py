@@ -16,6 +16,8 @@ from peer.roster_book import RosterBook
 from peer.standing import Standing
 from peer.store.contents import Content, Contents
 from peer.swarm.locator import Locator
+from peer.swarm.locking import Locking, Need
+from peer.swarm.promises import SpanKey
 from peer.swarm.replication import Replication
 from protocol.bitfield import bitfield_untrusted
 from protocol.errors import RemoteProtocolError
@@ -23,6 +25,7 @@ from protocol.ids import ManifestId, PeerId
 from protocol.messages.base import Done, Reply
 from protocol.messages.operating import Progress
 from protocol.messages.standing import Leave, Left
+from protocol.placement import spans_by_size
 
 log = structlog.get_logger()
 
@@ -45,6 +48,8 @@ class Tally:
     partial: list[Content] = field(default_factory=list)
     """Those of which only some pieces are here."""
     waiting_for: set[PeerId] = field(default_factory=set)
+    needs: dict[SpanKey, Need] = field(default_factory=dict)
+    """Who must be bound to keep what is well held."""
 
 
 class Leaving:
@@ -58,6 +63,7 @@ class Leaving:
         rosters: RosterBook,
         presence: Presence,
         locator: Locator,
+        locking: Locking,
     ) -> None:
         self._contents = contents
         self._replication = replication
@@ -65,6 +71,7 @@ class Leaving:
         self._rosters = rosters
         self._presence = presence
         self._locator = locator
+        self._locking = locking
         self.left = trio.Event()
         self.keeps_stored = False
         """Whether what is stored stays on the disk afterwards."""
@@ -93,19 +100,33 @@ class Leaving:
                 tally.lost += await self._only_here(tally.partial)
                 if tally.lost:
                     raise PeerError(_would_lose(tally.lost))
+            if await self._go(roster, tally, request, tell):
+                # Short ones are left behind only by force; then nobody has looked at partial ones.
+                fewer = tally.fewer + len(tally.short) - tally.alone
+                lost = tally.lost + tally.alone
+                return Left(call=request.call, entries=tally.entries, fewer=fewer, lost=lost)
+
+    async def _go(self, roster: int, tally: Tally, request: Leave, tell: Tell) -> bool:
+        """Stop being a member, while those who hold what is here are bound to keep it."""
+        async with self._locking.lock({} if request.force else tally.needs) as lock:
+            if tally.needs and not request.force and not lock.holds():
+                _tell(
+                    tell, request.call, tally.size, tally.size, "asking the others to keep theirs"
+                )
+                await trio.sleep(LOOK_EVERY)
+                return False
             try:
                 await self._standing.leave(roster)
             except UnreachableError as error:
                 _tell(tell, request.call, tally.size, tally.size, f"all is elsewhere, but {error}")
                 await trio.sleep(LOOK_EVERY)
+                return False
             except PeerError:
                 if self._rosters.number == roster:
                     raise
-            else:
-                # Short ones are left behind only by force; then nobody has looked at partial ones.
-                fewer = tally.fewer + len(tally.short) - tally.alone
-                lost = tally.lost + tally.alone
-                return Left(call=request.call, entries=tally.entries, fewer=fewer, lost=lost)
+                return False
+            lock.dropped = True
+            return True
 
     def _tally(self) -> Tally:
         """Look at everything: too much to be done often."""
@@ -126,7 +147,19 @@ class Leaving:
                 tally.partial.append(content)
             elif found.copies < found.wanted:
                 tally.fewer += 1
+            if found.copies:
+                tally.needs |= self._needs(content, found.copies)
         return tally
+
+    def _needs(self, content: Content, keepers: int) -> dict[SpanKey, Need]:
+        """For each span that is here in full: as many as hold it must be bound to keep it."""
+        peers = tuple(self._replication.confirmed(content.id))
+        spans = spans_by_size(content.id, content.pieces, content.size)
+        return {
+            (content.id, number): Need(peers, keepers)
+            for number, span in enumerate(spans)
+            if content.complete or all(piece in content.bits for piece in span.pieces)
+        }
 
     async def _wait(self, tally: Tally, call: int, tell: Tell) -> None:
         """Until nobody is being offered what was short; then it is time to look at everything."""

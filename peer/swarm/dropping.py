@@ -18,20 +18,16 @@ from peer.store.contents import Content
 from peer.store.holes import punch_holes
 from peer.store.piece_store import PieceStore
 from peer.swarm.downloads import Downloads
-from peer.swarm.links import Links
-from peer.swarm.peer_link import PeerLink
+from peer.swarm.locking import Lock, Locking, Need
 from peer.swarm.promises import Promises, SpanKey
 from peer.swarm.surplus import Surplus, SurplusBook, surplus_of
 from protocol.ids import ManifestId, PeerId
-from protocol.messages.keeping import Keep, Kept, Release
 from protocol.placement import Span, spans_by_size
 
 log = structlog.get_logger()
 
 LOOK_ALL_EVERY = 300.0
 DROPS_AT_ONCE = 8
-MOST_ASKED = 16
-"""Peers asked to keep one span: more will not be needed."""
 
 
 class Dropping:
@@ -44,7 +40,7 @@ class Dropping:
         catalogue: Catalogue,
         rosters: RosterBook,
         presence: Presence,
-        links: Links,
+        locking: Locking,
         downloads: Downloads,
         promises: Promises,
     ) -> None:
@@ -54,7 +50,7 @@ class Dropping:
         self._catalogue = catalogue
         self._rosters = rosters
         self._presence = presence
-        self._links = links
+        self._locking = locking
         self._downloads = downloads
         self._promises = promises
         self._book = SurplusBook()
@@ -65,8 +61,6 @@ class Dropping:
         """Tells whether somebody here is at work on a content."""
         self.on_dropped: Callable[[], None] = lambda: None
         """Called when a copy has gone from here."""
-        self.distrusted: Callable[[ManifestId], frozenset[PeerId]] = lambda _: frozenset()
-        """Tells who is not believed to hold a manifest, whatever it promises."""
 
     def wake(self, manifest: ManifestId | None = None) -> None:
         """Something changed that may make copies surplus: of a manifest, or (None) of any."""
@@ -137,93 +131,46 @@ class Dropping:
         `among` names, for each span's number, who may hold it; at least `need` of them, live and
         linked, must promise to keep all of each span. All spans go, or none.
         """
-        keys: list[SpanKey] = [(content.id, number) for number in among]
-        begun = [key for key in keys if self._promises.begin(key, trio.current_time())]
-        asked: list[tuple[PeerLink, SpanKey]] = []
-        dropped = False
+        needs = {(content.id, number): Need(tuple(peers), need) for number, peers in among.items()}
         try:
-            if len(begun) == len(keys):
-                bound = [
-                    await self._ask((content.id, number), peers, asked)
-                    for number, peers in among.items()
-                ]
-                if all(len(links) >= need for links in bound):
-                    dropped = await self._drop_bound(content, keys, bound)
+            async with self._locking.lock(needs) as lock:
+                if lock.enough:
+                    await self._drop_locked(content, list(among), lock)
         except (PeerError, OSError) as error:
             log.warning("not dropped", manifest=content.id.hex()[:12], error=str(error))
-        finally:
-            for key in begun:
-                self._promises.end(key)
-            for link, (manifest, number) in asked:
-                link.put(Release(manifest=manifest, span=number, dropped=dropped))
-        return dropped
-
-    async def _ask(
-        self, key: SpanKey, peers: Iterable[PeerId], asked: list[tuple[PeerLink, SpanKey]]
-    ) -> list[PeerLink]:
-        """The links of those that promise; all that were asked are noted in `asked`."""
-        bound: list[PeerLink] = []
-
-        async def ask(peer: PeerId) -> None:
-            try:
-                link = await self._links.connect(peer)
-                asked.append((link, key))
-                manifest, number = key
-                reply, _ = await link.calls.call(
-                    lambda call: Keep(call=call, manifest=manifest, span=number), Kept
-                )
-            except PeerError as error:
-                log.debug("cannot ask to keep", error=str(error))
-                return
-            if reply.answer == "kept":
-                bound.append(link)
-
-        out = self.distrusted(key[0]) | {self._me}
-        others = [peer for peer in dict.fromkeys(peers) if peer not in out]
-        async with trio.open_nursery() as nursery:
-            for peer in others[:MOST_ASKED]:
-                nursery.start_soon(ask, peer)
-        return bound
-
-    async def _drop_bound(
-        self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]
-    ) -> bool:
-        spans = spans_by_size(content.id, content.pieces, content.size)
-        going = [spans[number] for _, number in keys]
-        if self._is_whole(content, going):
-            dropped = await self._release(content, keys, bound)
-        else:
-            dropped = self._may_go(content, keys, bound)
-            if dropped:
-                await self._drop_spans(content, going)
-        if not dropped:
             return False
-        name = content.id.hex()[:12]
-        self.on_dropped()
-        log.info("copy dropped", manifest=name, spans=len(going), held_by=_names(bound))
-        return True
+        return lock.dropped
 
-    async def _release(
-        self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]
-    ) -> bool:
+    async def _drop_locked(self, content: Content, numbers: list[int], lock: Lock) -> None:
+        spans = spans_by_size(content.id, content.pieces, content.size)
+        going = [spans[number] for number in numbers]
+        if self._is_whole(content, going):
+            await self._release(content, lock)
+        elif self._may_go(content, lock):
+            await self._drop_spans(content, going)
+            lock.dropped = True
+        if lock.dropped:
+            name = content.id.hex()[:12]
+            self.on_dropped()
+            log.info("copy dropped", manifest=name, spans=len(going), held_by=lock.names())
+
+    async def _release(self, content: Content, lock: Lock) -> None:
         before = content.passing
         # Should we stop between here and the end, the next start knows that it may be gone.
         await self._contents.set_passing(content, True)
-        if not self._may_go(content, keys, bound):
+        if not self._may_go(content, lock):
             await self._contents.set_passing(content, before)
-            return False
+            return
         await self._store.release(content)
-        return True
+        lock.dropped = True
 
-    def _may_go(self, content: Content, keys: list[SpanKey], bound: list[list[PeerLink]]) -> bool:
-        """Whether everything is still as it was when it was promised."""
-        now = trio.current_time()
+    def _may_go(self, content: Content, lock: Lock) -> bool:
+        """Whether it is still held and unused, and others are still bound to keep it."""
         return (
             self._contents.get(content.id) is content
             and not self.is_used(content.id)
             and self._downloads.find(content.id) is None
-            and all(self._promises.in_time(key, now) for key in keys)
-            and not any(link.closed for links in bound for link in links)
+            and lock.holds()
         )
 
     def _is_whole(self, content: Content, going: list[Span]) -> bool:
@@ -244,7 +191,3 @@ class Dropping:
             await self._store.in_thread(punch_holes, layout.root, parts)
         except OSError as error:
             log.warning("room not given back", path=str(layout.root), error=str(error))
-
-
-def _names(bound: list[list[PeerLink]]) -> list[str]:
-    return sorted({link.name for links in bound for link in links})

@@ -11,9 +11,9 @@ from collections import defaultdict
 
 from protocol.ids import ManifestId, PeerId
 
-PROMISED = 60.0
+PROMISED = 300.0
 """Seconds for which a promise binds when no Release comes."""
-DROP_WITHIN = 20.0
+DROP_WITHIN = 100.0
 """Seconds from the first question within which a copy must be dropped."""
 
 SpanKey = tuple[ManifestId, int]

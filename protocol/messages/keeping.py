@@ -19,7 +19,7 @@ class Keep(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Kept(Reply, frozen=True, kw_only=True, tag=True):
-    """`kept`: here, durable, and promised until Release or 60 s have passed.
+    """`kept`: here, durable, and promised until Release or 300 s have passed.
 
     `lacks`: not all of it is here. `going`: it is about to be dropped here too.
     """

@@ -1,4 +1,4 @@
-"""Whole peers through crashes, returns, new machines, burnt disks and lost mail, by seeds.
+"""Whole peers through crashes, returns, joins, leaves, burnt disks and lost mail, by seeds.
 
 Never is nobody left who holds something that was accepted; once things are quiet everything has as
 many copies as are wanted, no more and no less, and nobody has anything left to do. There is no
@@ -8,6 +8,7 @@ tracker. `PYTHONHASHSEED=0 TWOFOLD_SEED=n` runs one seed, the same each time.
 import os
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of
+from roster_maker import RosterMaker
 from unsynced import UnsyncedWrites
 
+from peer.errors import PeerError
 from protocol.identity import Identity
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest
+from protocol.messages.standing import Leave
+from protocol.messages.tracking import ChangeState
 from protocol.placement import spans_of
 
 SEEDS = 1000
@@ -40,6 +45,7 @@ class World:
         """Machines that are switched off, and what they hold in full."""
         self.accepted: list[Manifest] = []
         self.joined = 0
+        self.rosters = RosterMaker(net)
 
     @property
     def up(self) -> list[TestPeer]:
@@ -49,10 +55,20 @@ class World:
         for _ in range(self.chance.randint(2, 4)):
             await self.join()
         async with trio.open_nursery() as nursery:
+            self.nursery = nursery
             nursery.start_soon(self.watch)
             for _ in range(self.chance.randint(4, 10)):
                 await self.chance.choice(
-                    (self.add, self.add, self.crash, self.come_back, self.join, self.cut, self.burn)
+                    (
+                        self.add,
+                        self.add,
+                        self.crash,
+                        self.come_back,
+                        self.join,
+                        self.leave,
+                        self.cut,
+                        self.burn,
+                    )
                 )()
                 await trio.sleep(self.chance.choice((0.01, 0.3, 2.0, 20.0, 90.0)))
                 self.nothing_is_lost()
@@ -71,7 +87,33 @@ class World:
             rate = self.chance.choice((None, 5e4, 1e6))
             if rate:
                 self.net.ways[name] = Way(rate)
-            await self.net.start(name, replicating=True)
+            (peer,) = await self.net.start(name, replicating=True)
+            self.rosters.serve(peer)
+
+    async def leave(self) -> None:
+        """A machine goes for good as soon as it may, if that is soon enough."""
+        if len(self.up) > 2:
+            self.nursery.start_soon(self._leave, self.chance.choice(self.up))
+
+    async def _leave(self, peer: TestPeer) -> None:
+        ended = trio.Event()
+
+        async def ask(seconds: float) -> None:
+            with suppress(PeerError), trio.move_on_after(seconds):
+                await peer.parts.leaving.answer(Leave(call=1), lambda _: None)
+            ended.set()
+
+        peer.nursery.start_soon(ask, self.chance.choice((5, 60, 600)))
+        await ended.wait()
+        if self.net.peers.get(peer.name) is peer:
+            if peer.parts.leaving.left.is_set():
+                await peer.kill()
+            else:
+                await self.stay(peer)
+
+    async def stay(self, peer: TestPeer) -> None:
+        """It does not leave after all."""
+        await self.rosters.change(peer.me, ChangeState(call=1, state="active", roster=0))
 
     async def add(self) -> None:
         if self.up:
@@ -87,7 +129,8 @@ class World:
         if self.up:
             peer = self.chance.choice(self.up)
             await peer.kill()
-            self.down[peer.name] = held_by(peer)
+            if not peer.parts.leaving.left.is_set():
+                self.down[peer.name] = held_by(peer)
             self.disks.lose(peer.folder)
 
     async def come_back(self) -> None:
@@ -95,6 +138,7 @@ class World:
             name = self.chance.choice(sorted(self.down))
             del self.down[name]
             back = await self.net.restart(name, replicating=True)
+            self.rosters.serve(back)
             # As if the tracker had told of machines that joined meanwhile.
             for other in self.up:
                 if other is not back:
@@ -133,6 +177,9 @@ class World:
 
     async def become_quiet(self) -> None:
         """What is only on machines that are off stays short, until one is back."""
+        await trio.sleep(600)
+        for peer in self.up:
+            await self.stay(peer)
         with trio.move_on_after(QUIET_WITHIN):
             while not self.in_order():  # noqa: ASYNC110 - anything may make it so
                 await trio.sleep(5)

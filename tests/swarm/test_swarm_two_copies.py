@@ -153,6 +153,45 @@ def test_a_machine_that_returns_late_makes_others_drop_theirs(swarm: Swarm, tmp_
     assert kept == 3
 
 
+def held_whole(peers: list[Peer]) -> Counter[str]:
+    """How many of the peers have a content file, by its name, as far as the disk tells."""
+    names: Counter[str] = Counter()
+    for peer in peers:
+        files = (path for path in peer.content.rglob("*") if path.is_file())
+        names.update(path.name for path in files if allocated_file(path))
+    return names
+
+
+def allocated_file(path: Path) -> bool:
+    """Whether anything but a hole has been written to a file."""
+    return path.stat().st_blocks > 0
+
+
+def test_repair_and_downloads_go_on_without_the_tracker(swarm: Swarm, tmp_path: Path) -> None:
+    swarm.tracker_ok("set", "grace", "5s")
+    a, b, c, d = swarm.add_peers("a", "b", "c", "d")
+    files = write_many(tmp_path / "notes", 60, random.Random(6))
+    entries = add_copies(swarm, a, files)
+    wait_for_two(swarm, a, len(files), 60)
+    assert swarm.tracker is not None
+    swarm.tracker.kill9()
+    swarm.kill9(b)
+    left = [a, c, d]
+    names = set(held_whole([a, b, c, d]))
+    assert len(names) == len(files)
+    swarm.wait_until(
+        lambda: sum(n >= 2 for n in held_whole(left).values()) == len(names),
+        "two copies of everything on those that are left",
+        seconds=90,
+    )
+    for number, (entry, file) in enumerate(zip(entries, files, strict=True)):
+        target = tmp_path / f"got {number}"
+        fetch(a, str(entry["id"]), target)
+        assert same_file(target, file), file.name
+    for peer in left:
+        assert swarm.ok(peer, "verify", seconds=60)["bad"] == 0
+
+
 def test_nothing_acknowledged_is_lost_however_often_machines_are_killed(
     swarm: Swarm, tmp_path: Path
 ) -> None:
