@@ -128,9 +128,11 @@ class World:
     async def crash(self) -> None:
         if self.up:
             peer = self.chance.choice(self.up)
+            self.down[peer.name] = held_by(peer)
             await peer.kill()
-            if not peer.parts.leaving.left.is_set():
-                self.down[peer.name] = held_by(peer)
+            self.down[peer.name] = held_by(peer)
+            if peer.parts.leaving.left.is_set():
+                del self.down[peer.name]
             self.disks.lose(peer.folder)
 
     async def come_back(self) -> None:

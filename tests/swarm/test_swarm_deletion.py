@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import trio
 from processes import Fields
 from swarm import Peer, Swarm, write_random
 
@@ -38,17 +37,14 @@ def names(swarm: Swarm, peer: Peer) -> dict[str, bool]:
 def remove_all(peer: Peer, entries: list[str]) -> list[bool]:
     """Delete entries one after the other, as so many commands would; which were held."""
 
-    async def ask() -> list[bool]:
-        client = await connect(peer.data)
-        try:
-            return [
-                (await client.ask(lambda call, e=each: Remove(call=call, entry=e), Removed)).held
-                for each in entries
-            ]
-        finally:
-            await client.close()
-
-    return trio.run(ask)
+    client = connect(peer.data)
+    try:
+        return [
+            client.ask(lambda call, e=each: Remove(call=call, entry=e), Removed).held
+            for each in entries
+        ]
+    finally:
+        client.close()
 
 
 def test_rm_trash_restore_and_purge(swarm: Swarm, tmp_path: Path) -> None:
