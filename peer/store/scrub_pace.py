@@ -8,8 +8,8 @@ MOST = 64 << 20
 """When little time is left, or none: a disk has other things to do too."""
 TRICKLE = 1 << 20
 """While transfers move bytes."""
-BUSY = 256 << 10
-"""Bytes a second that transfers move, from which on they count."""
+BUSY = 4 << 20
+"""Bytes a second that transfers move, from which on the disk is theirs; fewer it hardly feels."""
 BUSY_OVER = 1.0
 """Seconds over which that is looked at."""
 CONTENT_COSTS = 1 << 20

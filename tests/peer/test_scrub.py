@@ -164,15 +164,15 @@ async def test_yields_while_transfers_move_bytes(autojump_clock: Clock, net: Pee
     await one.hold(bytes_of(PIECES * PIECE, 5), "held")
     manifest, _ = await one.hold(bytes_of(400 * PIECE, 6), "asked for")
     scrub(one)
-    net.ways["one"] = Way(2 << 20)
+    net.ways["one"] = Way(8 << 20)
     await begin(two, manifest)
-    await until(lambda: one.parts.traffic.uploaded > 4 << 20, "it runs")
+    await until(lambda: one.parts.traffic.uploaded > 16 << 20, "it runs")
     # As fast as a scrub may.
     one.parts.scrubbing.start_now()
     before, sent = one.parts.rechecking.bytes, one.parts.traffic.uploaded
-    await trio.sleep(20)
-    assert one.parts.traffic.uploaded - sent > 30 << 20
-    assert one.parts.rechecking.bytes - before <= 20 * TRICKLE + (8 << 20)
+    await trio.sleep(8)
+    assert one.parts.traffic.uploaded - sent > 48 << 20
+    assert one.parts.rechecking.bytes - before <= 8 * TRICKLE + (8 << 20)
     await until(lambda: content_of(two, manifest).complete, "fetched")
     await until(lambda: one.parts.scrubbing.view().completed > 0, "at full pace again", 10)
 
@@ -390,12 +390,12 @@ def test_the_pace_is_even_between_its_bounds() -> None:
 def test_the_pace_falls_to_a_trickle_while_bytes_move() -> None:
     pace = Pace()
     pace.look(0, 0.0)
-    pace.look(1 << 20, 0.1)
+    pace.look(5 << 20, 0.1)
     assert pace.rate(1 << 40, 1) == TRICKLE
     assert pace.rate(1, 86_400) == LEAST
-    pace.look(2 << 20, 1.1)
+    pace.look(10 << 20, 1.1)
     assert pace.busy
-    pace.look(2 << 20, 2.2)
+    pace.look(11 << 20, 2.2)
     assert not pace.busy
 
 
