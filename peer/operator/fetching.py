@@ -205,7 +205,8 @@ class Fetching:
                 return download.content
             if piece not in download.content.bits:
                 download.read_from(piece)
-                await download.wait_piece(piece)
+                with self._downloads.reading():
+                    await download.wait_piece(piece)
             if piece in download.content.bits:
                 return download.content
             # One that had been begun for other pieces may end without this one.

@@ -70,6 +70,8 @@ class Download:
         self.find_sources: Callable[[Download], None] = lambda _: None
         self.may_fill: Callable[[Download], bool] = lambda _: True
         """Whether this download may ask for as much as it can, or must leave the way to others."""
+        self.may_ask: Callable[[Download], bool] = lambda _: True
+        """Whether it may ask for anything just now; it is asked again with each tick."""
         self._store = store
         self._writing = PieceWriting(
             content,
@@ -202,7 +204,7 @@ class Download:
 
     def _pump(self) -> None:
         """Ask for more."""
-        if self._nursery is not None:
+        if self._nursery is not None and self.may_ask(self):
             now, urgent = trio.current_time(), self.purpose == "get"
             self.asking.ask(now, fill=self.may_fill(self), urgent=urgent)
 

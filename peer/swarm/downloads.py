@@ -1,9 +1,10 @@
 """All downloads under way: starts them, finds their sources, hands them what links bring."""
 
+import math
 import random
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ LOOK_EVERY = 10.0
 FIRST_LOOKS = 1.0
 APPROACH_HOLDS = 5.0
 MOST_APPROACHED = 8
+READ_ON = 0.25
+"""Seconds within which a reader that has what it waited for often wants more."""
 FEW = 4
 """So many peers are dialled before it is known which of them holds what is wanted."""
 
@@ -71,6 +74,8 @@ class Downloads:
         self._approaches: dict[ManifestId, Approach] = {}
         self._looked: dict[ManifestId, float] = {}
         self._nursery: trio.Nursery | None = None
+        self._readers = 0
+        self._read_until = -math.inf
         self.shunned = Shunned()
         self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
         self.on_finished: Callable[[Content], None] = lambda _: None
@@ -146,6 +151,7 @@ class Downloads:
             chance=self._chance,
         )
         download.may_fill = self._may_fill
+        download.may_ask = self._may_ask
         download.on_bad = partial(self._strike, download)
         download.on_recorded = self._recorded
         download.find_sources = self._find_sources
@@ -163,6 +169,16 @@ class Downloads:
             self._nursery.start_soon(self._approach, manifest, approach)
             for peer in holders[:MOST_APPROACHED]:
                 self._nursery.start_soon(self._reach, peer)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """As long as this lasts, somebody waits to read."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._read_until = trio.current_time() + READ_ON
 
     def reach_few(self, peers: list[PeerId]) -> None:
         """Reach these, if they are few, while the tracker is asked which of them holds what."""
@@ -271,6 +287,12 @@ class Downloads:
         if download.purpose == "get":
             return True
         return not any(other.purpose == "get" for other in self._running.values())
+
+    def _may_ask(self, download: Download) -> bool:
+        """While a reader waits, and a moment after, what is only being copied stands still."""
+        if download.purpose == "get":
+            return True
+        return not self._readers and trio.current_time() >= self._read_until
 
     def _recorded(self, content: Content, pieces: list[int]) -> None:
         self._links.tell_have(content.id, pieces)

@@ -276,3 +276,23 @@ async def test_what_a_person_waits_for_comes_before_copies(
     await copying.closed.wait()
     assert copying.error is None
     assert (source.parts.traffic.uploaded - FULL - SIZE) <= 2 * PIECE
+
+
+@pytest.mark.trio
+async def test_what_is_only_copied_stands_still_while_a_reader_waits(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    net.ways["source"] = Way(FAST)
+    source, me = await net.start("source", "me")
+    manifest, _ = await source.hold(WHOLE)
+    copying = await begin(me, manifest, purpose="keep")
+    await until(lambda: copying.received > 8 * PIECE, "it runs")
+    with me.parts.downloads.reading():
+        # What had been asked for still comes.
+        await trio.sleep(5)
+        before = copying.received
+        await trio.sleep(60)
+        assert copying.received == before < FULL
+    await copying.closed.wait()
+    assert copying.error is None
+    assert copying.received == FULL

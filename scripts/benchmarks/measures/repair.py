@@ -40,18 +40,19 @@ def _repair(folder: Path, source: Path) -> Figures:
     with Swarm(folder) as swarm:
         sender = swarm.add_peer("sender", capacity=CAPACITY)
         swarm.ok(sender, "add", str(source), seconds=SECONDS)
-        return {"seconds": _until_held(swarm.add_peer("keeper", capacity=CAPACITY))}
+        keeper = swarm.add_peer("keeper", capacity=CAPACITY)
+        return {"seconds": _until_held(keeper, source.stat().st_size)}
 
 
-def _until_held(keeper: Peer) -> float:
-    """Seconds from the first byte until nothing is missing and all of it is durable."""
-    while not (status := _status(keeper)).traffic.downloaded and not status.store.bytes:
+def _until_held(keeper: Peer, size: int) -> float:
+    """Seconds that `size` bytes take, by how long the rest takes from the first look on."""
+    while not (first := _status(keeper)).downloaded:
         time.sleep(POLL)
-    started = time.perf_counter()
-    while status.transfers or not status.store.bytes:
+    started, status = time.perf_counter(), first
+    while status.transfers or status.store.bytes < size:
         time.sleep(POLL)
         status = _status(keeper)
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) * size / (size - first.downloaded)
 
 
 def _get(folder: Path, source: Path) -> Figures:
