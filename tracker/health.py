@@ -227,7 +227,7 @@ def _count_partial(
         return
     if copies and not entry.outdone:
         missing = _missing(live, pieces, entry.copies)
-        count.missing += entry.size * missing // pieces
+        count.missing += entry.size * missing // max(1, pieces)
     if copies:
         coming = any(bits is not None and any(bits) for bits in live)
         count.classes["repairing" if coming else "short"] += 1
