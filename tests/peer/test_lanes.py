@@ -33,7 +33,8 @@ from protocol.messages.peering import Follow, Have, Holds, Piece, Widen
 
 EACH = 350e3
 """Bytes a second that one connection gets of a lossy way."""
-LONG = bytes_of(64 * PIECE + 99, 7)
+LONG = bytes_of(64 * PIECE, 7)
+"""Of whole pieces, so that it does not matter which is asked for first."""
 
 
 def told_by(wire: trio.abc.Stream) -> TcpReading | None:
