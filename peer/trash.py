@@ -135,15 +135,9 @@ class Trash:
                 and trashed.path is None
                 and not self._catalogue.copies_wanted(trashed.manifest)
             ]
-            gone = 0
-            for trashed in list(going):
-                # A restoration may have been learnt since.
-                if self._catalogue.copies_wanted(trashed.manifest):
-                    going.remove(trashed)
-                    continue
+            for trashed in going:
                 await self._delete(trashed.manifest)
-                gone += 1
-        return gone, sum(trashed.bytes for trashed in going)
+        return len(going), sum(trashed.bytes for trashed in going)
 
     async def _put_aside(self, content: Content) -> None:
         if not await self._catalogue.deleted_naming(content.id):
