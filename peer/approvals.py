@@ -12,6 +12,7 @@ from peer.errors import NotPermittedError, PeerError
 from peer.roster_book import RosterBook
 from protocol.approval import Approval, may_decide, open_approval_untrusted
 from protocol.entry import read_record
+from protocol.errors import RemoteProtocolError
 from protocol.signing import Signed
 
 log = structlog.get_logger()
@@ -92,18 +93,22 @@ class Approvals:
     async def settle(self) -> None:
         """Apply or drop the held tombstones that somebody has decided about."""
         for signed, _, published in await self.held():
-            record = read_record(signed.body)
-            approved = await self._database.run(
-                lambda c, s=signed, r=record: brake.verdict(c, s, r)  # type: ignore[misc]
-            )
-            if approved is None:
-                continue
             try:
-                if approved:
-                    await self._catalogue.learn(signed, mine=not published)
+                await self._settle_one(signed, published=published)
             except PeerError as error:
-                log.warning("approved deletion not done", reason=str(error))
-            await self._catalogue.release(record.id)
+                log.error("a held deletion cannot be settled", reason=str(error))
+
+    async def _settle_one(self, signed: Signed, *, published: bool) -> None:
+        record = read_record(signed.body)
+        approved = await self._database.run(lambda c: brake.verdict(c, signed, record))
+        if approved is None:
+            return
+        try:
+            if approved:
+                await self._catalogue.learn(signed, mine=not published)
+        except (PeerError, RemoteProtocolError) as error:
+            log.warning("approved deletion not done", reason=str(error))
+        await self._catalogue.release(record.id)
 
     async def held(self) -> list[tuple[Signed, int, bool]]:
         """Every held tombstone, since when, and whether the tracker has it."""

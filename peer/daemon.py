@@ -20,6 +20,7 @@ from peer.reactions import Reactions
 from peer.web_process import WebProcess
 from protocol.address import Address
 from protocol.drivers.on_trio import TrioChannel
+from protocol.ids import ManifestId
 from protocol.operator_access import encode_operator_access, make_operator_access
 
 log = structlog.get_logger()
@@ -137,10 +138,13 @@ class Daemon:
             memory.look()
 
     async def _empty_trash(self) -> None:
+        def is_wanted(manifest: ManifestId) -> bool:
+            return self._parts.catalogue.copies_wanted(manifest) > 0
+
         while True:
             try:
                 await self._parts.letting_go.tidy(now_ms())
-                await self._parts.store.empty_trash(now_ms())
+                await self._parts.store.empty_trash(now_ms(), is_wanted)
                 await self._parts.store.in_thread(self._parts.quarantine.tidy, now_ms())
             except (PeerError, OSError) as error:
                 log.error("the trash cannot be emptied", error=str(error))

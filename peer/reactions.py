@@ -65,6 +65,8 @@ class Reactions:
         parts.dropping.on_dropped = parts.health_watch.dropped
         parts.keeping.on_dropped = lambda peer, gone: parts.replication.dropped(peer, gone.manifest)
         parts.dropping.is_used = parts.letting_go.is_used
+        parts.locking.on_lacking = parts.replication.dropped
+        parts.downloads.is_going = parts.promises.is_going
         parts.store.on_regained = self._gained
         parts.store.on_released = self._released
         parts.watch.on_looked = self._looked
@@ -123,6 +125,7 @@ class Reactions:
             parts.limits.apply()
             # It may be new because somebody offers more, or drains no longer.
             parts.replication.ask_full_again()
+            parts.replication.placed_anew()
             parts.dropping.wake()
 
     def _link_opened(self, link: PeerLink) -> None:
@@ -143,7 +146,7 @@ class Reactions:
         parts.health_watch.presence_changed(peer, state)
         if state == "live":
             parts.replication.try_again(peer)
-        parts.replication.wake()
+        parts.replication.placed_anew()
         parts.dropping.wake()
 
     # From the store

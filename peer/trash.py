@@ -135,9 +135,15 @@ class Trash:
                 and trashed.path is None
                 and not self._catalogue.copies_wanted(trashed.manifest)
             ]
-            for trashed in going:
+            gone = 0
+            for trashed in list(going):
+                # A restoration may have been learnt since.
+                if self._catalogue.copies_wanted(trashed.manifest):
+                    going.remove(trashed)
+                    continue
                 await self._delete(trashed.manifest)
-        return len(going), sum(trashed.bytes for trashed in going)
+                gone += 1
+        return gone, sum(trashed.bytes for trashed in going)
 
     async def _put_aside(self, content: Content) -> None:
         if not await self._catalogue.deleted_naming(content.id):

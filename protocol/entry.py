@@ -32,6 +32,8 @@ from protocol.ids import AuthorKey, EntryId, ManifestId
 from protocol.signing import Signed, check_signature, sign
 
 MAX_ENTRY = 32 << 10
+MOST_AHEAD = 1_000_000
+"""How far the sequence of a record may be ahead of the one it replaces."""
 _CONTEXT = "entry"
 
 
@@ -187,7 +189,8 @@ def supersedes(new: Record, old: Record) -> bool:
     if new.id != old.id:
         raise RemoteProtocolError("two records of different entries cannot supersede each other")
     if new.sequence != old.sequence:
-        return new.sequence > old.sequence
+        # One far ahead would leave no number for whoever undoes it.
+        return old.sequence < new.sequence <= old.sequence + MOST_AHEAD
     if isinstance(new, Tombstone) != isinstance(old, Tombstone):
         return isinstance(new, Tombstone)
     # The author signed two of one number: everyone must settle on the same one.

@@ -37,6 +37,7 @@ Tell = Callable[[Progress], None]
 class Tally:
     """How well others hold what is here, in contents: each is short, fewer, lost, or well held."""
 
+    counted: set[ManifestId] = field(default_factory=set)
     entries: int = 0
     size: int = 0
     fewer: int = 0
@@ -115,6 +116,9 @@ class Leaving:
                 )
                 await trio.sleep(LOOK_EVERY)
                 return False
+            if not request.force and self._counted() != tally.counted:
+                # Something was added since, or its pieces came.
+                return False
             try:
                 await self._standing.leave(roster)
             except UnreachableError as error:
@@ -135,6 +139,7 @@ class Leaving:
             found = self._replication.offering.elsewhere(content, now)
             if not found.wanted or (content.pieces and not content.bits.count):
                 continue
+            tally.counted.add(content.id)
             tally.entries += 1
             tally.size += content.size
             if found.missing:
@@ -151,12 +156,21 @@ class Leaving:
                 tally.needs |= self._needs(content, found.copies)
         return tally
 
+    def _counted(self) -> set[ManifestId]:
+        """What a tally counts, by what is here now."""
+        offering, now = self._replication.offering, trio.current_time()
+        held = (c for c in self._contents.all() if c.bits.count or not c.pieces)
+        return {content.id for content in held if offering.elsewhere(content, now).wanted}
+
     def _needs(self, content: Content, keepers: int) -> dict[SpanKey, Need]:
         """For each span that is here in full: as many as hold it must be bound to keep it."""
-        peers = tuple(self._replication.confirmed(content.id))
+        said = self._replication.confirmed(content.id)
         spans = spans_by_size(content.id, content.pieces, content.size)
+        order = self._rosters.ring.order
         return {
-            (content.id, number): Need(peers, keepers)
+            (content.id, number): Need(
+                tuple(peer for peer in order(span.partition) if peer in said), keepers
+            )
             for number, span in enumerate(spans)
             if content.complete or all(piece in content.bits for piece in span.pieces)
         }

@@ -177,6 +177,7 @@ class Contents:
         await self._database.run(write)
         known.recorded(self._stats_reader(manifest.id))
         self._held[manifest.id] = content
+        self._trashed.discard(manifest.id)
         self._remember(manifest)
         return content
 
@@ -288,14 +289,23 @@ class Contents:
         """Whether this is still how we hold it: its row belongs to whatever has replaced it."""
         return self._held.get(content.id) is content
 
-    async def take_old_trash(self, before: int) -> list[ManifestId]:
-        """Forget what was trashed before a moment (milliseconds); its files may be deleted."""
+    async def take_old_trash(
+        self, before: int, is_wanted: Callable[[ManifestId], bool]
+    ) -> list[ManifestId]:
+        """Forget what was trashed before a moment (milliseconds); its files may be deleted.
+
+        What is wanted stays, unless it was let go for good.
+        """
 
         def take(connection: sqlite3.Connection) -> list[ManifestId]:
             rows = connection.execute(
-                "DELETE FROM contents WHERE trashed < ? RETURNING manifest", (before,)
-            )
-            return [ManifestId(row[0]) for row in rows.fetchall()]
+                "SELECT manifest, trashed FROM contents WHERE trashed < ?", (before,)
+            ).fetchall()
+            old = [
+                ManifestId(m) for m, at in rows if at == RELEASED or not is_wanted(ManifestId(m))
+            ]
+            connection.executemany("DELETE FROM contents WHERE manifest = ?", [(m,) for m in old])
+            return old
 
         taken = await self._database.run(take)
         self._trashed.difference_update(taken)

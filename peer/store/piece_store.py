@@ -313,9 +313,9 @@ class PieceStore:
                 await self.in_thread(lambda: aside.unlink(missing_ok=True))
             self.on_released(content)
 
-    async def empty_trash(self, now: int) -> None:
+    async def empty_trash(self, now: int, is_wanted: Callable[[ManifestId], bool]) -> None:
         """Delete what has been in the trash for 30 days; `now` is milliseconds since 1970."""
-        for manifest in await self.contents.take_old_trash(now - TRASH_KEPT):
+        for manifest in await self.contents.take_old_trash(now - TRASH_KEPT, is_wanted):
             path = self._trash / manifest.hex()
             await self.in_thread(lambda path=path: path.unlink(missing_ok=True))
 

@@ -35,6 +35,7 @@ LOOK_EVERY = 10.0
 FIRST_LOOKS = 1.0
 APPROACH_HOLDS = 5.0
 MOST_APPROACHED = 8
+GOING_LOOK = 0.1
 READ_ON = 0.25
 """Seconds within which a reader that has what it waited for often wants more."""
 FEW = 4
@@ -79,6 +80,8 @@ class Downloads:
         self.shunned = Shunned()
         self.on_recorded: Callable[[Content, list[int]], None] = lambda *_: None
         self.on_finished: Callable[[Content], None] = lambda _: None
+        self.is_going: Callable[[ManifestId], bool] = lambda _: False
+        """Tells whether our copy is about to be dropped: what came now would go with it."""
         self.disk_is_low: Callable[[], bool] = lambda: False
         """Whether nothing more may be written that is only kept for others."""
 
@@ -113,6 +116,8 @@ class Downloads:
         lock = self._beginning[manifest.id]
         try:
             async with lock:
+                while self.is_going(manifest.id):  # noqa: ASYNC110 - a moment, and rare
+                    await trio.sleep(GOING_LOOK)
                 running = self._running.get(manifest.id)
                 if running is None:
                     if self._contents.get(manifest.id) is None:

@@ -117,9 +117,10 @@ class Dropping:
             if content is None or found is None:
                 self._book.done(manifest, number)
                 return
+            there = all(self._presence.state(peer) == "live" for peer in found.holders)
             # All whom the ring names must have it: fewer copies would only be made up again.
-            if await self.drop(content, {number: found.holders}, need=len(found.holders)):
-                self._book.done(manifest, number)
+            if there and await self.drop(content, {number: found.holders}, need=len(found.holders)):
+                self._book.dropped(manifest, number)
             else:
                 self._book.later(manifest, number, trio.current_time())
 
@@ -158,6 +159,9 @@ class Dropping:
         before = content.passing
         # Should we stop between here and the end, the next start knows that it may be gone.
         await self._contents.set_passing(content, True)
+        if not content.passing:
+            # Somebody here wants it to stay after all.
+            return
         if not self._may_go(content, lock):
             await self._contents.set_passing(content, before)
             return

@@ -16,6 +16,8 @@ from protocol.placement import spans_by_size
 
 log = structlog.get_logger()
 
+LOOK_SECONDS = 5.0
+
 
 class Keeping:
     """Answers those who are about to drop a copy."""
@@ -63,7 +65,11 @@ class Keeping:
     async def _look(self, content: Content) -> None:
         """Whether what should be on disk is: what is promised is not only in the books."""
         if content.path is not None:
-            await self.look_again(content)
+            # A changed file is read again, which may take long; meanwhile the link would seem dead.
+            with trio.move_on_after(LOOK_SECONDS) as look:
+                await self.look_again(content)
+            if look.cancelled_caught:
+                raise PeerError(f"{content.path} is being looked at")
         elif content.pieces:
             path = self._contents.content_file(content.id)
             size = (await self._store.in_thread(path.stat)).st_size

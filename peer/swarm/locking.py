@@ -65,6 +65,8 @@ class Locking:
         self._promises = promises
         self.distrusted: Callable[[ManifestId], frozenset[PeerId]] = lambda _: frozenset()
         """Tells who is not believed to hold a manifest, whatever it promises."""
+        self.on_lacking: Callable[[PeerId, ManifestId], None] = lambda *_: None
+        """Called when a peer does not hold what it may have said it does."""
 
     @asynccontextmanager
     async def lock(self, needs: Mapping[SpanKey, Need]) -> AsyncIterator[Lock]:
@@ -78,7 +80,7 @@ class Locking:
         finally:
             for span in begun:
                 self._promises.end(span)
-            _release(lock)
+            _release(lock, self._links.all() if lock.dropped else [])
 
     async def _ask_all(self, lock: Lock, needs: Mapping[SpanKey, Need]) -> None:
         limiter = trio.CapacityLimiter(ASKED_AT_ONCE)
@@ -104,14 +106,21 @@ class Locking:
             )
             if reply.answer == "kept":
                 lock.bound[span].append(link)
+            elif reply.answer == "lacks":
+                self.on_lacking(peer, manifest)
         except PeerError as error:
             log.debug("cannot ask to keep", error=str(error))
         finally:
             limiter.release_on_behalf_of((span, peer))
 
 
-def _release(lock: Lock) -> None:
+def _release(lock: Lock, others: list[PeerLink]) -> None:
+    """Release those that were asked; when copies were dropped, tell all others of it too."""
     sent: dict[PeerLink, int] = {}
+    told = set(lock.asked)
+    lock.asked += [
+        (link, span) for link in others for span in lock.bound if (link, span) not in told
+    ]
     for link, (manifest, number) in lock.asked:
         sent[link] = sent.get(link, 0) + 1
         if sent[link] <= MOST_RELEASED:

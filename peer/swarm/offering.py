@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from peer.catalogue import Catalogue
-from peer.errors import PeerError
+from peer.errors import PeerError, UnreachableError
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
@@ -189,9 +189,14 @@ class Offering:
                     lambda call: Offer(call=call, manifest=manifest, records=tuple(records)),
                     OfferAnswer,
                 )
-            except PeerError as error:
+            except UnreachableError as error:
                 log.info("offer failed", peer=link.name, error=str(error))
                 self.book.failed(link.peer, trio.current_time())
+                return
+            except PeerError as error:
+                # Of this one only: the others must not wait behind it.
+                log.info("offer declined", peer=link.name, error=str(error))
+                self.book.declined(link.peer, manifest)
                 return
         self._answered(link, manifest, reply)
 

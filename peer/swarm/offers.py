@@ -131,6 +131,16 @@ class OfferBook:
         if peer in self._wanted_by.get(manifest, ()):
             self._fetching[peer][manifest] = now + ASK_AGAIN
 
+    def declined(self, peer: PeerId, manifest: ManifestId) -> None:
+        """A peer will not talk of it now: it is offered again with the next look at it."""
+        self._new[peer].pop(manifest, None)
+        self._fetching[peer].pop(manifest, None)
+
+    def unsay_all(self, manifest: ManifestId) -> None:
+        """What anybody said of a manifest may be of other spans than it should hold now."""
+        for held in self._confirmed.values():
+            held.discard(manifest)
+
     def round_ended(self, peer: PeerId, now: float) -> None:
         """All that was due has been answered."""
         if self._still.pop(peer, 0) >= BUSY:

@@ -30,6 +30,7 @@ from protocol.messages.deleting import RecordPassedOn
 from protocol.messages.peering import Offer
 from protocol.messages.shared import GetManifest, ManifestDocument
 from protocol.placement import pieces_to_keep, spans_of
+from protocol.ring import SPAN_LENGTH
 
 log = structlog.get_logger()
 
@@ -96,6 +97,13 @@ class Replication:
         self.offering.book.unsay(peer, manifest)
         self.wake(manifest)
 
+    def placed_anew(self) -> None:
+        """Another roster, or others are gone: spans may belong to others than before."""
+        for content in self._contents.all():
+            if content.size > SPAN_LENGTH:
+                self.offering.book.unsay_all(content.id)
+        self.wake()
+
     def link_closed(self, link: PeerLink) -> None:
         """What a peer said holds only while it is there."""
         self.offering.book.lost(link.peer)
@@ -122,11 +130,15 @@ class Replication:
             return "fetching"
         content = self._contents.get(offer.manifest)
         if content is not None and content.complete:
-            self.offering.book.has(link.peer, offer.manifest)
+            if content.size <= SPAN_LENGTH:
+                # Of more spans than one, who offers may hold only some.
+                self.offering.book.has(link.peer, offer.manifest)
+            await self._contents.set_passing(content, False)
             return "have"
         if content is not None and content.bits.count:
             manifest = await self._contents.manifest(content.id)
             if all(piece in content.bits for piece in self._mine(manifest, entry.copies)):
+                await self._contents.set_passing(content, False)
                 return "have"
         if offer.manifest not in self._taking and self._nursery is not None:
             if content is None and not self._room.takes_new():
@@ -141,7 +153,11 @@ class Replication:
         """Whether `size` bytes of a manifest fit beside what is here and what is on its way."""
         coming = {**self._taking, manifest: size}
         left = sum(max(0, size - self._held_bytes(one)) for one, size in coming.items())
-        return left <= self._room.left()
+        try:
+            return left <= self._room.left()
+        except OSError as error:
+            log.error("the disk cannot be looked at", error=str(error))
+            return False
 
     def _held_bytes(self, manifest: ManifestId) -> int:
         content = self._contents.get(manifest)

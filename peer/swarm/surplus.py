@@ -10,6 +10,9 @@ from protocol.ring import Ring
 
 SETTLED = 60.0
 """Seconds for which a copy must have been surplus before it is dropped: rosters come in a row."""
+MOST_DOUBLED = 10
+"""Times that SETTLED is doubled, for what was brought back after each drop: 17 hours."""
+MOST_REMEMBERED = 10_000
 RETRY = 60.0
 """Seconds after which others are asked again whether they hold what is surplus here."""
 
@@ -46,13 +49,16 @@ class SurplusBook:
     """Since when each surplus copy is one, and when to try to drop it. Takes `now` in seconds."""
 
     def __init__(self) -> None:
+        self._again: dict[ManifestId, int] = {}
+        """How often each was dropped: one that comes back each time is left alone for longer."""
         self._due: dict[ManifestId, dict[int, float]] = {}
 
     def note(self, content: Content, numbers: list[int], now: float) -> None:
         """These spans of a content are surplus now, and no others."""
         known = self._due.pop(content.id, {})
         if numbers:
-            self._due[content.id] = {n: known.get(n, now + SETTLED) for n in numbers}
+            settled = SETTLED * 2 ** min(self._again.get(content.id, 0), MOST_DOUBLED)
+            self._due[content.id] = {n: known.get(n, now + settled) for n in numbers}
 
     def due(self, now: float) -> list[SpanKey]:
         """(Manifest, span number) of what should be tried now."""
@@ -72,8 +78,15 @@ class SurplusBook:
         if number in self._due.get(manifest, {}):
             self._due[manifest][number] = now + RETRY
 
+    def dropped(self, manifest: ManifestId, number: int) -> None:
+        """It was dropped; others who see the swarm differently may bring it back."""
+        self.done(manifest, number)
+        self._again[manifest] = self._again.pop(manifest, 0) + 1
+        if len(self._again) > MOST_REMEMBERED:
+            del self._again[next(iter(self._again))]
+
     def done(self, manifest: ManifestId, number: int) -> None:
-        """It was dropped."""
+        """It is no surplus any more."""
         spans = self._due.get(manifest, {})
         spans.pop(number, None)
         if not spans:

@@ -207,3 +207,24 @@ async def test_what_somebody_reads_on_the_page_stays_for_a_while(
     assert holds(other, manifest)
     assert other.parts.traffic.downloaded == manifest.size
     await until(lambda: not holds(other, manifest), "nobody reads it any more")
+
+
+@pytest.mark.trio
+async def test_who_was_not_asked_hears_of_a_drop_too(
+    autojump_clock: Clock, net: PeerNet, tmp_path: Path
+) -> None:
+    """Or it would take the copy for one that is there, and offer it to nobody."""
+    manifest, holders, other = await held_by_ring(net, "a", "b", "c")
+    (watcher,) = await net.start("w", replicating=True, capacity={"w": 0})
+    path = tmp_path / "mine.bin"
+    path.write_bytes(bytes_of(SIZE))
+    _, content = await watcher.share(path)
+    await watcher.publish(manifest)
+    watcher.parts.adding.on_added(content)
+    book = watcher.parts.replication.offering.book
+    for peer in (*holders, other):
+        await watcher.link_to(peer)
+        book.has(peer.me, manifest.id)
+    await until(lambda: not holds(other, manifest), "the third copy goes")
+    await until(lambda: not book.is_confirmed(other.me, manifest.id), "it is heard of")
+    assert all(book.is_confirmed(peer.me, manifest.id) for peer in holders)

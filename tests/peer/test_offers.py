@@ -265,3 +265,16 @@ async def test_a_changed_wish_for_copies_is_heard(autojump_clock: Clock, net: Pe
     assert not link.closed
     await one.publish(manifest)
     await until(lambda: holds_all(two, [manifest.id]), "the copy", seconds=10)
+
+
+def test_what_a_peer_declines_keeps_nothing_else_from_it() -> None:
+    book = OfferBook()
+    peer = PeerId(b"p" * 32)
+    manifests = [ManifestId(bytes([number]) * 32) for number in range(2 * AT_ONCE)]
+    for manifest in manifests:
+        book.want(manifest, [peer])
+    for manifest in book.due(peer, 0.0):
+        book.declined(peer, manifest)
+    assert book.due(peer, 0.0) == manifests[AT_ONCE:]
+    book.want(manifests[0], [peer])
+    assert manifests[0] in book.queued(peer)

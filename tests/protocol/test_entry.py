@@ -10,6 +10,7 @@ from message_strategies import values_of
 from protocol import codec
 from protocol.entry import (
     MAX_ENTRY,
+    MOST_AHEAD,
     Entry,
     Record,
     Restoration,
@@ -268,3 +269,10 @@ def test_the_same_content_under_the_same_name_is_the_same_entry() -> None:
     others = {first_salt(MANIFEST, "b"), first_salt(ManifestId(b"n" * 32), "a")}
     assert first_salt(MANIFEST, "a") not in others
     assert entry(salt=first_salt(MANIFEST, "a")).id
+
+
+def test_a_sequence_far_ahead_replaces_nothing() -> None:
+    """It would leave no number for whoever undoes it."""
+    old = entry(sequence=3)
+    assert supersedes(entry(sequence=3 + MOST_AHEAD), old)
+    assert not supersedes(entry(sequence=4 + MOST_AHEAD), old)
