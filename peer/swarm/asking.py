@@ -175,14 +175,17 @@ class Asking:
         if link in self._takers or not self.under_way:
             return False
         # Who has nothing to bring just now must not count: the rest would wait for the slowest.
-        rate = sum(
-            self.sources[taker].rate
+        bringing = [
+            self.sources[taker]
             for taker in self._takers
             if self.sources[taker].asked or self.picker.useful(taker)
-        )
+        ]
+        rate = sum(taker.rate for taker in bringing)
         if not rate or not source.rate:
             return bool(rate)
-        left = self.picker.needed * self._manifest.geometry.piece_length
+        # What they have been asked for comes before what they could be asked for now.
+        pieces = self.picker.needed + sum(len(taker.asked) for taker in bringing)
+        left = pieces * self._manifest.geometry.piece_length
         return left / rate < SPARED + SPARED_TIMES * left / source.rate
 
     def _pick_twice(self, link: PeerLink, source: Source) -> int | None:

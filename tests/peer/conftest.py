@@ -1,6 +1,8 @@
 """Fixtures of the peer's tests: peers of one swarm in this process, on a clock that jumps."""
 
 import math
+import os
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from peer_net import PeerNet
+from repeatable import make_repeatable
 
 
 @pytest.fixture
@@ -38,7 +41,22 @@ def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> trio.testing.MockClock:
 
 @pytest.fixture
 async def net(
-    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[PeerNet]:
+    """Peers that do the same in every run of a test; `TWOFOLD_SEED=n` makes them do something else.
+
+    A test that blocks a thread on purpose asks for `threads` too.
+    """
+    if "threads" not in request.fixturenames:
+        seed = f"{request.node.name} {os.environ.get('TWOFOLD_SEED', '')}"
+        make_repeatable(random.Random(seed), monkeypatch)
     yield PeerNet(tmp_path, nursery, monkeypatch)
     nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def threads() -> None:
+    """Work that was given to threads is done in threads, not at once."""

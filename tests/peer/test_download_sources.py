@@ -98,18 +98,21 @@ async def test_takers_that_come_one_after_the_other_trade_it(
 
 @pytest.mark.trio
 @pytest.mark.parametrize("rate", [FAST / 20, SLOW])
+@pytest.mark.parametrize("run", range(4))
 async def test_nobody_waits_for_the_share_of_a_slow_taker(
-    autojump_clock: Clock, net: PeerNet, rate: float
+    autojump_clock: Clock, net: PeerNet, rate: float, run: int
 ) -> None:
     """What it does not pass on in time, the others ask the source for."""
     ways = {"source": Way(FAST), "one": Way(8 * FAST), "two": Way(8 * FAST), "slow": Way(rate)}
     net.ways = ways
     source, one, two, slow = await net.start(*ways)
     manifest, _ = await source.hold(WHOLE)
+    began = trio.current_time()
     downloads = [await begin(peer, manifest) for peer in (one, two, slow)]
     for download in downloads[:2]:
         await download.closed.wait()
         assert download.error is None
+    assert trio.current_time() - began <= 2 * FULL / FAST
     assert slow.parts.traffic.uploaded <= 16 * PIECE
     assert source.parts.traffic.uploaded <= 2 * FULL
 

@@ -200,7 +200,7 @@ async def test_a_file_that_changes_meanwhile_is_refused(
 
 @pytest.mark.trio
 async def test_an_operator_that_goes_leaves_nothing(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, threads: None, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = await net.start("one")
     folder = make_folder(net.tmp_path / "folder")

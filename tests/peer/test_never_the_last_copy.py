@@ -7,21 +7,17 @@ tracker. `PYTHONHASHSEED=0 TWOFOLD_SEED=n` runs one seed, the same each time.
 
 import os
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of
+from repeatable import make_repeatable
 from roster_maker import RosterMaker
 from unsynced import UnsyncedWrites
 
 from peer.errors import PeerError
-from protocol.identity import Identity
 from protocol.ids import ManifestId, PeerId
 from protocol.manifest import Manifest
 from protocol.messages.standing import Leave
@@ -231,31 +227,11 @@ def held_by(peer: TestPeer) -> set[ManifestId]:
     return {content.id for content in peer.parts.contents.all() if content.complete}
 
 
-def make_repeatable(chance: random.Random, patch: pytest.MonkeyPatch) -> None:
-    """Keys, choices, the order of tasks and the work of threads: all by the seed."""
-
-    def identity() -> Identity:
-        return Identity(
-            static=X25519PrivateKey.from_private_bytes(chance.randbytes(32)),
-            signing=Ed25519PrivateKey.from_private_bytes(chance.randbytes(32)),
-        )
-
-    async def at_once(work: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        return work(*arguments)
-
-    patch.setattr("peer.data_dir.generate_identity", identity)
-    patch.setattr("peer.parts.os.urandom", chance.randbytes)
-    patch.setattr("trio.to_thread.run_sync", at_once)
-    # A tick a second of every peer would be most of the work.
-    patch.setattr("peer.swarm.presence_watch.LOOK_EVERY", 5.0)
-    patch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
-    patch.setattr("trio._core._run._r", random.Random(chance.getrandbits(64)))
-
-
 async def live(seed: int, folder: Path, patch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     make_repeatable(chance, patch)
+    # A tick a second of every peer would be most of the work.
+    patch.setattr("peer.swarm.presence_watch.LOOK_EVERY", 5.0)
     async with trio.open_nursery() as nursery:
         net = PeerNet(folder, nursery, patch)
         await World(net, UnsyncedWrites(patch), chance).run()

@@ -66,7 +66,7 @@ async def test_an_error_in_hashing_is_one_error(
 
 @pytest.mark.trio
 async def test_hashing_stops_when_the_operator_goes(
-    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, threads: None, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = await net.start("one")
     film = net.tmp_path / "film"
