@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 LOOK_ALL_EVERY = 300.0
 DROPS_AT_ONCE = 8
+PORTION = 1000
+"""Contents that are looked at in one go: about 10 ms."""
 
 
 class Dropping:
@@ -78,22 +80,26 @@ class Dropping:
             now = trio.current_time()
             if self._everything or now >= look_all_at:
                 self._everything, look_all_at = True, now + LOOK_ALL_EVERY
-            self._look(now)
+            await self._look(now)
             self._promises.tidy(now)
             await self._drop_due(now)
             with trio.move_on_at(min(look_all_at, self._book.next_time() or math.inf)):
                 await self._wake.wait()
 
-    def _look(self, now: float) -> None:
-        """Find what is surplus, among what changed or among everything."""
-        held = self._contents.all() if self._everything else map(self._contents.get, self._changed)
-        gone = self._presence.gone()
-        for content in held:
-            if content is not None:
-                numbers = [each.number for each in self._surplus(content, gone)]
-                self._book.note(content, numbers, now)
+    async def _look(self, now: float) -> None:
+        """Find what is surplus, among what changed or among everything, a portion at a time."""
+        held = [self._contents.get(manifest) for manifest in self._changed]
+        if self._everything:
+            held = list(self._contents.all())
         self._everything = False
         self._changed.clear()
+        for start in range(0, len(held), PORTION):
+            gone = self._presence.gone()
+            for content in held[start : start + PORTION]:
+                if content is not None:
+                    numbers = [each.number for each in self._surplus(content, gone)]
+                    self._book.note(content, numbers, now)
+            await trio.lowlevel.checkpoint()
 
     def _surplus(self, content: Content, gone: frozenset[PeerId]) -> list[Surplus]:
         if self._rosters.state_of(self._me) == "leaving":
