@@ -108,7 +108,7 @@ class Fetching:
         if content is None or not content.complete:
             content = await self._read_ahead(entry, manifest, record, request.offset)
         _, layout = await self._contents.opened(manifest.id)
-        length = _verified_run(content, manifest, record, request.offset)
+        length = self._verified_run(content, manifest, record, request.offset)
         found = layout.segments(record.offset + request.offset, length) if length else []
         pieces = manifest.geometry.overlapping(record.offset, record.size)
         return Readable(
@@ -119,6 +119,22 @@ class Fetching:
             size=record.size,
             complete=all(piece in content.bits for piece in pieces),
         )
+
+    def _verified_run(
+        self, content: Content, manifest: Manifest, record: FileRecord, offset: int
+    ) -> int:
+        """How many bytes of a file from `offset` on are here without a gap."""
+        if offset >= record.size:
+            return 0
+        running = self._downloads.find(manifest.id)
+        start = record.offset + offset
+        end = record.offset + record.size
+        piece = start // manifest.geometry.piece_length
+        while piece * manifest.geometry.piece_length < end and (
+            piece in content.bits or (running is not None and running.is_readable(piece))
+        ):
+            piece += 1
+        return max(0, min(end, piece * manifest.geometry.piece_length) - start)
 
     async def manifest(self, entry: Entry) -> Manifest:
         """An entry's manifest: from here, from the tracker, or from any peer that has it."""
@@ -203,28 +219,16 @@ class Fetching:
             )
             if offset >= record.size:
                 return download.content
-            if piece not in download.content.bits:
+            if not download.is_readable(piece):
                 download.read_from(piece)
                 with self._downloads.reading():
-                    await download.wait_piece(piece)
-            if piece in download.content.bits:
+                    await download.wait_readable(piece)
+            if download.is_readable(piece):
                 return download.content
             # One that had been begun for other pieces may end without this one.
             await download.closed.wait()
             if download.error is not None:
                 raise download.error
-
-
-def _verified_run(content: Content, manifest: Manifest, record: FileRecord, offset: int) -> int:
-    """How many bytes of a file from `offset` on are here without a gap."""
-    if offset >= record.size:
-        return 0
-    start = record.offset + offset
-    end = record.offset + record.size
-    piece = start // manifest.geometry.piece_length
-    while piece in content.bits and piece * manifest.geometry.piece_length < end:
-        piece += 1
-    return max(0, min(end, piece * manifest.geometry.piece_length) - start)
 
 
 async def _report(download: Download, call: int, tell: Callable[[Progress], None]) -> None:

@@ -102,6 +102,19 @@ class Asking:
 
     # Requests
 
+    def read_from(self, piece: int) -> None:
+        """Somebody waits for this piece: what was asked for elsewhere must not come before it.
+
+        What is on its way all the same counts when it comes.
+        """
+        self.picker.read_from(piece)
+        if self.picker.state(piece) is not PieceState.NEEDED:
+            return
+        for link, source in self.sources.items():
+            for asked in list(source.asked):
+                self._cancel(link, source, asked)
+                self._unask(asked)
+
     def ask(self, now: float, *, fill: bool, urgent: bool) -> None:
         """Ask every source for as much as it has room for; without `fill`, for one at a time."""
         for link, source in self.sources.items():

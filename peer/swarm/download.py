@@ -80,6 +80,8 @@ class Download:
             on_recorded=self._recorded,
             last_are_here=self._last_are_here,
         )
+        self._written: set[int] = set()
+        """Pieces that are in their files, and do not count yet."""
         self._progress = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -132,6 +134,15 @@ class Download:
         while piece not in self.content.bits and not self.finished.is_set():
             await self._progress.wait()
 
+    def is_readable(self, piece: int) -> bool:
+        """Whether a piece is verified and in its file, though a crash may still take it."""
+        return piece in self._written or piece in self.content.bits
+
+    async def wait_readable(self, piece: int) -> None:
+        """Return when a piece can be read, or when the download has ended."""
+        while not self.is_readable(piece) and not self.finished.is_set():
+            await self._progress.wait()
+
     def want(self, pieces: list[int]) -> None:
         """Fetch these too; what is wanted already is fetched once."""
         more = [piece for piece in pieces if self.picker.state(piece) is None]
@@ -144,7 +155,7 @@ class Download:
 
     def read_from(self, piece: int) -> None:
         """Somebody reads: fetch in order from this piece on."""
-        self.picker.read_from(piece)
+        self.asking.read_from(piece)
         self._pump()
 
     # What links say
@@ -220,6 +231,8 @@ class Download:
         link, piece = arrived.link, arrived.piece
         if good:
             self.senders.add(link.peer)
+            self._written.add(piece)
+            self._tell_progress()
             return
         log.warning("bad piece", peer=link.name, piece=piece, entry=self.name)
         self.picker.take_from_source(link, piece)
@@ -230,7 +243,11 @@ class Download:
     def _recorded(self, pieces: list[int]) -> None:
         for piece in pieces:
             self._count(piece)
+        self._written.difference_update(pieces)
         self.on_recorded(self.content, pieces)
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         self._progress.set()
         self._progress = trio.Event()
 

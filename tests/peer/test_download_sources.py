@@ -7,9 +7,12 @@ import trio
 from fetching import CONTENT, SIZE, begin, nothing_leaks
 from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of, until
 
+from peer.store.contents import Content
+from peer.store.piece_store import PieceStore
 from peer.swarm.download import Download
 from peer.swarm.peer_link import PeerLink
 from protocol.messages.base import Message
+from protocol.messages.operating import Read, Readable
 from protocol.messages.peering import GetPiece
 
 FULL = 160 * PIECE
@@ -299,3 +302,52 @@ async def test_what_is_only_copied_stands_still_while_a_reader_waits(
     await copying.closed.wait()
     assert copying.error is None
     assert copying.received == FULL
+
+
+@pytest.mark.trio
+async def test_where_a_reader_jumps_to_comes_before_what_was_asked_for(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    net.ways["source"] = Way(FAST / 4)
+    source, me = await net.start("source", "me")
+    manifest, _ = await source.hold(WHOLE)
+    download = await begin(me, manifest)
+    books = download.asking.sources
+    await until(lambda: any(len(book.asked) > 10 for book in books.values()), "much is asked for")
+    before = download.received
+    download.read_from(120)
+    await download.wait_readable(120)
+    its_own_and_those_on_the_wire = 1 + MOST_PIECES_ON_THEIR_WAY
+    assert download.received - before <= its_own_and_those_on_the_wire * PIECE
+    await download.closed.wait()
+    assert download.twice == 0
+    assert me.bytes_held(manifest) == WHOLE
+
+
+@pytest.mark.trio
+async def test_a_reader_does_not_wait_for_the_disk_to_be_synced(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, me = await net.start("source", "me")
+    manifest, _ = await source.hold(CONTENT)
+    entry = await source.publish(manifest)
+    await me.parts.catalogue.learn(source.sign(entry))
+    synced, make_durable = trio.Event(), PieceStore.make_durable
+
+    async def slowly(store: PieceStore, content: Content, pieces: list[int]) -> None:
+        await synced.wait()
+        await make_durable(store, content, pieces)
+
+    monkeypatch.setattr(PieceStore, "make_durable", slowly)
+    read = Read(call=1, entry=entry.id.hex(), file=0, offset=7 * PIECE)
+    readable = await me.parts.requests.answer(read, lambda _: None)
+    assert isinstance(readable, Readable)
+    content = me.parts.contents.get(manifest.id)
+    assert content is not None
+    assert content.bits.count == 0
+    assert readable.length >= PIECE
+    there = await trio.Path(readable.path).read_bytes()
+    there = there[readable.position :]
+    assert there[:PIECE] == CONTENT[7 * PIECE : 8 * PIECE]
+    synced.set()
+    await until(lambda: content.complete, "it counts once it is durable")
