@@ -100,7 +100,7 @@ class HealthWatch:
             return
         if state == "gone":
             # So that what must be offered now is known.
-            await self._offering.look(trio.current_time())
+            await self._offering.look_at_all(trio.current_time())
         reliance = await self._relying_on(peer)
         if self._presence.state(peer) != state:
             # It has changed again meanwhile; that comes next.

@@ -59,8 +59,6 @@ class Offering:
         self.book = OfferBook()
         self._changed: set[ManifestId] = set()
         self._everything = True
-        self._walks = 0
-        """How many go through everything just now."""
         self._look_all_at = 0.0
         self._busy: set[PeerId] = set()
         """Peers that are being offered something."""
@@ -100,26 +98,22 @@ class Offering:
         if self.book.forget_full(now) or now >= self._look_all_at:
             self._everything = True
         if self._everything:
-            await self._look_at_all(now)
+            await self.look_at_all(now)
         else:
             known = [self._contents.get(manifest) for manifest in self._changed]
             self._changed.clear()
             self._look_at([content for content in known if content is not None], now)
 
-    async def _look_at_all(self, now: float) -> None:
+    async def look_at_all(self, now: float) -> None:
         """A portion at a time, so that no link waits; what changes meanwhile is looked at next."""
         self._everything = False
         self._changed.clear()
         contents = self._contents.all()
         coming = any(c.size > SPAN_LENGTH and not c.complete for c in contents)
         self._look_all_at = now + (LOOK_WHILE_COMING if coming else LOOK_ALL_EVERY)
-        self._walks += 1
-        try:
-            for start in range(0, len(contents), PORTION):
-                self._look_at(contents[start : start + PORTION], now)
-                await trio.lowlevel.checkpoint()
-        finally:
-            self._walks -= 1
+        for start in range(0, len(contents), PORTION):
+            self._look_at(contents[start : start + PORTION], now)
+            await trio.lowlevel.checkpoint()
 
     def _look_at(self, contents: Iterable[Content], now: float) -> None:
         gone = self._presence.gone()
@@ -151,8 +145,6 @@ class Offering:
 
     def is_pending(self, manifest: ManifestId) -> bool:
         """Whether others have still to confirm a manifest to this machine."""
-        if self._everything or self._walks:
-            return True
         return manifest in self._changed or self.book.is_queued(manifest)
 
     def is_there(self, peer: PeerId, manifest: ManifestId) -> bool:
