@@ -7,7 +7,7 @@ who asked may be dead; who drops counts from before its first question and stops
 only the rates of two clocks must agree, not what they show.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from protocol.ids import ManifestId, PeerId
 
@@ -25,6 +25,7 @@ class Promises:
 
     def __init__(self) -> None:
         self._going: dict[SpanKey, float] = {}
+        self._spans_going: Counter[ManifestId] = Counter()
         self._promised: defaultdict[SpanKey, dict[PeerId, float]] = defaultdict(dict)
 
     # Who drops
@@ -34,6 +35,7 @@ class Promises:
         if span in self._going or self.is_promised(span, now):
             return False
         self._going[span] = now
+        self._spans_going[span[0]] += 1
         return True
 
     def in_time(self, span: SpanKey, now: float) -> bool:
@@ -43,11 +45,14 @@ class Promises:
 
     def is_going(self, manifest: ManifestId) -> bool:
         """Whether any of our copy of a manifest is about to be dropped."""
-        return any(going == manifest for going, _ in self._going)
+        return manifest in self._spans_going
 
     def end(self, span: SpanKey) -> None:
         """It was dropped, or stays."""
-        self._going.pop(span, None)
+        if self._going.pop(span, None) is not None:
+            self._spans_going[span[0]] -= 1
+            if not self._spans_going[span[0]]:
+                del self._spans_going[span[0]]
 
     # Who keeps
 
