@@ -34,6 +34,7 @@ from peer.operator.letting_go import LettingGo
 from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
 from peer.operator.machines import MachinesViewer
+from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
 from peer.operator.requests import Requests
 from peer.operator.status import StatusMaker
@@ -277,6 +278,7 @@ class Parts:
             me=self.me,
             status=self.status,
             adding=self.adding,
+            managing=Managing(self.tracker),
             fetching=fetching,
             choosing=choosing,
             publishing=self.publishing,

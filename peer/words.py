@@ -1,5 +1,6 @@
 """Numbers, sizes, times and names as people are told them."""
 
+import time
 from collections.abc import Sequence
 
 MOST_NAMES = 3
@@ -39,3 +40,8 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > MOST_NAMES:
         names = (*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more")
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def moment_text(milliseconds: int) -> str:
+    """A moment since 1970, by this machine's clock and zone: "2026-11-21 14:05"."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(milliseconds / 1000))

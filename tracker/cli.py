@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from protocol.address import Address
 from protocol.drivers.on_trio import ConnectionLostError
+from protocol.durations import parse_duration
 from protocol.errors import InvalidTextError, ProtocolError, RefusedError
 from protocol.messages.base import Reply, Request
 from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, SetAdmin
@@ -34,7 +35,6 @@ from tracker import swarm
 from tracker.daemon import run_tracker
 from tracker.data_dir import DataDir, default_data_dir
 from tracker.database import open_database
-from tracker.durations import parse_duration
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
 from tracker.operator_client import ask
 from tracker.output import LogLevel, Printer, moment, start_log
@@ -160,7 +160,7 @@ def invite(*, expires: str = "24h", zone: str = "", common: Common = _COMMON) ->
     directory, printer = common.open()
     if len(zone) > _MAX_ZONE:
         raise UsageError(f"a zone has at most {_MAX_ZONE} characters")
-    request = CreateInvite(call=0, expires=parse_duration(expires), zone=zone)
+    request = CreateInvite(call=0, expires=_seconds(expires), zone=zone)
     made = _ask(directory, request, Invited)
     fields = {"invite": made.invite, "id": made.id, "expires": made.expires}
     printer.result(fields, made.invite)
@@ -246,7 +246,7 @@ def admin(
     remove: Annotated[bool, Parameter(negative="")] = False,
     common: Common = _COMMON,
 ) -> None:
-    """Let a machine delete and restore everybody's entries, and approve bursts of deletions.
+    """Let a machine invite and revoke, delete and restore all entries, and approve deletions.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def grace(duration: str, /, *, common: Common = _COMMON) -> None:
         30s, 15m, 24h, 7d.
     """
     directory, printer = common.open()
-    seconds = parse_duration(duration)
+    seconds = _seconds(duration)
     _ask(directory, SetGrace(call=0, seconds=seconds), Reply)
     printer.result({"grace": seconds}, f"the grace time is {seconds} s")
 
@@ -360,6 +360,13 @@ def _target(text: str) -> str:
     if not 1 <= len(text) <= _MAX_TARGET:
         raise UsageError(f"a name or id has 1 to {_MAX_TARGET} characters")
     return text
+
+
+def _seconds(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except InvalidTextError as error:
+        raise UsageError(str(error)) from None
 
 
 def _address(text: str) -> Address:

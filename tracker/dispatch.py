@@ -53,8 +53,19 @@ async def operate(tracker: Tracker, session: Session, request: Request) -> None:
         lambda connection: office.perform(connection, request),
         then=tracker.go_by,
     )
-    session.log.info("operator", did=type(request).__name__)
+    session.log.info("done for an operator", did=type(request).__name__)
     await session.send(outcome.reply)
+
+
+async def manage(tracker: Tracker, session: Session, request: Request) -> None:
+    """The same for a member, if it is an admin."""
+    if session.member is None or session.member.peer not in tracker.roster.roster.admins():
+        raise RequestFailedError(
+            "refused",
+            "only an admin machine may do this; on the tracker's machine, "
+            "'twofold-tracker admin NAME' makes it one",
+        )
+    await operate(tracker, session, request)
 
 
 _QUESTIONS: dict[type[Message], Step] = {
@@ -78,6 +89,10 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         PutManifest: peer_requests.put_manifest,
         ChangeCapacity: peer_requests.change_capacity,
         ChangeState: peer_requests.change_state,
+        CreateInvite: manage,
+        GetMembers: manage,
+        Revoke: manage,
+        SetZone: manage,
     },
     "operator": _QUESTIONS
     | {

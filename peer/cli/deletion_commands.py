@@ -1,7 +1,6 @@
 """Commands about what was deleted: trash, restore, purge, approve. Thin: ask, then print."""
 
 import sys
-import time
 from typing import Annotated
 
 import msgspec
@@ -11,7 +10,7 @@ from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
 from peer.cli.output import shown
 from peer.errors import UsageError
-from peer.words import bytes_text, counted
+from peer.words import bytes_text, counted, moment_text
 from protocol.messages.deleting import (
     BurstDecided,
     Bursts,
@@ -50,9 +49,9 @@ def trash(*, common: Common = COMMON) -> None:
             (
                 each.id[:12],
                 bytes_text(each.size),
-                _moment(each.deleted),
+                moment_text(each.deleted),
                 shown(each.by),
-                f"stays at {shown(each.path)}" if each.path else _moment(each.until),
+                f"stays at {shown(each.path)}" if each.path else moment_text(each.until),
                 shown(each.name),
             )
             for each in entries
@@ -139,7 +138,7 @@ def approve(
                 (
                     shown(each.name),
                     str(each.entries),
-                    _moment(each.since) if each.since else "",
+                    moment_text(each.since) if each.since else "",
                     ", ".join(map(shown, each.examples)),
                 )
                 for each in found.bursts
@@ -167,7 +166,3 @@ def _confirmed(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _moment(moment: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment / 1000))

@@ -17,6 +17,7 @@ from peer.operator.leaving import Leaving
 from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
 from peer.operator.machines import MachinesViewer
+from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
 from peer.operator.status import StatusMaker
 from peer.roster_book import RosterBook
@@ -57,6 +58,7 @@ from protocol.messages.operating import (
 from protocol.messages.scrubbing import Scrub
 from protocol.messages.shared import Locate, Located
 from protocol.messages.standing import Drain, Leave, OfferRoom, RoomOffered
+from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
 
 FILES_IN_ANSWER = 200
 ROWS_BYTES = 48_000
@@ -86,6 +88,7 @@ class Requests:
     standing: Standing
     leaving: Leaving
     deleting: Deleting
+    managing: Managing
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -113,6 +116,8 @@ class Requests:
                 return await self.deleting.answer(request)
             case Verify():
                 return await self._verify(request, tell)
+            case CreateInvite() | GetMembers() | Revoke() | SetZone():
+                return await self.managing.answer(request)
             case GetPeers():
                 return await self.machines.answer(request)
             case GetHealth():

@@ -196,7 +196,7 @@ class EntryChanged(Message, frozen=True, kw_only=True, tag=True):
 
 
 class CreateInvite(Request, frozen=True, kw_only=True, tag=True):
-    """Operator: make an invite that is good for `expires` seconds."""
+    """Operator or admin: make an invite that is good for `expires` seconds."""
 
     expires: Annotated[int, Meta(ge=1, le=366 * 86_400)]
     zone: Label
@@ -211,7 +211,7 @@ class Invited(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class GetMembers(Request, frozen=True, kw_only=True, tag=True):
-    """Operator: ask for the members and the open invites."""
+    """Operator or admin: ask for the members and the open invites."""
 
 
 class InviteSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,7 +235,7 @@ class Members(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class Revoke(Request, frozen=True, kw_only=True, tag=True):
-    """Operator: revoke a member by name or id, or an invite by id."""
+    """Operator or admin: revoke a member by name or id, or an invite by id."""
 
     target: Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -255,7 +255,7 @@ def join_proof_body(handshake_hash: bytes) -> bytes:
 
 
 class SetZone(Request, frozen=True, kw_only=True, tag=True):
-    """Operator: a member, by name or id, is of this zone now; "" for none. Done, or Failed."""
+    """Operator or admin: a member, by name or id, is of this zone now; "" for none. Done."""
 
     target: Annotated[str, Meta(min_length=1, max_length=255)]
     zone: Label

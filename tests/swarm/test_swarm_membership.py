@@ -118,3 +118,22 @@ def _is_outside(swarm: Swarm, out: Peer, entry: str, path: Path) -> None:
     fetched = swarm.cli(out, "get", entry, "-o", str(path))
     assert fetched.code in (4, 5), str(fetched)
     assert not path.exists()
+
+
+def test_an_admins_machine_invites_and_revokes(swarm: Swarm) -> None:
+    boss, other = swarm.add_peer("boss"), swarm.add_peer("other")
+    for command in (("invite",), ("invites",), ("revoke", "boss"), ("zone", "boss", "attic")):
+        refused = swarm.cli(other, *command)
+        assert refused.code == 5, str(refused)
+        assert "twofold-tracker admin" in refused.result["error"]
+    swarm.tracker_ok("admin", "boss")
+    made = swarm.ok(boss, "invite", "--expires", "1h", "--zone", "attic")
+    assert try_to_join(swarm, made["invite"]).code == 0
+    unused = swarm.ok(boss, "invite")
+    assert swarm.ok(boss, "revoke", unused["id"])["what"] == "invite"
+    states = {each["id"]: each["state"] for each in swarm.ok(boss, "invites")["invites"]}
+    assert (states[made["id"]], states[unused["id"]]) == ("used", "revoked")
+    swarm.ok(boss, "zone", "other", "cellar")
+    assert swarm.ok(boss, "revoke", "other")["what"] == "member"
+    assert swarm.cli(boss, "invite", "--expires", "never").code == 2
+    assert swarm.cli(boss, "invite", "--zone", "x" * 65).code == 2

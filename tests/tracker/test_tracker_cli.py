@@ -21,8 +21,6 @@ from protocol.inventory import inventory_digest
 from protocol.invite import Invite, decode_invite
 from protocol.messages.shared import GetMachines
 from protocol.messages.tracking import Join, Present
-from tracker.durations import parse_duration
-from tracker.errors import UsageError
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "TWOFOLD_DATA"}
@@ -221,16 +219,3 @@ def test_every_command_has_help(command: Command, name: str) -> None:
     shown = command(name, "--help", data=None)
     assert shown.returncode == 0
     assert "Usage: twofold-tracker" in shown.stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("15m", 900), ("24h", 86_400), (" 7D ", 604_800)]
-)
-def test_durations(text: str, seconds: int) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "0s", "1.5h", "367d", "1y", "٣s", "9" * 30])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_duration(text)

@@ -27,6 +27,7 @@ from protocol.identity import generate_identity
 from protocol.inventory import inventory_digest
 from protocol.invite import decode_invite
 from protocol.messages.base import Done, Failed, Ping
+from protocol.messages.deleting import SetAdmin
 from protocol.messages.shared import (
     GetMachines,
     GetManifest,
@@ -51,6 +52,7 @@ from protocol.messages.tracking import (
     Revoke,
     Search,
     SetGrace,
+    SetZone,
 )
 from protocol.roster import Member, open_membership_untrusted, sign_membership
 from tracker.daemon import MAX_UNFINISHED
@@ -358,10 +360,36 @@ async def test_what_an_operator_does(club: Swarm) -> None:
     missing = await operator.ask(Revoke, target="nobody")
     assert isinstance(missing, Failed)
     assert missing.kind == "not_found"
-    await peer.channel.send(GetMembers(call=9))
+    await peer.channel.send(SetGrace(call=9, seconds=1))
     ended = await peer.channel.receive()
     assert isinstance(ended, Ended)
     assert "not for a member" in ended.reason
+
+
+@pytest.mark.trio
+async def test_an_admin_invites_and_revokes_and_nobody_else_does(club: Swarm) -> None:
+    nas, laptop = club.admit("nas"), club.admit("laptop")
+    boss, other = await club.present(nas), await club.present(laptop)
+    operator = await club.operate()
+    assert isinstance(await operator.ask(SetAdmin, target="nas", admin=True), Done)
+    made = await boss.ask(CreateInvite, expires=60, zone="attic")
+    assert decode_invite(made.invite).swarm == club.keys.public
+    listed = await boss.ask(GetMembers)
+    assert ("attic", "open") in {(each.zone, each.state) for each in listed.invites}
+    assert isinstance(await boss.ask(SetZone, target="laptop", zone="cellar"), Done)
+    for request, fields in (
+        (CreateInvite, {"expires": 60, "zone": ""}),
+        (GetMembers, {}),
+        (Revoke, {"target": "nas"}),
+        (SetZone, {"target": "nas", "zone": "x"}),
+    ):
+        refused = await other.ask(request, **fields)
+        assert isinstance(refused, Failed)
+        assert (refused.kind, "admin" in refused.text) == ("refused", True)
+    assert (await boss.ask(Revoke, target=made.id)).what == "invite"
+    assert (await boss.ask(Revoke, target="laptop")).what == "member"
+    assert isinstance(await operator.ask(SetAdmin, target="nas", admin=False), Done)
+    assert isinstance(await boss.ask(GetMembers), Failed)
 
 
 @pytest.mark.trio
