@@ -24,6 +24,7 @@ from tracker import catalogue, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.invites import SHORTEST_PREFIX
+from tracker.listing import REPLY_SPACE
 from tracker.swarm import next_change
 
 KEPT = 200
@@ -113,11 +114,17 @@ def approvals_after(connection: Connection, change: int) -> list[Signed]:
 
 
 def held_page(connection: Connection, after: bytes) -> tuple[Signed, ...]:
-    """Held tombstones of entries whose id comes after one."""
+    """Held deletions of entries whose id comes after one, as many as fit a message."""
     waiting = (_held.c.entry > after) & _held.c.rejected.is_(False)
-    found = select(_held).where(waiting).order_by(_held.c.entry)
-    rows = connection.execute(found.limit(HELD_IN_ANSWER))
-    return tuple(Signed(row.body, row.signature) for row in rows)
+    found = select(_held.c.body, _held.c.signature).where(waiting).order_by(_held.c.entry)
+    page: list[Signed] = []
+    space = REPLY_SPACE
+    for row in connection.execute(found.limit(HELD_IN_ANSWER)):
+        space -= len(row.body) + len(row.signature) + 16
+        if page and space < 0:
+            break
+        page.append(Signed(row.body, row.signature))
+    return tuple(page)
 
 
 def bursts(connection: Connection) -> tuple[BurstView, ...]:

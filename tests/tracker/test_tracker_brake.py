@@ -7,13 +7,15 @@ from sqlalchemy import Connection, event, func, select
 from test_tracker_deletion import Made, Shelf, approval_of, entry_name, shelf_of, with_entries
 from tracker_support import Swarm, admit, entry_of, manifest_of, signed, tombstone_of
 
+from protocol import codec
 from protocol.approval import KEPT_FOR
 from protocol.delete_brake import FEW
 from protocol.entry import Entry, Tombstone, open_record_untrusted
 from protocol.identity import generate_identity
 from protocol.messages.base import Done, Failed
-from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts
+from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, Held
 from protocol.messages.tracking import Announce, EntryChanged, Holding, Publish, Report
+from protocol.signing import Signed
 from tracker import approvals, manifests, tables
 from tracker.errors import RequestFailedError
 from tracker.reports import MOST_REPORTS, WITHIN, Reports
@@ -123,6 +125,23 @@ def test_listing_bursts_takes_as_many_statements_for_few_as_for_many(made: Made)
     (burst,) = shelf.database.read_now(approvals.bursts)
     assert (burst.entries, len(burst.examples)) == (130 - 26, approvals.EXAMPLES)
     assert statements(shelf, lambda c: approvals.held_page(c, b"")) == 1
+
+
+def test_a_page_of_held_edits_fits_a_message(made: Made) -> None:
+    shelf = shelf_of(made, 30)
+    for number, entry in enumerate(shelf.entries):
+        caption = "x" * 4096
+        edit = entry_of(
+            manifest_of(2), shelf.author, salt=entry.salt, sequence=2, caption=caption, tags=()
+        )
+        assert shelf.store(signed(edit, shelf.author)).held == (number >= FEW)
+    found: list[Signed] = []
+    after = b""
+    while page := shelf.database.read_now(lambda c: approvals.held_page(c, after)):  # noqa: B023
+        assert len(codec.encode(Held(call=1, records=page))) <= codec.MAX_CONTROL
+        found += page
+        after = open_record_untrusted(page[-1]).id
+    assert len(found) == 30 - FEW
 
 
 def verdicts(shelf: Shelf) -> int:
