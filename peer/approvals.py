@@ -11,8 +11,8 @@ from peer.database import Database
 from peer.errors import NotPermittedError, PeerError
 from peer.roster_book import RosterBook
 from protocol.approval import Approval, may_decide, open_approval_untrusted
-from protocol.entry import read_record
 from protocol.errors import RemoteProtocolError
+from protocol.ids import EntryId, PeerId
 from protocol.signing import Signed
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ class Approvals:
             )
             if not fresh.rowcount:
                 return False
-            brake.keep_verdicts(connection, approval)
+            brake.keep_verdicts(connection, approval, now)
             connection.execute(
                 "DELETE FROM approvals WHERE published AND signature NOT IN "
                 "(SELECT signature FROM approvals ORDER BY kept DESC LIMIT ?)",
@@ -91,28 +91,44 @@ class Approvals:
             )
 
     async def settle(self) -> None:
-        """Apply or drop the held tombstones that somebody has decided about."""
-        for signed, _, published in await self.held():
+        """Let the held deletions that somebody has approved come to effect; rejected ones wait."""
+        for entry in await self._database.run(brake.mark_rejected):
+            self._catalogue.released(entry)
+        for entry, signed, published in await self._database.run(brake.approved):
             try:
-                await self._settle_one(signed, published=published)
-            except PeerError as error:
-                log.error("a held deletion cannot be settled", reason=str(error))
-
-    async def _settle_one(self, signed: Signed, *, published: bool) -> None:
-        record = read_record(signed.body)
-        approved = await self._database.run(lambda c: brake.verdict(c, signed, record))
-        if approved is None:
-            return
-        try:
-            if approved:
                 await self._catalogue.learn(signed, mine=not published)
-        except (PeerError, RemoteProtocolError) as error:
-            log.warning("approved deletion not done", reason=str(error))
-        await self._catalogue.release(record.id)
+            except (PeerError, RemoteProtocolError) as error:
+                log.warning("approved deletion not done", reason=str(error))
+            await self._drop(entry, signed)
 
-    async def held(self) -> list[tuple[Signed, int, bool]]:
-        """Every held tombstone, since when, and whether the tracker has it."""
-        return await self._database.run(brake.held)
+    async def _drop(self, entry: EntryId, signed: Signed) -> None:
+        """It waits no longer, also when a newer record of the entry has beaten it."""
+
+        def drop(connection: sqlite3.Connection) -> bool:
+            brake.drop(connection, entry, signed)
+            return brake.waits(connection, entry)
+
+        try:
+            if not await self._database.run(drop):
+                self._catalogue.released(entry)
+        except PeerError as error:
+            log.error("a held deletion cannot be settled", reason=str(error))
+
+    async def bursts(self, most: int, examples: int) -> list[brake.Burst]:
+        """Whose deletions are held here, those with the most."""
+        return await self._database.run(lambda c: brake.bursts(c, most, examples))
+
+    async def signers(self) -> list[PeerId]:
+        """Everybody whose deletions are held here."""
+        return await self._database.run(brake.signers)
+
+    async def hashes(self, signer: PeerId) -> list[bytes]:
+        """What names the deletions of one signer that are held here."""
+        return await self._database.run(lambda c: brake.hashes(c, signer))
+
+    async def held_unpublished(self, after: bytes) -> list[Signed]:
+        """A page, by entry id, of held deletions that the tracker does not have."""
+        return await self._database.run(lambda c: brake.unpublished(c, after))
 
     async def unpublished(self) -> list[Signed]:
         """Approvals made here that no tracker has confirmed."""

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 
-from peer import brake
+from peer import former, records
 from peer.database import Database
 from peer.errors import NotFoundError, NotPermittedError, UsageError
 from peer.roster_book import RosterBook
@@ -19,7 +19,6 @@ from protocol.entry import (
     may_sign,
     open_record_untrusted,
     read_record,
-    supersedes,
     what_author_signed,
 )
 from protocol.errors import RemoteProtocolError
@@ -29,16 +28,19 @@ from protocol.signing import Signed
 log = structlog.get_logger()
 
 UNDONE_LATELY = 100
-"""Tombstones and restored entries that a peer is told of when a link opens: it may have missed
+"""Deletions and restored entries that a peer is told of when a link opens: it may have missed
 them while there was none."""
 
 
-class _Outcome(NamedTuple):
-    """Of learning a record: the copies wanted of manifests it changed that for, if anything."""
+class Undoable(NamedTuple):
+    """The newest record of an entry, and the entry as it was before, if that was known.
 
-    copies: Mapping[ManifestId, int] = {}
-    held: bool = False
-    undone: bool = False
+    `manifests` are all that it named before, the newest first.
+    """
+
+    record: Record
+    original: Signed | None
+    manifests: list[ManifestId]
 
 
 class Catalogue:
@@ -61,7 +63,7 @@ class Catalogue:
         self.undone_lately: deque[Signed] = deque(maxlen=UNDONE_LATELY)
         """The newest such records, the oldest first."""
         self.on_undone: Callable[[Record, Signed], None] = lambda *_: None
-        """Called with a new tombstone, and with an entry that was deleted and is there again."""
+        """Called with a new deletion, and with an entry that was deleted and is there again."""
 
     def load(self) -> None:
         """Read which manifests are wanted."""
@@ -69,7 +71,9 @@ class Catalogue:
             "SELECT manifest, max(copies) FROM records WHERE dead = 0 GROUP BY manifest"
         ):
             self._wanted[ManifestId(manifest)] = copies
-        held = self._database.connection.execute("SELECT entry, since FROM held_tombstones")
+        held = self._database.connection.execute(
+            "SELECT entry, since FROM held_tombstones WHERE rejected = 0"
+        )
         self._held = {EntryId(entry): since for entry, since in held}
         row = self._database.connection.execute(
             "SELECT value FROM facts WHERE name = 'change'"
@@ -92,7 +96,7 @@ class Catalogue:
     ) -> tuple[Record, bool]:
         """Check a record and keep it if it is new; the record, and whether it came to effect.
 
-        A tombstone that is one of a burst, or with `hold`, is only held: see `is_held`.
+        A deletion that is one of a burst, or with `hold`, is only held: see `is_held`.
         RemoteProtocolError when it is forged or its signer is not a member, NotPermittedError when
         that is neither its author nor an admin.
         """
@@ -105,32 +109,15 @@ class Catalogue:
                 return await self.learn(what_author_signed(signed), mine=mine)
             raise NotPermittedError("only the author of an entry or an admin can delete it")
         now = self._now()
-
-        def keep(connection: sqlite3.Connection) -> _Outcome:
-            # One transaction: of two records learnt at once the newer must win.
-            known = _read(connection, record.id)
-            previous = read_record(known.body) if known else None
-            if previous is not None and not supersedes(record, previous):
-                return _Outcome()
-            if isinstance(record, Tombstone) and isinstance(previous, Entry):
-                approved = brake.verdict(connection, signed, record)
-                if approved is False:
-                    return _Outcome()
-                if not approved and (hold or not brake.passes(connection, record, now)):
-                    brake.hold(connection, signed, record, now, published=not mine)
-                    return _Outcome(held=True)
-            deleted = _deleted(connection, record, known)
-            _write(connection, record, signed, deleted, published=not mine)
-            brake.superseded(connection, record)
-            named = {record.manifest, previous.manifest if previous else record.manifest}
-            undone = isinstance(record, Tombstone) or isinstance(previous, Tombstone)
-            return _Outcome({each: _copies(connection, each) for each in named}, undone=undone)
-
-        outcome = await self._database.run(keep)
-        if outcome.held:
+        # One transaction: of two records learnt at once the newer must win.
+        outcome = await self._database.run(
+            lambda c: records.learn(c, record, signed, now, published=not mine, hold=hold)
+        )
+        if outcome.waits:
             self._held.setdefault(record.id, now)
-        for manifest, copies in outcome.copies.items():
+        else:
             self._held.pop(record.id, None)
+        for manifest, copies in outcome.copies.items():
             self._recount(manifest, copies)
         if outcome.undone:
             self.undone_lately.append(signed)
@@ -145,9 +132,8 @@ class Catalogue:
         """Since when (milliseconds) each deletion that waits for approval does."""
         return list(self._held.values())
 
-    async def release(self, entry: EntryId) -> None:
-        """The deletion of an entry waits no longer."""
-        await self._database.run(lambda c: brake.drop(c, [entry]))
+    def released(self, entry: EntryId) -> None:
+        """The deletion of an entry waits no longer, in the database either."""
         self._held.pop(entry, None)
 
     async def newest_sequence(self, entry: EntryId) -> int:
@@ -161,47 +147,51 @@ class Catalogue:
         )
         return row[0] or 0
 
-    async def find_deleted(self, prefix: bytes) -> tuple[Tombstone, Signed | None]:
-        """The one tombstone whose entry's id starts so, and the entry as it was if that is known.
+    async def find_deleted(self, prefix: bytes) -> Undoable:
+        """The one entry whose id starts so that was deleted, or names other content by an edit.
 
-        NotFoundError; UsageError when there are more, or when the entry is still there.
+        NotFoundError; UsageError when there are more, or when the entry is as it ever was.
         """
         high = prefix + b"\xff" * (16 - len(prefix))
-        rows = await self._database.run(
-            lambda c: c.execute(
-                "SELECT body, deleted_body, deleted_signature FROM records "
-                "WHERE entry BETWEEN ? AND ? ORDER BY dead DESC LIMIT 2",
-                (prefix.ljust(16, b"\0"), high),
-            ).fetchall()
-        )
-        records = [read_record(row[0]) for row in rows]
-        dead = [record for record in records if isinstance(record, Tombstone)]
-        if records and not dead:
-            raise UsageError(f"{prefix.hex()} has not been deleted")
-        if not dead:
-            raise NotFoundError(f"no deleted entry {prefix.hex()} is known to this machine")
-        if len(dead) > 1:
-            raise UsageError(f"{prefix.hex()} is the beginning of several ids; give more of it")
-        _, body, signature = rows[0]
-        return dead[0], Signed(body, signature) if body is not None else None
+        low = prefix.ljust(16, b"\0")
 
-    async def deleted_naming(self, manifest: ManifestId) -> list[tuple[Signed, Signed | None]]:
-        """The tombstones of entries that named a manifest, and those entries where known."""
-        rows = await self._database.run(
-            lambda c: c.execute(
-                "SELECT body, signature, deleted_body, deleted_signature FROM records "
-                "WHERE manifest = ? AND dead = 1 LIMIT 16",
-                (manifest,),
+        def find(connection: sqlite3.Connection) -> list[Undoable]:
+            rows = connection.execute(
+                "SELECT body FROM records WHERE entry BETWEEN ? AND ? AND "
+                "(dead = 1 OR entry IN (SELECT entry FROM former)) LIMIT 2",
+                (low, high),
             ).fetchall()
-        )
-        return [
-            (Signed(row[0], row[1]), Signed(row[2], row[3]) if row[2] is not None else None)
-            for row in rows
-        ]
+            found = [read_record(body) for (body,) in rows]
+            return [Undoable(each, *former.newest(connection, each.id)) for each in found]
+
+        found = await self._database.run(find)
+        if len(found) > 1:
+            raise UsageError(f"{prefix.hex()} is the beginning of several ids; give more of it")
+        if found:
+            return found[0]
+        try:
+            await self.find_prefix(prefix)
+        except NotFoundError:
+            raise NotFoundError(
+                f"no deleted entry {prefix.hex()} is known to this machine"
+            ) from None
+        raise UsageError(f"{prefix.hex()} has not been deleted")
+
+    async def was_named(self, manifest: ManifestId) -> bool:
+        """Whether an entry known here named a manifest, and was deleted or names another now."""
+        return await self._database.run(lambda c: former.was_named(c, manifest))
+
+    async def deleted_page(self, start: int) -> tuple[list[former.Deleted], int]:
+        """What is in the trash, from number `start`, as entries named it; and how many in all."""
+        return await self._database.run(lambda c: former.page(c, start))
+
+    async def forget_former(self, before: int) -> None:
+        """Forget what edits took away before a moment: the trash is emptied of it."""
+        await self._database.run(lambda c: former.prune(c, before))
 
     async def find(self, entry: EntryId) -> tuple[Record, Signed] | None:
         """The newest record known of an entry."""
-        signed = await self._database.run(lambda c: _read(c, entry))
+        signed = await self._database.run(lambda c: records.read(c, entry))
         return (open_record_untrusted(signed), signed) if signed else None
 
     async def find_prefix(self, prefix: bytes) -> Entry:
@@ -229,7 +219,9 @@ class Catalogue:
 
     async def naming_each(self, manifests: list[ManifestId]) -> dict[ManifestId, list[Signed]]:
         """The live entries that name each of several manifests, read at once."""
-        return await self._database.run(lambda c: {each: _naming(c, each) for each in manifests})
+        return await self._database.run(
+            lambda c: {each: records.naming(c, each) for each in manifests}
+        )
 
     async def unpublished(self, after: bytes = b"") -> list[Signed]:
         """Records made here that no tracker has confirmed: 500 of them, by entry id, after one."""
@@ -279,64 +271,3 @@ class Catalogue:
         else:
             self._wanted.pop(manifest, None)
         self.on_recounted(manifest)
-
-
-def _copies(connection: sqlite3.Connection, manifest: ManifestId) -> int:
-    (copies,) = connection.execute(
-        "SELECT max(copies) FROM records WHERE manifest = ? AND dead = 0", (manifest,)
-    ).fetchone()
-    return copies or 0
-
-
-def _naming(connection: sqlite3.Connection, manifest: ManifestId) -> list[Signed]:
-    rows = connection.execute(
-        "SELECT body, signature FROM records WHERE manifest = ? AND dead = 0 LIMIT 16", (manifest,)
-    )
-    return [Signed(*row) for row in rows]
-
-
-def _read(connection: sqlite3.Connection, entry: EntryId) -> Signed | None:
-    row = connection.execute(
-        "SELECT body, signature FROM records WHERE entry = ?", (entry,)
-    ).fetchone()
-    return Signed(*row) if row else None
-
-
-def _deleted(connection: sqlite3.Connection, record: Record, known: Signed | None) -> Signed | None:
-    """The entry that a tombstone deletes, or that the one before it had deleted."""
-    if known is None or not isinstance(record, Tombstone):
-        return None
-    if isinstance(read_record(known.body), Entry):
-        return known
-    row = connection.execute(
-        "SELECT deleted_body, deleted_signature FROM records WHERE entry = ?", (record.id,)
-    ).fetchone()
-    return Signed(*row) if row and row[0] is not None else None
-
-
-def _write(
-    connection: sqlite3.Connection,
-    record: Record,
-    signed: Signed,
-    deleted: Signed | None,
-    *,
-    published: bool,
-) -> None:
-    dead = isinstance(record, Tombstone)
-    copies = 0 if isinstance(record, Tombstone) else record.copies
-    connection.execute(
-        "INSERT OR REPLACE INTO records (entry, manifest, sequence, dead, copies, published, "
-        "body, signature, deleted_body, deleted_signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            record.id,
-            record.manifest,
-            record.sequence,
-            dead,
-            copies,
-            published,
-            signed.body,
-            signed.signature,
-            deleted.body if deleted else None,
-            deleted.signature if deleted else None,
-        ),
-    )

@@ -17,6 +17,7 @@ from peer.operator.session import OperatorSession
 from peer.own_addresses import own_addresses
 from peer.parts import Parts, now_ms
 from peer.reactions import Reactions
+from peer.store.piece_store import TRASH_KEPT
 from peer.web_process import WebProcess
 from protocol.address import Address
 from protocol.drivers.on_trio import TrioChannel
@@ -145,6 +146,7 @@ class Daemon:
             try:
                 await self._parts.letting_go.tidy(now_ms())
                 await self._parts.store.empty_trash(now_ms(), is_wanted)
+                await self._parts.catalogue.forget_former(now_ms() - TRASH_KEPT)
                 await self._parts.store.in_thread(self._parts.quarantine.tidy, now_ms())
             except (PeerError, OSError) as error:
                 log.error("the trash cannot be emptied", error=str(error))

@@ -15,6 +15,8 @@ from typing import TypeVar
 import trio
 
 from peer.errors import PeerError
+from protocol.entry import read_record
+from protocol.hashing import hash_tombstone
 
 _T = TypeVar("_T")
 
@@ -141,6 +143,35 @@ CREATE TABLE events (          -- the newest 200; see peer.events
     about BLOB NOT NULL
 );
 """
+_VERSION_8 = """
+CREATE TABLE former (          -- what entries named before; see peer.former
+    entry BLOB NOT NULL,
+    manifest BLOB NOT NULL,
+    sequence INTEGER NOT NULL, -- of the entry when it named that
+    signer BLOB NOT NULL,      -- of what took it away, at this moment:
+    moment INTEGER NOT NULL,   -- milliseconds since 1970
+    body BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    PRIMARY KEY (entry, manifest)
+) WITHOUT ROWID;
+CREATE INDEX former_by_manifest ON former (manifest);
+CREATE INDEX former_by_moment ON former (moment);
+INSERT INTO former
+    SELECT entry, field_of(deleted_body, 'manifest'), field_of(deleted_body, 'sequence'),
+        field_of(body, 'signer'), field_of(body, 'deleted'), deleted_body, deleted_signature
+    FROM records WHERE deleted_body IS NOT NULL;
+ALTER TABLE records DROP COLUMN deleted_body;
+ALTER TABLE records DROP COLUMN deleted_signature;
+ALTER TABLE held_tombstones ADD COLUMN hash BLOB NOT NULL DEFAULT x''; -- as in `verdicts`
+ALTER TABLE held_tombstones ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;
+UPDATE held_tombstones SET hash = hash_tombstone(body);
+CREATE INDEX held_tombstones_by_hash ON held_tombstones (hash);
+DROP INDEX held_tombstones_by_signer;
+CREATE INDEX held_tombstones_waiting ON held_tombstones (signer, rejected, since);
+ALTER TABLE verdicts ADD COLUMN decided INTEGER NOT NULL DEFAULT 0; -- milliseconds since 1970
+UPDATE verdicts SET decided = strftime('%s', 'now') * 1000;
+CREATE INDEX verdicts_by_age ON verdicts (decided);
+"""
 _MIGRATIONS = [
     _VERSION_1,
     _VERSION_2,
@@ -149,6 +180,7 @@ _MIGRATIONS = [
     _VERSION_5,
     _VERSION_6,
     _VERSION_7,
+    _VERSION_8,
 ]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
@@ -230,6 +262,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise PeerError("the database was written by a newer twofold; update this machine")
     # Declared for aggregates of numbers only.
     connection.create_aggregate("pack_stats", 3, _PackStats)  # type: ignore[arg-type]
+    connection.create_function("hash_tombstone", 1, hash_tombstone)
+    connection.create_function("field_of", 2, lambda body, name: getattr(read_record(body), name))
     for number in range(version, len(_MIGRATIONS)):
         connection.executescript(
             f"BEGIN;{_MIGRATIONS[number]};PRAGMA user_version={number + 1};COMMIT;"

@@ -6,8 +6,7 @@ the trash is emptied, by time or by hand, everything can come back.
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import structlog
@@ -16,28 +15,13 @@ import trio
 from peer.catalogue import Catalogue
 from peer.data_dir import sync_directory
 from peer.errors import PeerError
+from peer.former import Deleted
 from peer.store.contents import Content, Contents
-from peer.store.piece_store import TRASH_KEPT, PieceStore
-from peer.store.trash_rows import Trashed
+from peer.store.piece_store import PieceStore
 from peer.swarm.downloads import Downloads
-from protocol.entry import Entry, Tombstone, read_record
 from protocol.ids import ManifestId
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class DeletedEntry:
-    """A deleted entry whose content is in the trash; `entry` is None when it was never seen."""
-
-    tombstone: Tombstone
-    entry: Entry | None
-    trashed: Trashed
-
-    @property
-    def until(self) -> int:
-        """When the trash is emptied of it, milliseconds since 1970."""
-        return self.trashed.moment + TRASH_KEPT
 
 
 class Trash:
@@ -110,20 +94,12 @@ class Trash:
             elif not wanted and content is not None:
                 await self._put_aside(content)
 
-    async def listed(self) -> list[DeletedEntry]:
-        """The deleted entries whose content is here, the newest first."""
-        found = []
-        for trashed in await self._contents.trashed():
-            for tombstone, entry in await self._catalogue.deleted_naming(trashed.manifest):
-                dead = read_record(tombstone.body)
-                alive = read_record(entry.body) if entry else None
-                if isinstance(dead, Tombstone):
-                    kept = alive if isinstance(alive, Entry) else None
-                    found.append(DeletedEntry(dead, kept, trashed))
-        return sorted(found, key=lambda each: -each.tombstone.deleted)
+    async def listed(self, start: int) -> tuple[list[Deleted], int]:
+        """A page of the entries whose content is put aside, newest first; how many in all."""
+        return await self._catalogue.deleted_page(start)
 
-    async def purge(self, manifest: ManifestId | None) -> tuple[int, int]:
-        """Delete what is in the trash, of one manifest or (None) all: how many contents and bytes.
+    async def purge(self, manifests: Collection[ManifestId] | None) -> tuple[int, int]:
+        """Delete what is in the trash, of these or (None) all: how many contents and bytes.
 
         Never what an entry names, nor a user's files.
         """
@@ -131,7 +107,7 @@ class Trash:
             going = [
                 trashed
                 for trashed in await self._contents.trashed()
-                if manifest in (None, trashed.manifest)
+                if (manifests is None or trashed.manifest in manifests)
                 and trashed.path is None
                 and not self._catalogue.copies_wanted(trashed.manifest)
             ]
@@ -146,8 +122,8 @@ class Trash:
         return gone, sum(trashed.bytes for trashed in going)
 
     async def _put_aside(self, content: Content) -> None:
-        if not await self._catalogue.deleted_naming(content.id):
-            # Never published, or not yet.
+        if not await self._catalogue.was_named(content.id):
+            # Never published, or not yet, whatever a tombstone says that it named.
             return
         running = self._downloads.find(content.id)
         if running is not None:

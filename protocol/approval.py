@@ -17,6 +17,8 @@ from protocol.signing import Signed, check_signature, sign
 
 MAX_APPROVAL = 40 << 10
 MOST_TOMBSTONES = 1000
+KEPT_FOR = 365 * 86_400_000
+"""Milliseconds for which it is remembered what was decided."""
 _CONTEXT = "approval"
 
 

@@ -195,3 +195,13 @@ def supersedes(new: Record, old: Record) -> bool:
         return isinstance(new, Tombstone)
     # The author signed two of one number: everyone must settle on the same one.
     return codec.encode(new) > codec.encode(old)
+
+
+def takes_away(new: Record, old: Record | None) -> bool:
+    """Whether an entry no longer names what it names in `old`, once `new` is in its place.
+
+    A tombstone does that, and so does an edit that names other content.
+    """
+    if not isinstance(old, Entry):
+        return False
+    return isinstance(new, Tombstone) or new.manifest != old.manifest

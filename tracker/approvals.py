@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from protocol.approval import (
+    KEPT_FOR,
     MOST_TOMBSTONES,
     Approval,
     may_decide,
@@ -15,7 +16,6 @@ from protocol.approval import (
 )
 from protocol.entry import Entry, read_record, supersedes
 from protocol.errors import RemoteProtocolError
-from protocol.hashing import hash_tombstone
 from protocol.ids import AuthorKey, PeerId
 from protocol.messages.deleting import HELD_IN_ANSWER, BurstDecided, BurstView, DecideBurst
 from protocol.roster import Roster
@@ -24,10 +24,13 @@ from tracker import catalogue, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.invites import SHORTEST_PREFIX
+from tracker.listing import REPLY_SPACE
 from tracker.swarm import next_change
 
 KEPT = 200
 """Approvals that are kept for members that were away."""
+MOST_DECIDED = 200_000
+"""Tombstones that one signer may decide about within `KEPT_FOR`, but for the tracker's operator."""
 EXAMPLES = 3
 EXAMPLE_LENGTH = 60
 MOST_BURSTS = 30
@@ -45,8 +48,11 @@ class Decision:
     released: tuple[tuple[Stored, Signed], ...] = ()
 
 
-def decide(connection: Connection, signed: Signed, roster: Roster) -> Decision | None:
-    """Go by an approval; None when it is known. RequestFailedError when its signer may not."""
+def decide(connection: Connection, signed: Signed, roster: Roster, now: int) -> Decision | None:
+    """Go by an approval; None when it is known. RequestFailedError when its signer may not.
+
+    What is rejected is only marked so, as an approval beats a rejection also when it comes later.
+    """
     try:
         approval = open_approval_untrusted(signed)
     except RemoteProtocolError as error:
@@ -56,16 +62,19 @@ def decide(connection: Connection, signed: Signed, roster: Roster) -> Decision |
     known = select(_approvals.c.change).where(_approvals.c.signature == signed.signature)
     if connection.execute(known).first() is not None:
         return None
-    _keep(connection, signed, approval)
-    named = set(approval.tombstones)
-    theirs = select(_held).where(_held.c.signer == approval.deleter).order_by(_held.c.entry)
+    signer: bytes = approval.signer
+    if signer != roster.swarm:
+        _require_few(connection, approval)
+    _keep(connection, signed, approval, now)
+    named = _held.c.hash.in_(set(approval.tombstones)) & (_held.c.signer == approval.deleter)
+    if not approval.approved:
+        connection.execute(update(_held).where(named).values(rejected=True))
+        return Decision(signed)
     released = []
-    for row in connection.execute(theirs).all():
-        if hash_tombstone(row.body) not in named:
-            continue
+    for row in connection.execute(select(_held).where(named).order_by(_held.c.entry)).all():
         connection.execute(delete(_held).where(_held.c.entry == row.entry))
         tombstone = Signed(row.body, row.signature)
-        stored = _release(connection, tombstone) if approval.approved else None
+        stored = _release(connection, tombstone)
         if stored is not None:
             released.append((stored, tombstone))
     return Decision(signed, tuple(released))
@@ -80,8 +89,8 @@ def decide_as_operator(
 ) -> tuple[BurstDecided, tuple[Decision, ...]]:
     """Decide, with the swarm's key, about all held deletions of one member."""
     signer, name = _find_signer(connection, request.target)
-    bodies = select(_held.c.body).where(_held.c.signer == signer)
-    hashes = [hash_tombstone(body) for body in connection.execute(bodies).scalars()]
+    waiting = select(_held.c.hash).where(_held.c.signer == signer, _held.c.rejected.is_(False))
+    hashes = list(connection.execute(waiting.order_by(_held.c.entry)).scalars())
     decisions = []
     for start in range(0, len(hashes), MOST_TOMBSTONES):
         approval = Approval(
@@ -91,7 +100,7 @@ def decide_as_operator(
             decided=now,
             tombstones=tuple(hashes[start : start + MOST_TOMBSTONES]),
         )
-        decision = decide(connection, sign_approval(approval, signing), roster)
+        decision = decide(connection, sign_approval(approval, signing), roster, now)
         decisions += [decision] if decision is not None else []
     reply = BurstDecided(call=request.call, name=name, entries=len(hashes), published=True)
     return reply, tuple(decisions)
@@ -105,38 +114,59 @@ def approvals_after(connection: Connection, change: int) -> list[Signed]:
 
 
 def held_page(connection: Connection, after: bytes) -> tuple[Signed, ...]:
-    """Held tombstones of entries whose id comes after one."""
-    found = select(_held).where(_held.c.entry > after).order_by(_held.c.entry)
-    rows = connection.execute(found.limit(HELD_IN_ANSWER))
-    return tuple(Signed(row.body, row.signature) for row in rows)
+    """Held deletions of entries whose id comes after one, as many as fit a message."""
+    waiting = (_held.c.entry > after) & _held.c.rejected.is_(False)
+    found = select(_held.c.body, _held.c.signature).where(waiting).order_by(_held.c.entry)
+    page: list[Signed] = []
+    space = REPLY_SPACE
+    for row in connection.execute(found.limit(HELD_IN_ANSWER)):
+        space -= len(row.body) + len(row.signature) + 16
+        if page and space < 0:
+            break
+        page.append(Signed(row.body, row.signature))
+    return tuple(page)
 
 
 def bursts(connection: Connection) -> tuple[BurstView, ...]:
-    """Whose deletions are held, by name."""
-    held: dict[bytes, list[tuple[int, bytes]]] = {}
-    joined = select(_held.c.signer, _held.c.since, tables.entries.c.body).join(tables.entries)
-    for signer, since, body in connection.execute(joined.order_by(_held.c.since)):
-        held.setdefault(signer, []).append((since, body))
-    names = _names(connection, held)
+    """Whose deletions are held, those with the most, by name; all counted by the database."""
+    entries, since = func.count().label("entries"), func.min(_held.c.since).label("since")
+    counted = select(_held.c.signer, entries, since).where(_held.c.rejected.is_(False))
+    most = counted.group_by(_held.c.signer).order_by(entries.desc()).limit(MOST_BURSTS)
+    rows = connection.execute(most).all()
+    names = _names(connection, [row.signer for row in rows])
     views = [
         BurstView(
-            id=signer.hex(),
-            name=names[signer],
-            entries=len(rows),
-            since=rows[0][0],
-            examples=_examples(body for _, body in rows[:EXAMPLES]),
+            id=row.signer.hex(),
+            name=names[row.signer],
+            entries=row.entries,
+            since=row.since,
+            examples=_examples(connection, row.signer),
         )
-        for signer, rows in held.items()
+        for row in rows
     ]
-    return tuple(sorted(views, key=lambda view: (view.name, view.id))[:MOST_BURSTS])
+    return tuple(sorted(views, key=lambda view: (view.name, view.id)))
 
 
-def _examples(bodies: Iterable[bytes]) -> tuple[str, ...]:
+def _examples(connection: Connection, signer: bytes) -> tuple[str, ...]:
+    theirs = (_held.c.signer == signer) & _held.c.rejected.is_(False)
+    joined = _held.join(tables.entries, tables.entries.c.id == _held.c.entry)
+    found = select(tables.entries.c.body).select_from(joined).where(theirs)
+    bodies = connection.execute(found.order_by(_held.c.since).limit(EXAMPLES)).scalars()
     records = [read_record(body) for body in bodies]
     return tuple(r.name[:EXAMPLE_LENGTH] for r in records if isinstance(r, Entry))
 
 
-def _keep(connection: Connection, signed: Signed, approval: Approval) -> None:
+def _require_few(connection: Connection, approval: Approval) -> None:
+    theirs = select(func.count()).select_from(_verdicts)
+    decided = connection.execute(theirs.where(_verdicts.c.signer == approval.signer)).scalar_one()
+    if decided + len(approval.tombstones) > MOST_DECIDED:
+        raise RequestFailedError("refused", "this machine has decided about too many deletions")
+
+
+def _keep(connection: Connection, signed: Signed, approval: Approval, now: int) -> None:
+    connection.execute(delete(_verdicts).where(_verdicts.c.decided <= now - KEPT_FOR))
+    forgotten = _held.c.rejected & (_held.c.since <= now - KEPT_FOR)
+    connection.execute(delete(_held).where(forgotten))
     row = {"signature": signed.signature, "body": signed.body, "change": next_change(connection)}
     connection.execute(insert(_approvals).values(**row))
     newest = select(_approvals.c.change).order_by(_approvals.c.change.desc()).limit(KEPT)
@@ -148,32 +178,37 @@ def _keep(connection: Connection, signed: Signed, approval: Approval) -> None:
                 "tombstone": tombstone,
                 "deleter": approval.deleter,
                 "approved": approval.approved,
+                "signer": approval.signer,
+                "decided": now,
             }
             connection.execute(insert(_verdicts).values(**verdict))
         elif approval.approved:
             # Whatever came first, everybody settles on the same.
-            connection.execute(update(_verdicts).where(this).values(approved=True))
+            approved = update(_verdicts).where(this).values(approved=True, decided=now)
+            connection.execute(approved)
 
 
 def _release(connection: Connection, tombstone: Signed) -> Stored | None:
     """Let a tombstone come to effect, unless the entry has changed meanwhile."""
     record = read_record(tombstone.body)
     body = select(tables.entries.c.body).where(tables.entries.c.id == record.id)
-    if not supersedes(record, read_record(connection.execute(body).scalar_one())):
+    known = connection.execute(body).scalar()
+    if known is not None and not supersedes(record, read_record(known)):
         return None
     return catalogue.put_record(connection, tombstone, record)
 
 
 def _find_signer(connection: Connection, target: str) -> tuple[PeerId, str]:
-    waiting = bursts(connection)
-    found = [view for view in waiting if view.name == target]
+    waiting = select(_held.c.signer).where(_held.c.rejected.is_(False)).distinct()
+    names = _names(connection, connection.execute(waiting).scalars().all())
+    found = [signer for signer, name in names.items() if name == target]
     if not found and len(target) >= SHORTEST_PREFIX:
-        found = [view for view in waiting if view.id.startswith(target.lower())]
+        found = [signer for signer in names if signer.hex().startswith(target.lower())]
     if not found:
         raise RequestFailedError("not_found", f"no deletions of {target!r} are held")
     if len(found) > 1:
         raise RequestFailedError("failed", f"{target!r} could be any of several: give the id")
-    return PeerId(bytes.fromhex(found[0].id)), found[0].name
+    return PeerId(found[0]), names[found[0]]
 
 
 def _names(connection: Connection, signers: Iterable[bytes]) -> dict[bytes, str]:

@@ -10,7 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, union, update
 
-from protocol.entry import Entry, Record, Tombstone, may_sign, read_record, supersedes
+from protocol.entry import (
+    Entry,
+    Record,
+    Tombstone,
+    may_sign,
+    read_record,
+    supersedes,
+    takes_away,
+)
 from protocol.ids import ManifestId, PeerId
 from protocol.signing import Signed
 from tracker import brake, search_index, tables
@@ -27,7 +35,7 @@ CATCH_UP_PAGE = 100
 class Stored:
     """A record that is in the catalogue. `change` is None when it was there before.
 
-    A tombstone that is `held` is not: the entry stays as it was.
+    One that takes content away and is `held` or `rejected` is not: the entry stays as it was.
     """
 
     needs_manifest: bool
@@ -35,8 +43,9 @@ class Stored:
     holders: tuple[PeerId, ...] = ()
     """Who holds a manifest that the entry names or named."""
     restored: bool = False
-    """Whether the entry was deleted once: who has it in the trash is not among the holders."""
+    """Whether it was deleted or named other content: who has that in the trash is no holder."""
     held: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,24 +59,32 @@ class Change:
 def store_record(connection: Connection, signed: Signed, record: Record, now: int) -> Stored:
     """Put a record whose signature has been checked into the catalogue.
 
-    A tombstone that is one of a burst is held instead; `now` is milliseconds since 1970.
+    A deletion that is one of a burst is held instead; `now` is milliseconds since 1970.
     """
     _require_signer(connection, record)
     old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
     if old is not None and old.body == signed.body:
         return Stored(_needs_manifest(connection, record))
-    if old is not None and not supersedes(record, read_record(old.body)):
+    previous = read_record(old.body) if old is not None else None
+    if previous is not None and not supersedes(record, previous):
         raise RequestFailedError("refused", "a newer record of this entry is known")
-    deletes = isinstance(record, Tombstone) and old is not None and not old.deleted
-    if deletes and brake.holds(connection, signed, record, now):
-        return Stored(needs_manifest=False, held=True)
+    # Of an unknown entry too: once the tombstone is here, the entry cannot be published.
+    early = previous is None and isinstance(record, Tombstone)
+    if early or takes_away(record, previous):
+        judged = brake.judge(connection, signed, record, now)
+        if judged != "passes":
+            held, rejected = judged == "held", judged == "rejected"
+            return Stored(_needs_manifest(connection, record), held=held, rejected=rejected)
     return put_record(connection, signed, record)
 
 
 def put_record(connection: Connection, signed: Signed, record: Record) -> Stored:
     """Put a record into the catalogue that supersedes what is there, and that nothing holds."""
     old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
-    restored = old is not None and (old.restored or old.deleted) and isinstance(record, Entry)
+    undone = old is not None and (
+        old.restored or old.deleted or takes_away(record, read_record(old.body))
+    )
+    restored = undone and isinstance(record, Entry)
     change = next_change(connection)
     number = change if old is None else old.number
     missing = _needs_manifest(connection, record)

@@ -26,6 +26,7 @@ from tracker.database import open_database
 from tracker.dispatch import serve
 from tracker.errors import DataDirectoryError
 from tracker.listening import reachable
+from tracker.peer_requests import keep_up
 from tracker.session import Session, linger
 from tracker.tracker import Tracker, roster_document
 
@@ -99,7 +100,9 @@ class Reception:
 
     async def _serve(self, session: Session) -> None:
         try:
-            await session.run(functools.partial(serve, self._tracker))
+            await session.run(
+                functools.partial(serve, self._tracker), functools.partial(keep_up, self._tracker)
+            )
         finally:
             self._tracker.leave(session)
 

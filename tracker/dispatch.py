@@ -86,6 +86,7 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         Publish: peer_requests.publish,
         PublishApproval: peer_requests.publish_approval,
         GetHeld: peer_requests.get_held,
+        GetBursts: peer_requests.get_bursts,
         PutManifest: peer_requests.put_manifest,
         ChangeCapacity: peer_requests.change_capacity,
         ChangeState: peer_requests.change_state,

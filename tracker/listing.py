@@ -133,9 +133,8 @@ def _listings(
 def _deletion_held(connection: Connection, entries: list[bytes]) -> set[bytes]:
     """Those of some entries whose deletion waits for approval."""
     table = tables.held_tombstones
-    return set(
-        connection.execute(select(table.c.entry).where(table.c.entry.in_(entries))).scalars()
-    )
+    waiting = table.c.entry.in_(entries) & table.c.rejected.is_(False)
+    return set(connection.execute(select(table.c.entry).where(waiting)).scalars())
 
 
 def summarise(

@@ -1,7 +1,7 @@
 """Manifests by id: stored once, whole, after checking that they are what their id says.
 
-Refuses manifests that no live entry names, so that nobody fills the tracker's disk with what
-nobody can find.
+Refuses manifests that no live entry names, nor an edit that is held, so that nobody fills the
+tracker's disk with what nobody can find.
 """
 
 import structlog
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from protocol.ids import ManifestId
 from protocol.manifest import Manifest
-from tracker import catalogue, tables
+from tracker import brake, catalogue, tables
 from tracker.errors import RequestFailedError
 
 _log = structlog.get_logger()
@@ -21,7 +21,7 @@ def store_manifest(connection: Connection, manifest: Manifest) -> None:
     if load_pieces(connection, [manifest.id]):
         return
     naming = catalogue.naming(connection, manifest.id)
-    if not naming:
+    if not naming and not brake.names(connection, manifest.id):
         raise RequestFailedError("refused", "no entry names this manifest: publish the entry first")
     for entry in naming:
         if (entry.size, entry.pieces) != (manifest.size, manifest.pieces):

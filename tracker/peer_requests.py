@@ -7,7 +7,14 @@ from protocol.entry import open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.manifest import decode_manifest_untrusted
 from protocol.messages.base import Done
-from protocol.messages.deleting import ApprovalPassedOn, GetHeld, Held, PublishApproval
+from protocol.messages.deleting import (
+    ApprovalPassedOn,
+    Bursts,
+    GetBursts,
+    GetHeld,
+    Held,
+    PublishApproval,
+)
 from protocol.messages.tracking import (
     Announce,
     ChangeCapacity,
@@ -25,6 +32,7 @@ from protocol.roster import Member
 from tracker import approvals, catalogue, holdings, machines, manifests, members
 from tracker.catalogue import Change, Stored
 from tracker.errors import RequestFailedError
+from tracker.reports import MOST_REPORTS
 from tracker.session import Session
 from tracker.swarm import StoredRoster, newest_change
 from tracker.tracker import Tracker
@@ -105,6 +113,8 @@ async def announce(tracker: Tracker, session: Session, request: Announce) -> Non
 async def report(tracker: Tracker, session: Session, request: Report) -> None:
     """A peer failed an audit: what it holds does not count for a while."""
     member = _member(session)
+    if not tracker.reports.allow(member.peer, trio.current_time()):
+        raise RequestFailedError("refused", f"more than {MOST_REPORTS} reports within an hour")
 
     def doubt(connection: Connection) -> bool:
         members.require_active(connection, member.peer)
@@ -137,6 +147,8 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
     stored = await tracker.database.write(
         store, then=lambda stored: tracker.tell_entry(stored, request.record)
     )
+    if stored.rejected:
+        raise RequestFailedError("refused", "this deletion has been rejected")
     await session.send(
         Published(call=request.call, needs_manifest=stored.needs_manifest, held=stored.held)
     )
@@ -148,7 +160,8 @@ async def publish_approval(tracker: Tracker, session: Session, request: PublishA
 
     def store(connection: Connection) -> approvals.Decision | None:
         members.require_active(connection, member.peer)
-        return approvals.decide(connection, request.approval, tracker.roster.roster)
+        roster = tracker.roster.roster
+        return approvals.decide(connection, request.approval, roster, tracker.wall())
 
     await tracker.database.write(
         store, then=lambda decision: tracker.tell_decisions([decision] if decision else [])
@@ -162,6 +175,12 @@ async def get_held(tracker: Tracker, session: Session, request: GetHeld) -> None
         lambda connection: approvals.held_page(connection, request.after)
     )
     await session.send(Held(call=request.call, records=records))
+
+
+async def get_bursts(tracker: Tracker, session: Session, request: GetBursts) -> None:
+    """Answer whose deletions wait for approval."""
+    bursts = await tracker.database.read(approvals.bursts)
+    await session.send(Bursts(call=request.call, bursts=bursts))
 
 
 async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> None:
@@ -183,13 +202,24 @@ async def put_manifest(tracker: Tracker, session: Session, request: PutManifest)
     await session.send(Done(call=request.call))
 
 
+async def keep_up(tracker: Tracker, session: Session) -> None:
+    """Tell a peer, page by page and as fast as it reads, what was too much to push at once."""
+    while True:
+        seen = await session.fallen_behind()
+        await _catch_up(tracker, session, _member(session), seen)
+
+
 async def _catch_up(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
     """Tell a peer all changes to what it holds, until there are none; then they are pushed.
 
     The last look is a write, so that no change can come between it and the first push.
     """
-    session.caught_up = False
+    async with session.catching_up:
+        session.caught_up = False
+        await _catch_up_from(tracker, session, member, seen)
 
+
+async def _catch_up_from(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
     def page(connection: Connection) -> list[Change]:
         return catalogue.changes_for(connection, member.peer, seen)
 

@@ -67,6 +67,9 @@ class Session:
         """The last change the peer knew when it presented itself."""
         self.caught_up = False
         """Whether it has been told all changes since: from then on they are pushed."""
+        self.catching_up = trio.Lock()
+        self._behind: int | None = None
+        self._fell_behind = trio.Event()
         self._put, self._line = trio.open_memory_channel[Message | Document](LINE)
         self._scope = trio.CancelScope()
         self._sending = False
@@ -74,12 +77,17 @@ class Session:
         self._refused = False
         self.log = _log.bind(role=role, peer=member.name if member else None, host=host)
 
-    async def run(self, serve: Callable[["Session", Received], Awaitable[None]]) -> None:
-        """Serve until either side ends it."""
+    async def run(
+        self,
+        serve: Callable[["Session", Received], Awaitable[None]],
+        keep_up: Callable[["Session"], Awaitable[None]],
+    ) -> None:
+        """Serve until either side ends it; `keep_up` tells what `push_change` could not."""
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._guarded, self._write)
+                    nursery.start_soon(self._guarded, keep_up, self)
                     await self._guarded(self._read, serve)
                     nursery.cancel_scope.cancel()
         finally:
@@ -91,6 +99,25 @@ class Session:
             self._put.send_nowait(item)
         except trio.WouldBlock:
             self.cut("this end does not read what it is sent")
+
+    def push_change(self, number: int, news: Message) -> None:
+        """Push the news of a change to who is caught up; with half the line full, not now."""
+        if not self.caught_up:
+            return
+        if self._put.statistics().current_buffer_used < LINE // 2:
+            self.push(news)
+        else:
+            self.caught_up = False
+            self._behind = number - 1
+            self._fell_behind.set()
+
+    async def fallen_behind(self) -> int:
+        """Wait until changes were not pushed; the last one that was."""
+        while self._behind is None:
+            self._fell_behind = trio.Event()
+            await self._fell_behind.wait()
+        behind, self._behind = self._behind, None
+        return behind
 
     async def send(self, message: Message) -> None:
         """Send a reply, waiting for room in the line."""

@@ -112,14 +112,19 @@ tombstone."""
 held_tombstones = Table(
     "held_tombstones",
     metadata,
-    Column("entry", LargeBinary, ForeignKey("entries.id"), primary_key=True),
-    Column("signer", LargeBinary, nullable=False, index=True),
+    Column("entry", LargeBinary, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, index=True),
+    Column("signer", LargeBinary, nullable=False),
+    Column("manifest", LargeBinary, nullable=False, index=True),
     Column("sequence", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
+    Column("rejected", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
+    Index("ix_held_tombstones_waiting", "signer", "rejected", "since"),
 )
-"""Deletions that wait for approval: of entries that are still there."""
+"""Deletions that wait for approval, edits that name other content among them; and those `rejected`,
+as an approval may still come. `hash` is what an approval names them by."""
 
 deletions = Table(
     "deletions",
@@ -145,8 +150,10 @@ verdicts = Table(
     Column("tombstone", LargeBinary, primary_key=True),
     Column("deleter", LargeBinary, primary_key=True),
     Column("approved", Boolean, nullable=False),
+    Column("signer", LargeBinary, nullable=False, index=True),
+    Column("decided", BigInteger, nullable=False, index=True),
 )
-"""What approvals say of single tombstones, by hash."""
+"""What approvals say of single tombstones, by hash; `decided` is when the tracker heard of it."""
 
 entry_manifests = Table(
     "entry_manifests",

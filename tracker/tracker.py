@@ -23,6 +23,7 @@ from tracker.database import Database
 from tracker.health import HealthCounter
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
+from tracker.reports import Reports
 from tracker.session import Document, Session
 from tracker.swarm import StoredRoster, load_roster
 
@@ -56,6 +57,7 @@ class Tracker:
         self.wall = wall
         self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
         self.health = HealthCounter(database)
+        self.reports = Reports()
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}
@@ -145,8 +147,8 @@ class Tracker:
         news = EntryChanged(change=stored.change, record=record)
         for peer in self._present if stored.restored else stored.holders:
             session = self._present.get(peer)
-            if session is not None and session.caught_up:
-                session.push(news)
+            if session is not None:
+                session.push_change(stored.change, news)
 
     # Time
 

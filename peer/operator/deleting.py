@@ -1,25 +1,25 @@
 """Deleting as people do it: rm, the trash, bringing back, emptying, and deciding about bursts."""
 
-from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple
 
 from peer.approvals import Approvals
 from peer.catalogue import Catalogue
 from peer.errors import NotFoundError, PeerError, UnreachableError, UsageError
+from peer.former import Deleted
 from peer.operator.fitting import fit
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
+from peer.store.piece_store import TRASH_KEPT
 from peer.tracker_link import TrackerLink
-from peer.trash import DeletedEntry, Trash
+from peer.trash import Trash
 from protocol.approval import MOST_TOMBSTONES, Approval, sign_approval
-from protocol.entry import Tombstone, open_record_untrusted
+from protocol.entry import open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.hashing import hash_tombstone
 from protocol.identity import Identity
-from protocol.ids import AuthorKey, EntryId, PeerId
+from protocol.ids import AuthorKey, PeerId
 from protocol.messages.base import Reply
 from protocol.messages.deleting import (
     BurstDecided,
@@ -39,19 +39,11 @@ from protocol.messages.deleting import (
     TrashView,
 )
 from protocol.messages.operating import Remove
-from protocol.signing import Signed
 
+MOST_BURSTS = 100
 EXAMPLES = 3
 EXAMPLE_LENGTH = 60
 SHORTEST_PREFIX = 6
-
-
-class _Waiting(NamedTuple):
-    """A tombstone that is held here or at the tracker; `since` is milliseconds, 0 if unknown."""
-
-    tombstone: Tombstone
-    signed: Signed
-    since: int
 
 
 class Deleting:
@@ -111,16 +103,19 @@ class Deleting:
 
     async def restore(self, request: Restore) -> Restored:
         """Bring back a deleted entry, as its author or an admin."""
-        tombstone, original = await self._catalogue.find_deleted(self._lookup.parse(request.entry))
-        if original is None:
+        undoable = await self._catalogue.find_deleted(self._lookup.parse(request.entry))
+        if undoable.original is None:
             raise NotFoundError(
-                f"this machine has never seen {tombstone.id.hex()[:12]} before it was deleted: "
-                "restore it on a machine that has it in its trash"
+                f"this machine has never seen {undoable.record.id.hex()[:12]} before it was "
+                "deleted: restore it on a machine that has it in its trash"
             )
         entry, published = await self._publishing.restore(
-            tombstone, original, admin=self._identity.peer in self._rosters.admins()
+            undoable.record,
+            undoable.original,
+            admin=self._identity.peer in self._rosters.admins(),
         )
-        await self._trash.settle(entry.manifest)
+        for manifest in (entry.manifest, undoable.record.manifest):
+            await self._trash.settle(manifest)
         content = self._contents.get(entry.manifest)
         return Restored(
             call=request.call,
@@ -131,50 +126,47 @@ class Deleting:
         )
 
     async def trash(self, request: GetTrash) -> TrashListed:
-        """What this machine keeps of deleted entries."""
-        deleted = await self._trash.listed()
-        views = tuple(self._view(each) for each in deleted[request.start :])
+        """What this machine keeps of deleted entries: a page."""
+        deleted, total = await self._trash.listed(request.start)
+        views = tuple(self._view(each) for each in deleted)
         return fit(
-            lambda n: TrashListed(call=request.call, entries=views[:n], total=len(deleted)),
-            len(views),
+            lambda n: TrashListed(call=request.call, entries=views[:n], total=total), len(views)
         )
 
     async def purge(self, request: Purge) -> Purged:
         """Empty the trash, of one deleted entry or of all."""
-        manifest = None
+        manifests = None
         if request.entry is not None:
             prefix = self._lookup.parse(request.entry)
-            manifest = (await self._catalogue.find_deleted(prefix))[0].manifest
-            if self._catalogue.copies_wanted(manifest):
+            manifests = (await self._catalogue.find_deleted(prefix)).manifests
+            if manifests and all(self._catalogue.copies_wanted(each) for each in manifests):
                 raise UsageError("another entry has the same content: it is not in the trash")
-        contents, size = await self._trash.purge(manifest)
-        if manifest is not None and not contents:
+        contents, size = await self._trash.purge(manifests)
+        if manifests is not None and not contents:
             raise NotFoundError("this machine keeps nothing of that entry in its trash")
         return Purged(call=request.call, contents=contents, bytes=size)
 
     async def bursts(self, request: GetBursts) -> Bursts:
-        """Whose deletions are held, here or at the tracker."""
-        views = []
-        for signer, waiting in (await self._waiting()).items():
-            since = min((each.since for each in waiting if each.since), default=0)
-            names = [await self._name(each.tombstone.id) for each in waiting[:EXAMPLES]]
-            view = BurstView(
-                id=signer.hex(),
-                name=self._rosters.name_of(signer),
-                entries=len(waiting),
-                since=since,
-                examples=tuple(name[:EXAMPLE_LENGTH] for name in names if name),
+        """Whose deletions are held, here or at the tracker: of both counts the larger."""
+        views = {view.id: view for view in await self._tracker_bursts()}
+        for burst in await self._approvals.bursts(MOST_BURSTS, EXAMPLES):
+            other = views.get(burst.signer.hex())
+            here = tuple(name[:EXAMPLE_LENGTH] for name in burst.examples)
+            views[burst.signer.hex()] = BurstView(
+                id=burst.signer.hex(),
+                name=self._rosters.name_of(burst.signer),
+                entries=max(burst.entries, other.entries if other else 0),
+                since=min(burst.since, other.since if other else burst.since),
+                examples=here or (other.examples if other else ()),
             )
-            views.append(view)
-        ordered = tuple(sorted(views, key=lambda view: (view.name, view.id)))
+        ordered = tuple(sorted(views.values(), key=lambda view: (view.name, view.id)))
         return fit(lambda n: Bursts(call=request.call, bursts=ordered[:n]), len(ordered))
 
     async def decide(self, request: DecideBurst) -> BurstDecided:
         """Approve or reject all held deletions of one signer."""
-        waiting = await self._waiting()
-        signer = self._find_signer(request.target, list(waiting))
+        signer = await self._find_signer(request.target)
         self._approvals.check_may_decide(self._identity.peer, signer)
-        hashes = [hash_tombstone(each.signed.body) for each in waiting[signer]]
+        hashes = await self._hashes(signer)
         published = True
         for start in range(0, len(hashes), MOST_TOMBSTONES):
             approval = Approval(
@@ -190,11 +182,16 @@ class Deleting:
         name = self._rosters.name_of(signer)
         return BurstDecided(call=request.call, name=name, entries=len(hashes), published=published)
 
-    async def _waiting(self) -> dict[PeerId, list[_Waiting]]:
-        """Held tombstones by signer, each entry's once."""
-        found: dict[EntryId, _Waiting] = {}
-        for signed, since, _ in await self._approvals.held():
-            _note(found, signed, since)
+    async def _tracker_bursts(self) -> tuple[BurstView, ...]:
+        try:
+            reply, _ = await self._tracker.call(lambda call: GetBursts(call=call), Bursts)
+        except UnreachableError:
+            return ()
+        return reply.bursts
+
+    async def _hashes(self, signer: PeerId) -> list[bytes]:
+        """What names the deletions of one signer that are held here or at the tracker."""
+        found = dict.fromkeys(await self._approvals.hashes(signer))
         after = b""
         try:
             while True:
@@ -205,19 +202,21 @@ class Deleting:
                 if not page.records:
                     break
                 for signed in page.records:
-                    after, before = _note(found, signed, 0), after
-                    if after <= before:
+                    record = open_record_untrusted(signed)
+                    if record.id <= after:
                         raise RemoteProtocolError("an entry twice")
+                    after = record.id
+                    if PeerId(record.signer) == signer:
+                        found[hash_tombstone(signed.body)] = None
         except UnreachableError:
             pass
         except RemoteProtocolError as error:
-            raise PeerError(f"the tracker holds what is no tombstone: {error}") from None
-        by_signer: dict[PeerId, list[_Waiting]] = defaultdict(list)
-        for waiting in found.values():
-            by_signer[PeerId(waiting.tombstone.signer)].append(waiting)
-        return by_signer
+            raise PeerError(f"the tracker holds what is no record: {error}") from None
+        return list(found)
 
-    def _find_signer(self, target: str, signers: list[PeerId]) -> PeerId:
+    async def _find_signer(self, target: str) -> PeerId:
+        there = [PeerId(bytes.fromhex(view.id)) for view in await self._tracker_bursts()]
+        signers = list(dict.fromkeys([*await self._approvals.signers(), *there]))
         found = [each for each in signers if self._rosters.name_of(each) == target]
         if not found and len(target) >= SHORTEST_PREFIX:
             found = [each for each in signers if each.hex().startswith(target.lower())]
@@ -227,27 +226,14 @@ class Deleting:
             raise UsageError(f"{target!r} could be any of several machines: give the id")
         return found[0]
 
-    async def _name(self, entry: EntryId) -> str:
-        known = await self._catalogue.find(entry)
-        return getattr(known[0], "name", "") if known else ""
-
-    def _view(self, deleted: DeletedEntry) -> TrashView:
-        tombstone, entry = deleted.tombstone, deleted.entry
+    def _view(self, deleted: Deleted) -> TrashView:
+        entry, trashed = deleted.entry, deleted.trashed
         return TrashView(
-            id=tombstone.id.hex(),
-            name=entry.name if entry else "",
-            size=entry.size if entry else deleted.trashed.bytes,
-            deleted=tombstone.deleted,
-            by=self._rosters.name_of(tombstone.signer),
-            until=deleted.until,
-            path=str(deleted.trashed.path or ""),
+            id=entry.id.hex(),
+            name=entry.name,
+            size=entry.size,
+            deleted=deleted.moment,
+            by=self._rosters.name_of(deleted.by),
+            until=trashed.moment + TRASH_KEPT,
+            path=str(trashed.path or ""),
         )
-
-
-def _note(found: dict[EntryId, _Waiting], signed: Signed, since: int) -> EntryId:
-    """Note a held tombstone unless one of that entry is; RemoteProtocolError for anything else."""
-    record = open_record_untrusted(signed)
-    if not isinstance(record, Tombstone):
-        raise RemoteProtocolError("an entry that is there")
-    found.setdefault(record.id, _Waiting(record, signed, since))
-    return record.id

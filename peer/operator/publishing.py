@@ -106,15 +106,13 @@ class Publishing:
             await self._catalogue.learn(signed, hold=held)
         return self._catalogue.is_held(entry.id)
 
-    async def restore(
-        self, tombstone: Tombstone, original: Signed, *, admin: bool
-    ) -> tuple[Entry, bool]:
-        """Bring back a deleted entry as `original` says; also whether the tracker knows.
+    async def restore(self, newest: Record, original: Signed, *, admin: bool) -> tuple[Entry, bool]:
+        """Bring back an entry as `original` says; also whether the tracker knows.
 
         NotPermittedError as for `delete`.
         """
-        by = self._signer_for(tombstone.author, admin=admin)
-        sequence = await self._catalogue.newest_sequence(tombstone.id) + 1
+        by = self._signer_for(newest.author, admin=admin)
+        sequence = await self._catalogue.newest_sequence(newest.id) + 1
         if by is None:
             entry = open_record_untrusted(what_author_signed(original))
             mine = msgspec.structs.replace(entry, sequence=sequence)
@@ -150,8 +148,10 @@ class Publishing:
             for signed in batch:
                 sent = open_record_untrusted(signed).id
                 await self._send_again(signed)
-        for signed, _, published in await self._approvals.held():
-            if not published:
+        sent = b""
+        while batch := await self._approvals.held_unpublished(sent):
+            for signed in batch:
+                sent = open_record_untrusted(signed).id
                 await self._send_again(signed)
 
     async def _send_again(self, signed: Signed) -> None:

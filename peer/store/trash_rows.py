@@ -23,6 +23,14 @@ class Trashed(NamedTuple):
     bytes: int
 
 
+def trashed_of(
+    manifest: bytes, moment: int, path: str | None, size: int, bits: bytes | None, pieces: int
+) -> Trashed:
+    """What a row of a content in the trash says."""
+    held = size * bitfield_untrusted(bits, pieces).count // max(1, pieces)
+    return Trashed(ManifestId(manifest), moment, Path(path) if path is not None else None, held)
+
+
 def list_trashed(connection: sqlite3.Connection) -> list[Trashed]:
     """Everything in the trash that was not let go for good, the newest first."""
     rows = connection.execute(
@@ -30,12 +38,7 @@ def list_trashed(connection: sqlite3.Connection) -> list[Trashed]:
         "WHERE trashed > ? ORDER BY trashed DESC",
         (RELEASED,),
     )
-    found = []
-    for manifest, moment, path, size, bits, pieces in rows:
-        held = size * bitfield_untrusted(bits, pieces).count // max(1, pieces)
-        where = Path(path) if path is not None else None
-        found.append(Trashed(ManifestId(manifest), moment, where, held))
-    return found
+    return [trashed_of(*row) for row in rows]
 
 
 def take_out(

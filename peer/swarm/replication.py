@@ -175,9 +175,11 @@ class Replication:
             record = open_record_untrusted(signed)
             if isinstance(record, Entry):
                 return record
-        for tombstone, _ in await self._catalogue.deleted_naming(offer.manifest):
-            # Whoever offers what is deleted was away when the others heard of it.
-            link.put(RecordPassedOn(record=tombstone))
+        for signed in offer.records:
+            newest = await self._catalogue.find(open_record_untrusted(signed).id)
+            if newest is not None and newest[1] != signed:
+                # Whoever offers what is deleted was away when the others heard of it.
+                link.put(RecordPassedOn(record=newest[1]))
         raise NotFoundError("the entry has been deleted")
 
     def _mine(self, manifest: Manifest, copies: int) -> list[int]:

@@ -11,13 +11,26 @@ import pytest
 import trio
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
-from tracker_support import NOW, admit, entry_of, found, manifest_of, signed
+from sqlalchemy import select, text
+from tracker_support import NOW, admit, entry_of, found, manifest_of, signed, tombstone_of
 
-from tracker import catalogue, members, swarm, tables
+from protocol.approval import KEPT_FOR
+from protocol.hashing import hash_tombstone
+from tracker import approvals, catalogue, members, swarm, tables
 from tracker.data_dir import DataDir, write_secret
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
+
+_BEFORE_0006 = """
+DROP INDEX ix_verdicts_signer; DROP INDEX ix_verdicts_decided;
+ALTER TABLE verdicts DROP COLUMN signer; ALTER TABLE verdicts DROP COLUMN decided;
+DROP TABLE held_tombstones;
+CREATE TABLE held_tombstones (
+    entry BLOB PRIMARY KEY REFERENCES entries (id), signer BLOB NOT NULL, sequence BIGINT NOT NULL,
+    since BIGINT NOT NULL, body BLOB NOT NULL, signature BLOB NOT NULL
+);
+CREATE INDEX ix_held_tombstones_signer ON held_tombstones (signer);
+"""
 
 
 def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
@@ -28,7 +41,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0005",)]
+        assert [tuple(row) for row in versions] == [("0006",)]
         database.close()
 
 
@@ -55,12 +68,37 @@ def test_entries_of_before_get_their_copies_and_size(tmp_path: Path) -> None:
     database.close()
     with closing(sqlite3.connect(directory.database)) as raw:
         raw.executescript(
-            "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
+            _BEFORE_0006 + "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
             "ALTER TABLE entries DROP COLUMN size; UPDATE alembic_version SET version_num = '0004'"
         )
     database = open_database(directory.database)
     rows = database.read_now(lambda c: c.execute(text("SELECT copies, size FROM entries")).all())
     assert [tuple(row) for row in rows] == [(3, manifest.size)]
+    database.close()
+
+
+def test_what_was_held_and_decided_before_is_kept(tmp_path: Path) -> None:
+    directory, database, keys, _ = found(tmp_path)
+    author, _ = admit(database, keys)
+    entry = entry_of(manifest_of(3), author)
+    database.write_now(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
+    database.close()
+    tombstone = signed(tombstone_of(entry), author)
+    held = (entry.id, author.peer, 1, NOW, tombstone.body, tombstone.signature)
+    with closing(sqlite3.connect(directory.database)) as raw:
+        raw.executescript(_BEFORE_0006)
+        raw.execute("INSERT INTO held_tombstones VALUES (?, ?, ?, ?, ?, ?)", held)
+        raw.execute("INSERT INTO verdicts VALUES (?, ?, 1)", (b"h", author.peer))
+        raw.execute("UPDATE alembic_version SET version_num = '0005'")
+        raw.commit()
+    database = open_database(directory.database)
+    assert database.read_now(lambda c: approvals.held_page(c, b"")) == (tombstone,)
+    (row,) = database.read_now(lambda c: c.execute(select(tables.held_tombstones)).all())
+    assert (row.hash, row.manifest) == (hash_tombstone(tombstone.body), entry.manifest)
+    (verdict,) = database.read_now(lambda c: c.execute(select(tables.verdicts)).all())
+    assert (verdict.tombstone, verdict.approved) == (b"h", True)
+    # Not so old that it would go at once.
+    assert verdict.decided > KEPT_FOR
     database.close()
 
 

@@ -78,7 +78,9 @@ class Shelf:
 
     def decide(self, approval: Signed) -> approvals.Decision | None:
         return self.database.write_now(
-            lambda c: approvals.decide(c, approval, swarm.load_roster(c, self.keys.public).roster)
+            lambda c: approvals.decide(
+                c, approval, swarm.load_roster(c, self.keys.public).roster, self.now
+            )
         )
 
     def make_admin(self, name: str, *, admin: bool = True) -> None:
@@ -297,10 +299,25 @@ def test_a_rejected_deletion_is_dropped_for_good_and_approval_wins(made: Made) -
         shelf.delete(number)
     shelf.decide(approval_of(other, shelf.author, [shelf.tombstone(9)], approved=False))
     assert not any(shelf.shown().values())
-    with pytest.raises(RequestFailedError, match="rejected"):
-        shelf.delete(9)
+    assert shelf.delete(9).rejected
+    assert shelf.shown()["009"] is False
+    decision = shelf.decide(approval_of(other, shelf.author, [shelf.tombstone(9)]))
+    # At once: it is not sent again, and other machines go by the approval too.
+    assert decision is not None
+    assert [record.body for _, record in decision.released] == [shelf.tombstone(9).body]
+    assert "009" not in shelf.shown()
+
+
+def test_an_approval_frees_what_came_after_its_rejection(made: Made) -> None:
+    shelf = shelf_of(made, 20)
+    other, _ = admit(*made, "other")
+    shelf.decide(approval_of(other, shelf.author, [shelf.tombstone(9)], approved=False))
+    assert shelf.delete(9).rejected
+    # What is rejected does not make others wait, and cannot be listed.
+    assert not shelf.delete(10).held
+    assert shelf.database.read_now(approvals.bursts) == ()
+    assert shelf.database.read_now(lambda c: approvals.held_page(c, b"")) == ()
     shelf.decide(approval_of(other, shelf.author, [shelf.tombstone(9)]))
-    assert not shelf.delete(9).held
     assert "009" not in shelf.shown()
 
 
