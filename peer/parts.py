@@ -48,6 +48,7 @@ from peer.store.quarantine import Quarantine
 from peer.store.rechecking import Rechecking
 from peer.store.scrub_progress import ScrubProgress
 from peer.store.scrubbing import Scrubbing
+from peer.store.second_looks import SecondLooks
 from peer.swarm.address_book import AddressBook
 from peer.swarm.auditing import Auditing
 from peer.swarm.audits import AuditBook
@@ -170,6 +171,7 @@ class Parts:
     def _make_checks(self) -> None:
         self.quarantine = Quarantine(self.directory.quarantine)
         self.rechecking = Rechecking(self.store, self.quarantine, lambda: self.wall())
+        self.second_looks = SecondLooks(self.contents, self.rechecking)
         self.scrub_progress = ScrubProgress(self.database)
         self.scrubbing = Scrubbing(
             self.contents,
