@@ -1,5 +1,6 @@
 """Audits: who only claims to hold something is found, told, reported, and done without."""
 
+import errno
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -9,12 +10,14 @@ import pytest
 import trio
 from fetching import Liar, begin
 from peer_net import PIECE, Clock, PeerNet, TestPeer, bytes_of, manifest_of, until
+from test_read_errors import failing
 from test_scrub import flip
 
 from peer.errors import UnreachableError
 from peer.swarm.audits import (
     AUDIT_EVERY,
     DISTRUSTED_FOR,
+    EXCUSES,
     REMEMBERED_FOR,
     SILENCES,
     AuditBook,
@@ -108,6 +111,29 @@ def test_a_silence_is_forgiven_once() -> None:
     assert [book.said_nothing(NAS) for _ in range(SILENCES)] == [False, True]
     book.passed(NAS, asked(book, NAS, FILM))
     assert not book.said_nothing(NAS)
+
+
+def test_an_excuse_is_for_the_same_piece_and_ends() -> None:
+    book = AuditBook(random.Random(3))
+    first = asked(book, NAS, FILM)
+    assert not book.could_not(NAS, first)
+    # No way round it: the same is asked for again, whatever else it has.
+    assert book.choose(NAS, [(SONG, 10_000), (FILM, 1)], 1.0) == FILM
+    assert asked(book, NAS, FILM).piece == first.piece
+    book.passed(NAS, Question(SONG, first.piece, 0, 1, b""))
+    said = [book.could_not(NAS, first) for _ in range(EXCUSES - 1)]
+    assert said == [False] * (EXCUSES - 2) + [True]
+    book.passed(NAS, first)
+    assert not book.could_not(NAS, first)
+
+
+def test_what_it_lacks_it_may_lack_once() -> None:
+    book = AuditBook(random.Random(3))
+    assert not book.lacked(NAS, FILM, 0.0)
+    assert not book.lacked(NAS, SONG, 0.0)
+    assert book.lacked(NAS, FILM, 100.0)
+    book.choose(NAS, [], 101.0 + REMEMBERED_FOR)
+    assert not book.lacked(NAS, FILM, 102.0 + REMEMBERED_FOR)
 
 
 def test_a_budget_allows_a_few_and_then_one_at_a_time() -> None:
@@ -256,20 +282,23 @@ async def test_an_honest_holder_passes(autojump_clock: Clock, net: PeerNet) -> N
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("answer", [lacks, refuses, guesses, is_silent])
+@pytest.mark.parametrize(
+    ("answer", "audits", "doubts"),
+    [(lacks, 3, 3), (refuses, 2 * EXCUSES, 2), (guesses, 2, 2), (is_silent, 4, 2)],
+)
 async def test_who_only_claims_is_found_and_replaced(
-    autojump_clock: Clock, net: PeerNet, answer: Answer
+    autojump_clock: Clock, net: PeerNet, answer: Answer, audits: int, doubts: int
 ) -> None:
     one, three, claimer, manifest, content = await claimed(net)
     claimer.answer = answer
     reports = reports_of(one)
     assert not holds(three, manifest)
-    await until(lambda: holds(three, manifest), "repaired by a third", 20 * AUDIT_EVERY)
+    await until(lambda: holds(three, manifest), "repaired by a third", 30 * AUDIT_EVERY)
     assert three.bytes_held(manifest) == content
     liar = claimer.me.me
     assert liar not in one.parts.replication.confirmed(manifest.id)
-    assert claimer.count(Audit) <= 4
-    assert claimer.count(Doubt) == 2
+    assert claimer.count(Audit) <= audits
+    assert claimer.count(Doubt) == doubts
     assert [(r.peer, r.manifest) for r in reports] == [(liar, manifest.id)] * 2
     (notice,) = one.parts.status.make(1).notices
     assert notice.text.startswith("liar failed an audit")
@@ -343,6 +372,97 @@ async def test_our_own_rot_is_not_held_against_others(autojump_clock: Clock, net
     assert reports == []
     assert two.parts.rechecking.bytes == 0
     assert two.me in one.parts.replication.confirmed(manifest.id)
+
+
+@pytest.mark.trio
+async def test_our_own_rot_makes_nobody_fail_whatever_it_says(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    one, three, claimer, manifest, _ = await claimed(net)
+    claimer.answer = lacks
+    one.parts.contents.content_file(manifest.id).write_bytes(bytes(PIECES * PIECE))
+    reports = reports_of(one)
+    await until(lambda: one.parts.rechecking.bad > 0, "found", 20 * AUDIT_EVERY)
+    await trio.sleep(AUDIT_EVERY)
+    assert reports == []
+    assert [n for n in one.parts.status.make(1).notices if "audit" in n.text] == []
+    assert not holds(three, manifest)
+
+
+@pytest.mark.trio
+async def test_who_is_busy_for_some_minutes_is_believed(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    one, three, claimer, manifest, content = await claimed(net)
+    reports = reports_of(one)
+
+    def is_busy(audit: Audit) -> Message:
+        busy = claimer.count(Audit) % EXCUSES
+        return refuses(audit) if busy else digest_of(content, audit)
+
+    claimer.answer = is_busy
+    await until(lambda: claimer.count(Audit) == 4 * EXCUSES, "asked", 60 * AUDIT_EVERY)
+    await trio.sleep(1)
+    assert reports == []
+    assert claimer.count(Doubt) == 0
+    assert claimer.me.me in one.parts.replication.confirmed(manifest.id)
+    assert not holds(three, manifest)
+
+
+@pytest.mark.trio
+async def test_who_cannot_open_files_for_now_is_believed(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = await net.start("one", "two", replicating=True)
+    manifest, _ = await one.hold(bytes_of(2 * PIECE))
+    await one.publish(manifest)
+    one.parts.replication.wake()
+    await until(lambda: two.me in one.parts.replication.confirmed(manifest.id), "the copy")
+    reports = reports_of(one)
+    asked = 0
+    answer = two.parts.proving._answer
+
+    async def counting(link: Any, audit: Audit) -> None:
+        nonlocal asked
+        await answer(link, audit)
+        asked += 1
+
+    two.parts.proving._answer = counting  # type: ignore[method-assign]
+    with failing(monkeypatch, two.parts.contents.content_file(manifest.id), errno.EMFILE):
+        one.nursery.start_soon(one.parts.auditing.run)
+        await until(lambda: asked == EXCUSES - 1, "asked", 20 * AUDIT_EVERY)
+    await trio.sleep(5 * AUDIT_EVERY)
+    assert asked > EXCUSES
+    assert reports == []
+    assert two.me in one.parts.replication.confirmed(manifest.id)
+    content = two.parts.contents.get(manifest.id)
+    assert content is not None
+    assert content.complete
+
+
+@pytest.mark.trio
+async def test_a_claim_that_was_true_once_is_no_failure(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    one, two = await net.start("one", "two", replicating=True)
+    manifest, _ = await one.hold(bytes_of(PIECES * PIECE))
+    await one.publish(manifest)
+    one.parts.replication.wake()
+    confirmed = one.parts.replication.confirmed
+    await until(lambda: two.me in confirmed(manifest.id), "the copy")
+    content = two.parts.contents.get(manifest.id)
+    assert content is not None
+    # It has not been able to say so.
+    await two.parts.contents.discount(content, list(range(PIECES)))
+    reports = reports_of(one)
+    one.nursery.start_soon(one.parts.auditing.run)
+    await until(lambda: two.me not in confirmed(manifest.id), "noticed", 10 * AUDIT_EVERY)
+    await until(lambda: two.me in confirmed(manifest.id), "it has it again")
+    assert holds(two, manifest)
+    await trio.sleep(5 * AUDIT_EVERY)
+    assert reports == []
+    assert one.parts.status.make(1).notices == ()
+    assert two.me in confirmed(manifest.id)
 
 
 @pytest.mark.trio
