@@ -329,6 +329,7 @@ class Parts:
             self.presence,
             self.replication.offering,
             self.events,
+            self.database,
         )
 
     def capacity(self) -> int:
@@ -366,6 +367,7 @@ class Parts:
         self.notices.load()
         self.faults.load()
         self.events.load()
+        self.health_watch.load()
         self.scrub_progress.load()
         self.adding.clear_copies()
         self.address_book.load()

@@ -161,7 +161,8 @@ def _release(connection: Connection, tombstone: Signed) -> Stored | None:
     body = select(tables.entries.c.body).where(tables.entries.c.id == record.id)
     if not supersedes(record, read_record(connection.execute(body).scalar_one())):
         return None
-    return catalogue.put_record(connection, tombstone, record)
+    # When it was learnt matters of what is shown only.
+    return catalogue.put_record(connection, tombstone, record, 0)
 
 
 def _find_signer(connection: Connection, target: str) -> tuple[PeerId, str]:
