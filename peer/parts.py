@@ -274,6 +274,7 @@ class Parts:
             self.presence,
             self.locator,
             self.locking,
+            self.promises,
         )
         self.requests = Requests(
             me=self.me,
