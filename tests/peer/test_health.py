@@ -244,6 +244,26 @@ def test_the_time_until_a_machine_is_out() -> None:
     assert presence.out_in(me) is None
 
 
+def test_what_the_tracker_said_before_it_was_away_is_not_believed_when_it_is_back() -> None:
+    now = [100.0]
+    nas, me = PeerId(b"n" * 32), PeerId(b"m" * 32)
+    presence = Presence(lambda _: False, me, lambda: (nas, me), lambda: now[0], lambda: 1800.0)
+    presence.see_tracker(there=True)
+    presence.tell(nas, "live")
+    presence.told_all()
+    assert presence.state(nas) == "live"
+    presence.see_tracker(there=False)
+    now[0] += 3600
+    assert presence.state(nas) == "gone"
+    # It is there, and has not said yet how the others are.
+    presence.see_tracker(there=True)
+    assert presence.state(nas) == "gone"
+    presence.tell(nas, "suspect")
+    presence.told_all()
+    presence.see_tracker(there=True)
+    assert presence.state(nas) == "suspect"
+
+
 def found(have: int, *holders: NamedHolder, want: int = 2, **more: object) -> Found:
     fields: dict[str, object] = {"lost": False, "fetching": None, "spare": True} | more
     return Found(CopiesView(have=have, want=want), 100, holders, **fields)  # type: ignore[arg-type]
