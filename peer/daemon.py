@@ -101,6 +101,7 @@ class Daemon:
         parts.proving.start(nursery)
         nursery.start_soon(parts.auditing.run)
         nursery.start_soon(parts.scrubbing.run)
+        nursery.start_soon(parts.second_looks.run)
         nursery.start_soon(self._trim)
         nursery.start_soon(self._empty_trash)
         nursery.start_soon(parts.limits.run)

@@ -45,6 +45,12 @@ class PieceLostError(PeerError):
     """Bytes that were held are gone or changed under us."""
 
 
+class PieceUnreadError(PeerError):
+    """Bytes that are held cannot be read for now, which says nothing about them."""
+
+    kind: FailureKind = "refused"
+
+
 EXIT_CODES: dict[FailureKind, int] = {
     "failed": 1,
     "invalid": 2,

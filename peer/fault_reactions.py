@@ -23,6 +23,9 @@ class FaultReactions:
         self._parts = parts
         parts.rechecking.on_bad = self._rotten
         parts.rechecking.on_healed = parts.health_watch.healed
+        parts.store.on_unread = parts.second_looks.note
+        # Who asked meanwhile was told that it is not here.
+        parts.second_looks.on_readable = parts.links.tell_holds
         parts.proving.on_checked = self._checked
         parts.auditing.on_failed = self._failed
         parts.replication.offering.distrusted = parts.auditing.distrusted

@@ -5,12 +5,13 @@ Counting goes over all that is held here, in portions, and never in the way of a
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
+import msgspec
 import structlog
 import trio
 
 from peer.catalogue import Catalogue
+from peer.database import Database
 from peer.errors import PeerError
 from peer.events import Events
 from peer.presence import Presence
@@ -31,6 +32,18 @@ LOOK_EVERY = 2.0
 LULL = 10.0
 """Seconds in which like things are gathered to one event."""
 COUNT_EVERY = 60.0
+_FACT = "health"
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What was counted last, and what people know of it: also of an earlier run."""
+
+    short: int = 0
+    away: int = 0
+    lost: int = 0
+    warned: bool = False
+    """Whether a warning stands."""
+    short_told: bool = False
 
 
 class HealthWatch:
@@ -45,6 +58,7 @@ class HealthWatch:
         presence: Presence,
         offering: Offering,
         events: Events,
+        database: Database,
     ) -> None:
         self._me = me
         self._contents = contents
@@ -59,10 +73,17 @@ class HealthWatch:
         """What this machine has others copy in place of one that is out; how many it was."""
         self._dropped = 0
         self._healed = 0
-        self._before = EntryCounts()
-        self._warned = self._short_told = False
+        self._database = database
+        self._told = _Told()
         self.count: Callable[[], Awaitable[EntryCounts]] = _nothing_known
         """Asks how all entries are. PeerError."""
+
+    def load(self) -> None:
+        """Read what an earlier run has told already."""
+        query = "SELECT value FROM facts WHERE name = ?"
+        row = self._database.connection.execute(query, (_FACT,)).fetchone()
+        if row is not None:
+            self._told = msgspec.msgpack.decode(row[0], type=_Told)
 
     def presence_changed(self, peer: PeerId, state: PeerState) -> None:
         """A member is this from now on."""
@@ -106,11 +127,14 @@ class HealthWatch:
             # It has changed again meanwhile; that comes next.
             return
         if state == "gone":
-            self._events.note("out", reliance.out_text(name, waits=self._waits(reliance)), peer)
+            # After a restart it is found to be out once more.
+            if last is None or last.kind != "out":
+                text = reliance.out_text(name, waits=self._waits(reliance))
+                self._events.note("out", text, peer)
             mine = {each for each in reliance.manifests if self._offering.is_pending(each)}
             if mine:
                 self._repairing[peer] = (len(mine), mine)
-        else:
+        elif last is None or last.kind not in ("left", "out"):
             left = self._presence.out_in(peer) or 0.0
             self._events.note("left", reliance.left_text(name, left), peer)
 
@@ -161,27 +185,40 @@ class HealthWatch:
             except PeerError as error:
                 log.debug("entries not counted", error=str(error))
                 continue
-            self._compare(self._before, counts)
-            self._before = counts
+            told = self._compare(self._told, counts)
+            if told != self._told:
+                self._told = told
+                await self._save()
 
-    def _compare(self, before: EntryCounts, now: EntryCounts) -> None:
+    async def _save(self) -> None:
+        value = msgspec.msgpack.encode(self._told)
+        try:
+            await self._database.run(
+                lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_FACT, value))
+            )
+        except PeerError as error:
+            log.warning("what was told is not written down", error=str(error))
+
+    def _compare(self, before: _Told, now: EntryCounts) -> _Told:
         """Tell what got worse since the last look, and when all is well again."""
+        warned = before.warned
         if now.lost > before.lost:
-            self._warn("lost", f"lost: {entries_text(now.lost)} that no machine holds in full")
+            text = f"lost: {entries_text(now.lost)} that no machine holds in full"
+            self._events.note("lost", text)
+            warned = True
         if now.away > before.away:
             text = f"lost for now: {entries_text(now.away)} that only machines that are away hold"
-            self._warn("lost", text)
+            self._events.note("lost", text)
+            warned = True
         # What was only just added is short for a moment.
-        if now.short and before.short and not self._short_told:
-            self._warn("short", f"{entries_text(now.short)} short of copies")
-        self._short_told = bool(now.short and before.short)
-        if self._warned and now == EntryCounts(safe=now.safe):
-            self._warned = False
+        short = bool(now.short and before.short)
+        if short and not before.short_told:
+            self._events.note("short", f"{entries_text(now.short)} short of copies")
+            warned = True
+        if warned and now == EntryCounts(safe=now.safe):
+            warned = False
             self._events.note("safe", f"all safe: {entries_text(now.safe)}")
-
-    def _warn(self, kind: Literal["short", "lost"], text: str) -> None:
-        self._warned = True
-        self._events.note(kind, text)
+        return _Told(now.short, now.away, now.lost, warned, short)
 
 
 async def _nothing_known() -> EntryCounts:

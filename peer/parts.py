@@ -49,6 +49,7 @@ from peer.store.quarantine import Quarantine
 from peer.store.rechecking import Rechecking
 from peer.store.scrub_progress import ScrubProgress
 from peer.store.scrubbing import Scrubbing
+from peer.store.second_looks import SecondLooks
 from peer.swarm.address_book import AddressBook
 from peer.swarm.auditing import Auditing
 from peer.swarm.audits import AuditBook
@@ -171,6 +172,7 @@ class Parts:
     def _make_checks(self) -> None:
         self.quarantine = Quarantine(self.directory.quarantine)
         self.rechecking = Rechecking(self.store, self.quarantine, lambda: self.wall())
+        self.second_looks = SecondLooks(self.contents, self.rechecking)
         self.scrub_progress = ScrubProgress(self.database)
         self.scrubbing = Scrubbing(
             self.contents,
@@ -273,6 +275,7 @@ class Parts:
             self.presence,
             self.locator,
             self.locking,
+            self.promises,
         )
         self.requests = Requests(
             me=self.me,
@@ -329,6 +332,7 @@ class Parts:
             self.presence,
             self.replication.offering,
             self.events,
+            self.database,
         )
 
     def capacity(self) -> int:
@@ -366,6 +370,7 @@ class Parts:
         self.notices.load()
         self.faults.load()
         self.events.load()
+        self.health_watch.load()
         self.scrub_progress.load()
         self.adding.clear_copies()
         self.address_book.load()

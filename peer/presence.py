@@ -1,8 +1,9 @@
 """Which members are live, suspect or gone, as far as this machine knows. Pure but for its clock.
 
-An open link proves life. Else the tracker's word counts while the tracker is there. On its own,
-this machine keeps the same two clocks: suspect after 15 s without a link, out of the ring after the
-grace time, counted from when the tracker was lost at the earliest.
+An open link proves life. Else the tracker's word counts while the tracker is there, and once it has
+said how everybody is: what it said before it was away is old. On its own, this machine keeps the
+same two clocks: suspect after 15 s without a link, out of the ring after the grace time, counted
+from when the tracker was lost at the earliest.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,8 @@ class Presence:
         """When the tracker first said that a peer is not live."""
         self._alone_since: float | None = None
         """Since when the tracker has been away; None while it is there."""
+        self._told_all = False
+        """Whether the tracker has said how everybody is since it was away last."""
 
     def tell(self, peer: PeerId, state: PeerState) -> None:
         """The tracker's word on a peer."""
@@ -54,10 +57,17 @@ class Presence:
 
     def see_tracker(self, *, there: bool) -> None:
         """Whether the tracker is connected now."""
-        if there:
+        if not there:
+            self._told_all = False
+            if self._alone_since is None:
+                self._alone_since = self._clock()
+        elif self._told_all:
             self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = self._clock()
+
+    def told_all(self) -> None:
+        """The tracker has said how everybody is: what it said before it was away is forgotten."""
+        self._told_all = True
+        self._alone_since = None
 
     def state(self, peer: PeerId) -> PeerState:
         """The state of a peer; one never heard of is suspect."""

@@ -190,12 +190,15 @@ class Reactions:
 
     async def _tracker_connected(self, _: Presented) -> None:
         parts = self._parts
-        await parts.publishing.send_unpublished()
+        # First, as till then nothing it said of others is believed.
         machines, _reply = await parts.tracker.call(lambda call: GetMachines(call=call), Machines)
         for machine in machines.machines:
             parts.presence.tell(machine.peer, machine.state)
             if machine.peer != parts.me:
                 await parts.address_book.learn(machine.peer, machine.addresses)
+        parts.presence.told_all()
+        parts.presence_watch.wake()
+        await parts.publishing.send_unpublished()
         parts.replication.wake()
 
     async def _take_entry(self, changed: EntryChanged) -> None:

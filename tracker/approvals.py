@@ -74,7 +74,7 @@ def decide(connection: Connection, signed: Signed, roster: Roster, now: int) -> 
     for row in connection.execute(select(_held).where(named).order_by(_held.c.entry)).all():
         connection.execute(delete(_held).where(_held.c.entry == row.entry))
         tombstone = Signed(row.body, row.signature)
-        stored = _release(connection, tombstone)
+        stored = _release(connection, tombstone, now)
         if stored is not None:
             released.append((stored, tombstone))
     return Decision(signed, tuple(released))
@@ -188,14 +188,14 @@ def _keep(connection: Connection, signed: Signed, approval: Approval, now: int) 
             connection.execute(approved)
 
 
-def _release(connection: Connection, tombstone: Signed) -> Stored | None:
-    """Let a tombstone come to effect, unless the entry has changed meanwhile."""
+def _release(connection: Connection, tombstone: Signed, now: int) -> Stored | None:
+    """Let a deletion come to effect, unless the entry has changed meanwhile."""
     record = read_record(tombstone.body)
     body = select(tables.entries.c.body).where(tables.entries.c.id == record.id)
     known = connection.execute(body).scalar()
     if known is not None and not supersedes(record, read_record(known)):
         return None
-    return catalogue.put_record(connection, tombstone, record)
+    return catalogue.put_record(connection, tombstone, record, now)
 
 
 def _find_signer(connection: Connection, target: str) -> tuple[PeerId, str]:

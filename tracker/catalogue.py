@@ -75,10 +75,10 @@ def store_record(connection: Connection, signed: Signed, record: Record, now: in
         if judged != "passes":
             held, rejected = judged == "held", judged == "rejected"
             return Stored(_needs_manifest(connection, record), held=held, rejected=rejected)
-    return put_record(connection, signed, record)
+    return put_record(connection, signed, record, now)
 
 
-def put_record(connection: Connection, signed: Signed, record: Record) -> Stored:
+def put_record(connection: Connection, signed: Signed, record: Record, now: int) -> Stored:
     """Put a record into the catalogue that supersedes what is there, and that nothing holds."""
     old = connection.execute(select(_table).where(_table.c.id == record.id)).first()
     undone = old is not None and (
@@ -89,8 +89,11 @@ def put_record(connection: Connection, signed: Signed, record: Record) -> Stored
     number = change if old is None else old.number
     missing = _needs_manifest(connection, record)
     shown = isinstance(record, Entry) and not missing
-    flags = {"shown": shown, "restored": restored}
-    _put_row(connection, number, signed, record, flags, known=old is not None)
+    learnt = now
+    if old is not None and not old.deleted and old.manifest == record.manifest:
+        learnt = old.learnt
+    ours = {"shown": shown, "restored": restored, "learnt": learnt}
+    _put_row(connection, number, signed, record, ours, known=old is not None)
     _put_change(connection, record, change)
     brake.superseded(connection, record)
     if shown:
@@ -187,7 +190,7 @@ def _put_row(
     number: int,
     signed: Signed,
     record: Record,
-    flags: dict[str, bool],
+    ours: dict[str, bool | int],
     *,
     known: bool,
 ) -> None:
@@ -201,7 +204,7 @@ def _put_row(
         "created": record.deleted if isinstance(record, Tombstone) else record.created,
         "copies": 0 if isinstance(record, Tombstone) else record.copies,
         "size": 0 if isinstance(record, Tombstone) else record.size,
-        **flags,
+        **ours,
     }
     if known:
         connection.execute(update(_table).where(_table.c.number == number).values(**values))

@@ -26,7 +26,8 @@ FRESH_FOR = 5.0
 REST = 20
 """Times as long as counting took it is left alone: a large catalogue costs 5% of a core at most."""
 JUST_SHARED = 60_000
-"""Milliseconds in which what nobody holds yet is not lost: its author announces it in a moment."""
+"""Milliseconds in which what nobody holds yet is not lost: its author announces it in a moment.
+Counted from when we learnt of it: the author's clock may be wrong."""
 _AT_ONCE = 500
 _MOST_BYTES = 1 << 62
 _entries = tables.entries
@@ -114,7 +115,7 @@ def _count_whole(connection: Connection, states: States, now: int, count: SwarmC
         _entries.c.copies.label("wanted"),
         live.label("live"),
         case((known > 0, 1), else_=0).label("known"),
-        case((_entries.c.created > now - JUST_SHARED, 1), else_=0).label("new"),
+        case((_entries.c.learnt.between(now - JUST_SHARED + 1, now), 1), else_=0).label("new"),
     )
     # Of several entries with the same content its bytes are copied for the one that wants most.
     to_copy = and_(live > 0, live < _entries.c.copies)

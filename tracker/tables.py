@@ -103,11 +103,13 @@ entries = Table(
     Column("restored", Boolean, nullable=False, index=True),
     Column("copies", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("learnt", BigInteger, nullable=False),
     Index("ix_entries_newest", "shown", "created", "id"),
 )
 """The newest record of each entry, tombstones too; `shown` while live and its manifest is here,
 `restored` once it was deleted and is there again. `copies` and `size` are the record's, 0 of a
-tombstone."""
+tombstone. `learnt` is when its manifest was first named here, in milliseconds since 1970: `created`
+is by the author's clock."""
 
 held_tombstones = Table(
     "held_tombstones",

@@ -72,7 +72,7 @@ def leave(
     keep_data
         Leave what is stored on the disk. Files that were shared or fetched always stay.
     force
-        Do not wait, and give up what exists only here.
+        Wait at most 100 s, for what was promised, and give up what exists only here.
     cancel
         Stay after all.
     yes

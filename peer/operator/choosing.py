@@ -21,7 +21,8 @@ from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
 from peer.store.copying_out import copy_files, pieces_of
 from peer.store.file_watch import FileWatch
-from peer.store.piece_store import DiskFullError, PieceStore
+from peer.store.piece_store import PieceStore
+from peer.store.write_errors import DiskFullError
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
 from protocol.entry import Entry

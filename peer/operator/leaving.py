@@ -17,7 +17,7 @@ from peer.standing import Standing
 from peer.store.contents import Content, Contents
 from peer.swarm.locator import Locator
 from peer.swarm.locking import Locking, Need
-from peer.swarm.promises import SpanKey
+from peer.swarm.promises import Promises, SpanKey
 from peer.swarm.replication import Replication
 from protocol.bitfield import bitfield_untrusted
 from protocol.errors import RemoteProtocolError
@@ -65,6 +65,7 @@ class Leaving:
         presence: Presence,
         locator: Locator,
         locking: Locking,
+        promises: Promises,
     ) -> None:
         self._contents = contents
         self._replication = replication
@@ -73,6 +74,7 @@ class Leaving:
         self._presence = presence
         self._locator = locator
         self._locking = locking
+        self._promises = promises
         self.left = trio.Event()
         self.keeps_stored = False
         """Whether what is stored stays on the disk afterwards."""
@@ -84,11 +86,24 @@ class Leaving:
             return Done(call=request.call)
         await self._standing.leaving(on=True)
         self._replication.ask_full_again()
-        left = await self._go_when_safe(request, tell)
+        if request.force:
+            with self._promises.all_going():
+                await self._wait_for_promises(request.call, tell)
+                left = await self._go_when_safe(request, tell)
+        else:
+            left = await self._go_when_safe(request, tell)
         log.info("left the swarm", entries=left.entries, fewer=left.fewer, lost=left.lost)
         self.keeps_stored = request.keep
         self.left.set()
         return left
+
+    async def _wait_for_promises(self, call: int, tell: Tell) -> None:
+        """Until nobody drops its copy because we promised to keep ours: 100 s at most."""
+        total = self._promises.relied_on(trio.current_time())
+        while left := self._promises.relied_on(trio.current_time()):
+            text = f"{left} promised to machines that are about to drop theirs"
+            _tell(tell, call, max(0, total - left), total, text)
+            await trio.sleep(LOOK_EVERY)
 
     async def _go_when_safe(self, request: Leave, tell: Tell) -> Left:
         while True:

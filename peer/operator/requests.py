@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import trio
 
 from peer.catalogue import Catalogue
-from peer.errors import NotPermittedError, UnreachableError, UsageError
+from peer.errors import NotPermittedError, PieceUnreadError, UnreachableError, UsageError
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
 from peer.operator.deleting import Deleting
@@ -203,9 +203,14 @@ class Requests:
                 done = int(min(state["done"], total))
                 tell(Progress(call=request.call, stage="verifying", done=done, total=total))
 
-        bad = 0
+        bad, unread = 0, None
         for content in contents:
-            bad += len(await self.store.verify(content, progress))
+            try:
+                bad += len(await self.store.verify(content, progress))
+            except PieceUnreadError as error:
+                unread = error
+        if unread is not None:
+            raise unread
         return Verified(
             call=request.call,
             pieces=int(state["pieces"]),

@@ -5,7 +5,7 @@ disk, and in `Content.bits` only after it is in the database.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +14,7 @@ import trio
 
 from peer.database import Database
 from peer.store.file_stats import (
+    UNSEEN,
     FileStats,
     NumberedStat,
     read_rows,
@@ -228,6 +229,12 @@ class Contents:
         if self._is_held(content):
             await self._database.run(lambda connection: write_stats(connection, content.id, known))
             known.recorded(self._stats_reader(content.id))
+
+    async def doubt(self, content: Content, files: Iterable[int]) -> None:
+        """Have the file watch read these files again, by number, however they look."""
+        doubted = {number: UNSEEN for number in files if number in content.stats}
+        if any(content.stats[number] != look for number, look in doubted.items()):
+            await self.set_stats(content, {**content.stats, **doubted})
 
     async def trash(self, content: Content, now: int) -> None:
         """Stop holding a manifest; its row stays, marked, until the trash is emptied."""

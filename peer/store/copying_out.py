@@ -11,9 +11,10 @@ from peer.store.contents import Content
 from peer.store.files import FileCache, write_all
 from peer.store.folder import Folder
 from peer.store.layout import Layout, Segment
-from peer.store.piece_store import PieceStore, write_error
+from peer.store.piece_store import PieceStore
 from peer.store.segments import folder_of, sync_folders
 from peer.store.user_files import remove
+from peer.store.write_errors import write_error
 from protocol.hashing import hash_piece
 from protocol.manifest import Manifest
 

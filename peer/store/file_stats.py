@@ -9,6 +9,10 @@ from protocol.ids import ManifestId
 
 _PACKED = struct.Struct("<qqq")
 """Number, size and time of one file."""
+GONE = FileStat(-1, -1)
+"""How a file looks that is not there."""
+UNSEEN = FileStat(-2, -2)
+"""What no file looks like: one that is to be read again."""
 NumberedStat = tuple[int, int, int]
 
 

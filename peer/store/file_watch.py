@@ -3,7 +3,8 @@
 A look is cheap (size and time of every file), and few are taken at a time: an idle machine stays
 idle however much it shares. What looks different stops counting at once; then it is read again,
 and pieces that still hash right count again. Only of the others are we told that they are lost: a
-file that was merely touched must not be fetched again.
+file that was merely touched must not be fetched again. What cannot be read for now is looked at
+again, until it can.
 """
 
 import os
@@ -17,8 +18,11 @@ import trio
 
 from peer.errors import PeerError
 from peer.store.contents import FOLDER_COSTS, Content, Contents, RecordedFiles
+from peer.store.file_stats import GONE, UNSEEN
+from peer.store.hashing import Hashed
 from peer.store.layout import Layout
 from peer.store.piece_store import PieceStore
+from peer.store.read_errors import Fault, fault_of
 from peer.store.splitter import FileStat
 from protocol.ids import ManifestId
 from protocol.manifest import Manifest
@@ -29,9 +33,6 @@ LOOK_EVERY = 30.0
 """How often everything is looked at; less often when there is more than FILES_A_SECOND allow."""
 FILES_A_SECOND = 150
 """A thousandth of a processor, or less."""
-GONE = FileStat(-1, -1)
-"""How a file looks that is not there."""
-_UNSEEN = FileStat(-2, -2)
 
 
 class FileWatch:
@@ -95,8 +96,8 @@ class FileWatch:
             expected = content.stats.only()
             try:
                 found = os.stat(str(content.path))
-            except OSError:
-                if expected != GONE:
+            except OSError as error:
+                if expected != GONE and fault_of(error) is not Fault.PASSING:
                     changed.append(content)
                 continue
             if stat.S_ISDIR(found.st_mode):
@@ -122,13 +123,13 @@ class FileWatch:
         if content.path is None or content.stats or not content.complete or not content.pieces:
             return
         manifest, layout = await self._contents.opened(content.id)
-        unseen = {n: _UNSEEN for n, record in enumerate(manifest.files) if not record.directory}
+        unseen = {n: UNSEEN for n, record in enumerate(manifest.files) if not record.directory}
         stats = await self._store.in_thread(lambda: _changed(manifest, layout, unseen))
         pieces = list(range(content.pieces))
-        good = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
-        await self._contents.set_stats(content, stats)
-        if len(good) < content.pieces:
-            bad = [piece for piece in pieces if piece not in good]
+        found = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
+        await self._contents.set_stats(content, {**unseen, **_looks(manifest, stats, found)})
+        if len(found.good) < content.pieces:
+            bad = [piece for piece in pieces if piece not in found.good]
             await self._store.lose(content, bad, f"{layout.root} changed while nobody looked")
 
     async def _check(self, content: Content) -> None:
@@ -142,14 +143,18 @@ class FileWatch:
         if not changed or content.stats != before:
             return
         pieces = _pieces_of(manifest, list(changed))
+        counted = {piece for piece in pieces if piece in content.bits}
         await self._contents.discount(content, pieces)
-        good = await self._regain(content, manifest, layout, changed, pieces)
-        lost = [piece for piece in pieces if piece not in good]
-        if lost:
+        found = await self._regain(content, manifest, layout, changed, pieces)
+        unread = set(found.failed(Fault.PASSING))
+        lost = [piece for piece in pieces if piece not in found.good and piece not in unread]
+        if not counted.isdisjoint(lost):
             why = f"{_name(manifest, layout, changed)} has changed"
             await self._store.lose(content, lost, why)
-        different = _different(manifest, changed, set(lost))
-        await self.on_looked(content, different, changed.keys() - different)
+        # A file that could not be read is neither as it was nor different, as far as we know.
+        seen = [n for n, look in _looks(manifest, changed, found).items() if look != UNSEEN]
+        different = _different(manifest, {n: changed[n] for n in seen}, set(lost))
+        await self.on_looked(content, different, set(seen) - different)
 
     async def _regain(
         self,
@@ -158,18 +163,37 @@ class FileWatch:
         layout: Layout,
         changed: dict[int, FileStat],
         pieces: list[int],
-    ) -> set[int]:
+    ) -> Hashed:
         for number in changed:
             self._store.forget(layout.path_of(manifest.files[number]))
-        good = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
+        found = await self._store.read_and_hash(manifest, layout, pieces, lambda _: None)
         # Had they changed again meanwhile, the next look would see other stats than these. Bad
         # files are noted too, or they would be read again at each look.
-        await self._contents.set_stats(content, {**content.stats, **changed})
-        if good:
-            await self._contents.record(content, sorted(good))
-            log.info("pieces count again", manifest=content.id.hex()[:12], pieces=len(good))
+        looks = {**content.stats, **_looks(manifest, changed, found)}
+        if looks != content.stats:
+            await self._contents.set_stats(content, looks)
+        if failed := found.failed(Fault.DISK):
+            self._store.on_unread(content, failed)
+        if found.good:
+            await self._contents.record(content, sorted(found.good))
+            number = len(found.good)
+            log.info("pieces count again", manifest=content.id.hex()[:12], pieces=number)
             self._store.on_regained(content)
-        return good
+        return found
+
+
+def _looks(manifest: Manifest, looks: dict[int, FileStat], found: Hashed) -> dict[int, FileStat]:
+    """How files look, but for those that could not be read for now: they are looked at again."""
+    unread = set(found.failed(Fault.PASSING, Fault.AWAY))
+    if not unread:
+        return looks
+    noted = dict(looks)
+    for number, look in looks.items():
+        record = manifest.files[number]
+        pieces = manifest.geometry.overlapping(record.offset, record.size)
+        if look != GONE and not unread.isdisjoint(pieces):
+            noted[number] = UNSEEN
+    return noted
 
 
 def _changed(manifest: Manifest, layout: Layout, stats: dict[int, FileStat]) -> dict[int, FileStat]:
@@ -179,7 +203,9 @@ def _changed(manifest: Manifest, layout: Layout, stats: dict[int, FileStat]) -> 
         try:
             found = os.stat(layout.path_of(manifest.files[number]))
             now = FileStat(found.st_size, found.st_mtime_ns)
-        except OSError:
+        except OSError as error:
+            if fault_of(error) is Fault.PASSING:
+                continue
             now = GONE
         if now != expected:
             changed[number] = now
@@ -197,9 +223,10 @@ def _as_recorded(folder: RecordedFiles) -> bool:
         name = folder.paths[number]
         try:
             found = os.stat(f"{root}/{name}" if name else root)
-        except OSError:
+        except OSError as error:
             # A file that is known to be gone is no news.
-            if (size, mtime) != (GONE.size, GONE.mtime):
+            known = (size, mtime) == (GONE.size, GONE.mtime)
+            if not known and fault_of(error) is not Fault.PASSING:
                 return False
             continue
         if (found.st_size, found.st_mtime_ns) != (size, mtime):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from peer.store.files import FileCache
 from peer.store.layout import Layout
-from peer.store.piece_store import DiskFullError, write_error
 from peer.store.segments import Look, read_piece
 from peer.store.splitter import Survey
+from peer.store.write_errors import DiskFullError, write_error
 from protocol.geometry import choose_piece_length, place_files
 
 _FICLONERANGE = 0x4020940D

@@ -5,44 +5,44 @@ refuses a user's file that no longer looks as it did when it was verified.
 """
 
 import contextlib
-import errno
-import mmap
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from peer.data_dir import sync_directory
-from peer.errors import PeerError, PieceLostError
+from peer.errors import PeerError, PieceLostError, PieceUnreadError
 from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
 from peer.store.files import FileCache
+from peer.store.hashing import Hashed, Hashing
 from peer.store.layout import Layout, Segment
-from peer.store.segments import Filling, read_piece, share_out, sync_pieces, write_piece
+from peer.store.read_errors import UNDECIDED, Fault, fault_of
+from peer.store.segments import Filling, read_piece, sync_pieces, write_piece
 from peer.store.trash_rows import RELEASED
 from peer.store.user_files import claim, finish_files, prepare_files, remove
+from peer.store.write_errors import write_error
 from protocol.bitfield import Bitfield
 from protocol.hashing import hash_piece
 from protocol.ids import ManifestId
 from protocol.manifest import Manifest
 
 DISK_THREADS = 4
-CHECK_BYTES = 32 << 20
-"""About what reading and checking pieces may take of memory."""
-READ_BYTES = 4 << 20
-"""How much is read and hashed in one go to a thread, when pieces are smaller."""
 TRASH_KEPT = 30 * 86_400_000
 """Milliseconds for which deleted content can still be brought back."""
 _T = TypeVar("_T")
 
 
-class DiskFullError(PeerError):
-    """There is no room for a piece."""
+class _UnreadableError(Exception):
+    """A piece that was to be copied could not be read."""
+
+    def __init__(self, piece: int, why: OSError) -> None:
+        super().__init__(piece, why)
+        self.piece, self.why = piece, why
 
 
 class PieceStore:
@@ -60,6 +60,8 @@ class PieceStore:
         """Called when pieces stop counting: which, and why."""
         self.on_regained: Callable[[Content], None] = lambda _: None
         """Called when such pieces count again."""
+        self.on_unread: Callable[[Content, list[int]], None] = lambda *_: None
+        """Called with pieces that could not be read, counting or not, to be looked at again."""
         self.on_released: Callable[[Content], None] = lambda _: None
         """Called when content was let go for good."""
 
@@ -83,14 +85,14 @@ class PieceStore:
         """Fill `target` with a piece that counts.
 
         PieceLostError when its bytes are gone or have changed; they stop counting then.
+        PieceUnreadError when they cannot be read for now.
         """
-        manifest, layout = await self.contents.opened(content.id)
+        _, layout = await self.contents.opened(content.id)
         try:
             if not self._read_now(content, layout, piece, target):
                 await self.in_thread(self._read_checked, content, layout, piece, target)
         except (OSError, EOFError, PieceLostError) as error:
-            await self._lose_file(content, manifest, layout, piece, str(error))
-            raise PieceLostError(f"piece {piece} of {content.id.hex()[:12]}: {error}") from None
+            raise await self._unreadable(content, piece, error) from None
 
     async def write_pieces(
         self, content: Content, received: list[tuple[int, memoryview]]
@@ -140,13 +142,23 @@ class PieceStore:
         await self.contents.set_stats(content, stats)
 
     async def verify(self, content: Content, progress: Callable[[int], None]) -> list[int]:
-        """Read and hash every piece that counts; returns the bad ones, which no longer count."""
+        """Read and hash every piece that counts; returns the bad ones, which no longer count.
+
+        PieceUnreadError, after all have been read, when some could not be.
+        """
         manifest, layout = await self.contents.opened(content.id)
         checked = list(content.bits)
-        good = await self.read_and_hash(manifest, layout, checked, progress)
-        bad = sorted(set(checked) - good)
-        if bad:
-            await self.lose(content, bad, "verification found other bytes")
+        found = await self.read_and_hash(manifest, layout, checked, progress)
+        undecided = found.failed(*UNDECIDED)
+        if undecided:
+            self.on_unread(content, undecided)
+        if away := found.failed(Fault.AWAY, Fault.GONE):
+            await self.withhold(content, away, f"{layout.root} cannot be read")
+        bad = sorted(set(checked) - found.good - set(undecided))
+        if rotten := sorted(set(bad) - set(away)):
+            await self.lose(content, rotten, "verification found other bytes")
+        if undecided:
+            raise PieceUnreadError(f"{len(undecided)} pieces cannot be read now; try again")
         return bad
 
     async def read_and_hash(
@@ -155,29 +167,12 @@ class PieceStore:
         layout: Layout,
         pieces: list[int],
         progress: Callable[[int], None],
-    ) -> set[int]:
-        """Those of `pieces` whose bytes on disk are what the manifest says."""
-        good: set[int] = set()
+    ) -> Hashed:
+        """Which of `pieces` are what the manifest says; what cannot be read is tried twice."""
+        return await self._hashing(manifest, layout).read(pieces, progress)
 
-        length = manifest.geometry.piece_length
-        several = max(1, READ_BYTES // length)
-
-        async def worker(share: Iterator[int]) -> None:
-            # Page-aligned memory is read into faster. Released, as a cancelled task stays around.
-            with memoryview(mmap.mmap(-1, length)) as buffer:
-                while batch := list(islice(share, several)):
-                    good.update(
-                        await self.in_thread(self._good_of, manifest, layout, batch, buffer)
-                    )
-                    for piece in batch:
-                        progress(manifest.geometry.piece_size(piece))
-
-        async with trio.open_nursery() as nursery:
-            # Four of the largest pieces in memory would not be any faster.
-            at_once = max(2, min(DISK_THREADS, CHECK_BYTES // length))
-            for share in share_out(layout, pieces, at_once):
-                nursery.start_soon(worker, share)
-        return good
+    def _hashing(self, manifest: Manifest, layout: Layout) -> Hashing:
+        return Hashing(self._cache, manifest, layout, self.in_thread)
 
     async def adopt(
         self, content_path: Path, manifest: Manifest, *, passing: bool = False
@@ -234,7 +229,7 @@ class PieceStore:
         """Copy complete content to a user's free path, verified piece by piece; durable after.
 
         PieceLostError when some of it has rotted here, which then no longer counts; PeerError when
-        it cannot be written. Nothing is left at the path then.
+        it cannot be read for now, or written. Nothing is left at the path then.
         """
         manifest, layout = await self.contents.opened(content.id)
         target = Layout(manifest, destination, own=False)
@@ -242,6 +237,9 @@ class PieceStore:
         buffer = await self.buffers.take(manifest.geometry.piece_length)
         try:
             bad = await self.in_thread(self._copy, manifest, layout, target, memoryview(buffer))
+        except _UnreadableError as error:
+            await self.in_thread(remove, destination)
+            raise await self._unreadable(content, error.piece, error.why) from None
         except OSError as error:
             await self.in_thread(remove, destination)
             raise write_error(error, destination) from None
@@ -256,10 +254,15 @@ class PieceStore:
         self, manifest: Manifest, layout: Layout, target: Layout, buffer: memoryview
     ) -> list[int]:
         filling = prepare_files(manifest, target)
+        hashing = self._hashing(manifest, layout)
         bad = []
         for piece in range(manifest.pieces):
             content = buffer[: manifest.geometry.piece_size(piece)]
-            if self._is_good(manifest, layout, piece, content):
+            try:
+                good = hashing.is_good(piece, content)
+            except OSError as error:
+                raise _UnreadableError(piece, error) from None
+            if good:
                 write_piece(self._cache, target, piece, content, filling)
             else:
                 bad.append(piece)
@@ -269,21 +272,6 @@ class PieceStore:
                 self._cache.forget(target.path_of(record))
         finish_files(manifest, target)
         return bad
-
-    def _good_of(
-        self, manifest: Manifest, layout: Layout, pieces: list[int], buffer: memoryview
-    ) -> list[int]:
-        """Those of some pieces that are good, read one after the other."""
-        size = manifest.geometry.piece_size
-        return [p for p in pieces if self._is_good(manifest, layout, p, buffer[: size(p)])]
-
-    def _is_good(self, manifest: Manifest, layout: Layout, piece: int, target: memoryview) -> bool:
-        """Read a piece; whether its bytes are what the manifest says."""
-        try:
-            read_piece(self._cache, layout, piece, target)
-        except (OSError, EOFError):
-            return False
-        return hash_piece(target) == manifest.piece_hash(piece)
 
     async def trash(self, content: Content, now: int) -> None:
         """Put our own content file aside; a user's file is only no longer counted."""
@@ -368,26 +356,36 @@ class PieceStore:
         """Close a file that may have been replaced by another of its name."""
         self._cache.forget(path)
 
-    async def _lose_file(
-        self, content: Content, manifest: Manifest, layout: Layout, piece: int, why: str
-    ) -> None:
-        """All pieces of a changed file stop counting, as every one of them is in doubt."""
-        lost = {piece}
-        if content.path is not None:
-            records = manifest.files
-            for segment in layout.piece(piece):
-                record = records[segment.file] if not manifest.single else records[0]
-                lost.update(manifest.geometry.overlapping(record.offset, record.size))
-        await self.lose(content, sorted(lost), why)
+    async def withhold(self, content: Content, pieces: list[int], why: str) -> None:
+        """Stop counting pieces that cannot be come at; when they can be again, they count again.
+
+        All pieces of a user's file do, as every one of them is in doubt.
+        """
+        if content.path is None:
+            self.on_unread(content, pieces)
+            await self.lose(content, pieces, why)
+            return
+        manifest, layout = await self.contents.opened(content.id)
+        files = {segment.file for piece in pieces for segment in layout.piece(piece)}
+        lost = set(pieces)
+        for number in files:
+            record = manifest.files[number]
+            lost.update(manifest.geometry.overlapping(record.offset, record.size))
+        # First they do not count, then they are looked at, and only then others hear of it.
+        await self.contents.discount(content, sorted(lost))
+        await self.contents.doubt(content, files)
+        self.on_lost(content, sorted(lost), why)
+
+    async def _unreadable(self, content: Content, piece: int, error: Exception) -> PeerError:
+        """What follows when a piece could not be read, and what to say of it."""
+        text = f"piece {piece} of {content.id.hex()[:12]}: {error}"
+        if isinstance(error, OSError) and fault_of(error) in UNDECIDED:
+            self.on_unread(content, [piece])
+            return PieceUnreadError(text)
+        await self.withhold(content, [piece], str(error))
+        return PieceLostError(text)
 
 
 def _move_if_there(path: Path, target: Path) -> None:
     if path.exists():
         shutil.move(path, target)
-
-
-def write_error(error: OSError, where: Path) -> PeerError:
-    """What a person is told when something cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"no room on the disk of {where}: free some space and try again")
-    return PeerError(f"cannot write {error.filename or where}: {error.strerror}")

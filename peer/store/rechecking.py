@@ -4,7 +4,6 @@ A user's file that looks different was changed by somebody: that is for the file
 looks as it did and has other bytes has rotted, as has anything else in our own content files.
 """
 
-import errno
 import mmap
 import os
 from collections import defaultdict
@@ -15,22 +14,20 @@ from enum import Enum
 from functools import partial
 
 import structlog
+import trio
 
-from peer.errors import PieceLostError
+from peer.errors import PeerError, PieceLostError, PieceUnreadError
 from peer.store.cold_reading import read_cold, read_range
 from peer.store.contents import Content
 from peer.store.layout import Layout, Segment
 from peer.store.piece_store import PieceStore
 from peer.store.quarantine import Quarantine
+from peer.store.read_errors import LOOK_AGAIN_AFTER, UNDECIDED, Fault, fault_of
 from protocol.hashing import hash_piece
 from protocol.ids import ManifestId
 from protocol.manifest import Manifest
 
 log = structlog.get_logger()
-
-_DISK_ERRORS = {errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ENODATA, errno.EREMOTEIO}
-"""What the kernel says when a device or a file system has lost something."""
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 
 
 class State(Enum):
@@ -45,6 +42,8 @@ class State(Enum):
     """The disk does not give them."""
     GONE = "gone"
     """Our own content file is too short, or not there."""
+    AWAY = "away"
+    """It cannot be come at: not permitted, or what it lies on is not there."""
     SKIPPED = "skipped"
     """It could not be read for a reason of our own, such as too many open files."""
 
@@ -89,34 +88,76 @@ class Rechecking:
 
     async def check(self, content: Content, pieces: list[int]) -> list[int]:
         """Read pieces from the disk; those that are bad, which no longer count. PeerError."""
+        found = await self.look(content, pieces)
+        return [piece for piece in pieces if found.get(piece) in LOST]
+
+    async def is_good(self, content: Content, piece: int) -> bool:
+        """Whether a piece counts, and is on the disk as it should be. PeerError."""
+        found = await self.look(content, [piece])
+        return found.get(piece) is State.GOOD and piece in content.bits
+
+    async def look(self, content: Content, pieces: list[int]) -> dict[int, State]:
+        """How pieces are on the disk; those that are bad, or away, no longer count. PeerError.
+
+        Nothing of what is not held any more. What the disk does not give is read once more, some
+        seconds later.
+        """
         try:
             manifest, layout = await self._contents.opened(content.id)
         except KeyError:
-            return []
+            return {}
         now = self._wall()
-        found = await self._store.in_thread(self._look, content, manifest, layout, pieces, now)
+
+        async def read(some: list[int]) -> dict[int, State]:
+            return await self._store.in_thread(self._look, content, manifest, layout, some, now)
+
+        found = await read(pieces)
+        if failed := [piece for piece in pieces if found[piece] is State.UNREADABLE]:
+            await trio.sleep(LOOK_AGAIN_AFTER)
+            found |= await read(failed)
         if self._contents.get(content.id) is not content:
-            return []
-        bad = [piece for piece in pieces if found[piece] in LOST and piece in content.bits]
-        if bad:
+            return {}
+        if away := [p for p in pieces if found[p] is State.AWAY and p in content.bits]:
+            await self._store.withhold(content, away, f"{layout.root} cannot be read")
+        if bad := [piece for piece in pieces if self._is_news(content, piece, found[piece])]:
             await self._lose(content, layout, bad, found)
-        return bad
+        return found
+
+    def _is_news(self, content: Content, piece: int, state: State) -> bool:
+        """Whether a piece has to be dealt with: it counts and is lost, or is the disk's fault."""
+        known = piece in self._to_heal.get(content.id, ())
+        unknown_fault = state is State.UNREADABLE and not known
+        return (state in LOST and piece in content.bits) or unknown_fault
+
+    async def regain(self, content: Content, pieces: list[int]) -> None:
+        """Count again pieces that did not, and were just found good. PeerError."""
+        self._to_heal[content.id].difference_update(pieces)
+        self.recorded(content.id, [])
+        await self._contents.record(content, pieces)
+        self._store.on_regained(content)
 
     async def read_part(self, content: Content, piece: int, start: int, length: int) -> bytes:
         """Bytes of a piece that counts, as they lie on the disk, unchecked.
 
-        PieceLostError when they cannot be had: gone, changed, or beyond the piece.
+        PieceLostError when they are gone or changed, PieceUnreadError when they cannot be read for
+        now, PeerError when they are beyond the piece.
         """
         try:
             manifest, layout = await self._contents.opened(content.id)
-            geometry = manifest.geometry
-            if start + length > geometry.piece_size(piece):
-                raise PieceLostError("the piece is shorter")
-            offset = piece * geometry.piece_length + start
-            look = partial(_check_looks, content)
+        except KeyError:
+            raise PieceLostError("it is not held any more") from None
+        geometry = manifest.geometry
+        if start + length > geometry.piece_size(piece):
+            raise PeerError("the piece is shorter")
+        offset = piece * geometry.piece_length + start
+        look = partial(_check_looks, content)
+        try:
             return await self._store.in_thread(read_range, layout, offset, length, look)
-        except (KeyError, OSError, EOFError, _ChangedError) as error:
-            raise PieceLostError(f"the piece cannot be read: {error}") from None
+        except (OSError, EOFError, _ChangedError) as error:
+            self._store.on_unread(content, [piece])
+            passing = isinstance(error, OSError) and fault_of(error) in UNDECIDED
+            kind = PieceUnreadError if passing else PieceLostError
+            raise kind(f"the piece cannot be read: {error}") from None
 
     def recorded(self, manifest: ManifestId, pieces: list[int]) -> None:
         """Pieces have come and count: those that were bad before are healed."""
@@ -135,6 +176,9 @@ class Rechecking:
         self.bad += len(bad)
         self._to_heal[content.id].update(bad)
         by_disk = [p for p in bad if found[p] is not State.GONE]
+        if back := [p for p in bad if found[p] is not State.ROTTEN]:
+            # A disk that was pulled out may come back, with the only copy.
+            self._store.on_unread(content, back)
         device = await self._store.in_thread(_device_of, layout)
         path = str(content.path or layout.root.parent.parent)
         try:
@@ -155,10 +199,10 @@ class Rechecking:
         with memoryview(mmap.mmap(-1, manifest.geometry.piece_length)) as buffer:
             for piece in pieces:
                 state = self._state(content, manifest, layout, piece, buffer)
-                if state in LOST:
+                if state in LOST and state is not State.UNREADABLE:
                     # Twice, as memory and cables fail too, and a file may be just being changed.
                     state = self._state(content, manifest, layout, piece, buffer)
-                if state is State.ROTTEN and layout.own:
+                if state is State.ROTTEN and layout.own and piece in content.bits:
                     size = manifest.geometry.piece_size(piece)
                     self._set_aside(content, piece, buffer[:size], now)
                 found[piece] = state
@@ -206,13 +250,14 @@ def _check_looks(content: Content, segment: Segment, found: os.stat_result) -> N
 
 
 def _state_after(error: OSError, layout: Layout) -> State:
-    if error.errno in _DISK_ERRORS:
+    fault = fault_of(error)
+    if fault is Fault.DISK:
         log.error("the disk cannot read", file=str(error.filename or layout.root), error=str(error))
         return State.UNREADABLE
-    if error.errno in _GONE:
+    if fault is Fault.GONE:
         return State.GONE if layout.own else State.CHANGED
     log.warning("not read", file=str(layout.root), error=str(error))
-    return State.SKIPPED
+    return State.AWAY if fault is Fault.AWAY else State.SKIPPED
 
 
 def _device_of(layout: Layout) -> int:

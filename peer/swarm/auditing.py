@@ -1,7 +1,8 @@
 """Asks linked peers, now and then, to prove that they have what they say they hold.
 
 A copy that is only claimed would be missed when the other one is lost. What fails no longer counts
-here, its holder and the tracker are told, and the ring's next is offered it.
+here, its holder and the tracker are told, and the ring's next is offered it. Nobody fails before
+our own piece was read and is good.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 LOOK_EVERY = 5.0
 LACKS = "it does not have the piece"
 SILENT = "no answer"
+EXCUSED = "it cannot answer"
 WRONG = "a wrong digest"
 
 
@@ -122,11 +124,12 @@ class Auditing:
         except UnreachableError:
             # A link that ended, or has become busy, proves nothing.
             if not link.closed and not link.downloads and self._book.said_nothing(link.peer):
-                await self._failed(link, question, SILENT)
+                await self._failed(link, content, question, SILENT)
         except NotFoundError:
-            await self._failed(link, question, LACKS)
-        except PeerError as error:
-            await self._failed(link, question, str(error)[:64])
+            await self._lacks(link, content, question)
+        except PeerError:
+            if self._book.could_not(link.peer, question):
+                await self._failed(link, content, question, EXCUSED)
         else:
             await self._compare(link, content, question, reply.digest)
 
@@ -138,11 +141,21 @@ class Auditing:
         if hash_audit(q.nonce, ours) == digest:
             self._book.passed(link.peer, question)
             return
-        # One of the two is wrong, and it may be ours.
-        if not await self._rechecking.check(content, [q.piece]) and q.piece in content.bits:
-            await self._failed(link, question, WRONG)
+        await self._failed(link, content, question, WRONG)
 
-    async def _failed(self, link: PeerLink, question: Question, why: str) -> None:
+    async def _lacks(self, link: PeerLink, content: Content, question: Question) -> None:
+        if self._book.lacked(link.peer, question.manifest, trio.current_time()):
+            await self._failed(link, content, question, LACKS)
+            return
+        # What it claimed was true once, perhaps: it is offered what it lacks, and no more believed.
+        log.info("no longer held", peer=link.name, manifest=question.manifest.hex()[:12])
+        link.put(Doubt(manifest=question.manifest, piece=question.piece))
+        self._replication.dropped(link.peer, question.manifest)
+
+    async def _failed(self, link: PeerLink, content: Content, question: Question, why: str) -> None:
+        # One of the two is wrong, and it may be ours.
+        if not await self._rechecking.is_good(content, question.piece):
+            return
         given_up = self._book.failed(link.peer, question, trio.current_time())
         name = question.manifest.hex()[:12]
         log.warning("audit failed", peer=link.name, manifest=name, why=why, not_believed=given_up)

@@ -2,6 +2,8 @@
 
 A first failure may be rot that the holder did not know of: it is told, and what it then says it
 holds is asked for again. Who fails twice is not believed for an hour, and others hold in its place.
+Who says that it lacks a piece may have lost it since it spoke of it, and fails only when it claims
+it anew and lacks it still. Who cannot answer is excused a few times.
 """
 
 import random
@@ -19,6 +21,8 @@ REMEMBERED_FOR = 86_400.0
 """Seconds after which a failure is forgotten."""
 SILENCES = 2
 """So many audits in a row may go unanswered but for the last: a link may be slow for once."""
+EXCUSES = 5
+"""So many audits of one piece may go undone but for the last: a machine may be short of files."""
 NONCE_LENGTH = 16
 
 
@@ -40,6 +44,12 @@ class _Suspicion:
     failed_at: float
 
 
+@dataclass
+class _Excuse:
+    piece: int
+    times: int
+
+
 class AuditBook:
     """One machine's audits of the others. `chance` must not be foreseeable by them."""
 
@@ -48,6 +58,9 @@ class AuditBook:
         self._next: dict[PeerId, float] = {}
         self._suspicions: dict[tuple[PeerId, ManifestId], _Suspicion] = {}
         self._silent: dict[PeerId, int] = {}
+        self._excused: dict[tuple[PeerId, ManifestId], _Excuse] = {}
+        self._lacked: dict[tuple[PeerId, ManifestId], float] = {}
+        """When a peer said last that it lacks some of what it had claimed."""
 
     def is_due(self, peer: PeerId, now: float) -> bool:
         """Whether it is time to audit a linked peer; the next time is a while later."""
@@ -64,11 +77,12 @@ class AuditBook:
     ) -> ManifestId | None:
         """One of the manifests that a peer claims to hold and we do, each with its pieces.
 
-        Any piece is as likely as any other; but what it failed for before comes first.
+        Any piece is as likely as any other; but what it failed for before, or could not answer,
+        comes first.
         """
         self._forget(now)
         for manifest, _ in claimed:
-            if (peer, manifest) in self._suspicions:
+            if (peer, manifest) in self._suspicions or (peer, manifest) in self._excused:
                 return manifest
         if not claimed:
             return None
@@ -85,9 +99,9 @@ class AuditBook:
         """What to ask a peer of a manifest, of which it and we have these pieces."""
         if not pieces:
             return None
-        suspicion = self._suspicions.get((peer, manifest))
-        if suspicion is not None and suspicion.piece in pieces:
-            piece = suspicion.piece
+        open_one = self._suspicions.get((peer, manifest)) or self._excused.get((peer, manifest))
+        if open_one is not None and open_one.piece in pieces:
+            piece = open_one.piece
         else:
             piece = self._chance.choice(pieces)
         size = size_of(piece)
@@ -98,6 +112,9 @@ class AuditBook:
     def passed(self, peer: PeerId, question: Question) -> None:
         """A peer has proven to have what it was asked for."""
         self._silent.pop(peer, None)
+        excuse = self._excused.get((peer, question.manifest))
+        if excuse is not None and excuse.piece == question.piece:
+            del self._excused[(peer, question.manifest)]
         suspicion = self._suspicions.get((peer, question.manifest))
         if suspicion is not None and suspicion.piece == question.piece:
             del self._suspicions[(peer, question.manifest)]
@@ -107,10 +124,25 @@ class AuditBook:
         self._silent[peer] = self._silent.get(peer, 0) + 1
         return self._silent[peer] >= SILENCES
 
+    def could_not(self, peer: PeerId, question: Question) -> bool:
+        """It said that it cannot answer now; whether that is a failure."""
+        key = (peer, question.manifest)
+        before = self._excused.get(key)
+        times = 1 + (before.times if before is not None else 0)
+        self._excused[key] = _Excuse(question.piece, times)
+        return times >= EXCUSES
+
+    def lacked(self, peer: PeerId, manifest: ManifestId, now: float) -> bool:
+        """It said that it has not what it claimed; whether that is a failure, and not the first."""
+        again = (peer, manifest) in self._lacked
+        self._lacked[(peer, manifest)] = now
+        return again
+
     def failed(self, peer: PeerId, question: Question, now: float) -> bool:
         """A peer has failed; whether it is not believed any more."""
         self._silent.pop(peer, None)
         key = (peer, question.manifest)
+        self._excused.pop(key, None)
         before = self._suspicions.get(key)
         failures = 1 + (before.failures if before is not None else 0)
         self._suspicions[key] = _Suspicion(question.piece, failures, now)
@@ -130,6 +162,8 @@ class AuditBook:
         old = [k for k, s in self._suspicions.items() if s.failed_at + REMEMBERED_FOR < now]
         for key in old:
             del self._suspicions[key]
+        for key in [k for k, at in self._lacked.items() if at + REMEMBERED_FOR < now]:
+            del self._lacked[key]
 
 
 class Budget:

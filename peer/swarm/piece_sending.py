@@ -6,7 +6,7 @@ from contextlib import suppress
 import structlog
 import trio
 
-from peer.errors import PeerError, PieceLostError
+from peer.errors import PeerError, PieceLostError, PieceUnreadError
 from peer.store.buffers import BufferPool
 from peer.swarm.outbox import Outbox, PieceRequest
 from peer.swarm.services import PeerServices
@@ -112,6 +112,9 @@ class PieceSending:
                 return True
         except PieceLostError as error:
             log.warning("piece lost", error=str(error))
+        except PieceUnreadError as error:
+            # Others may have it; once it can be read, who follows hears that it is here.
+            log.warning("piece not read", error=str(error))
         self._outbox.put(NoPiece(manifest=manifest, piece=piece))
         return False
 

@@ -8,6 +8,8 @@ only the rates of two clocks must agree, not what they show.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from protocol.ids import ManifestId, PeerId
 
@@ -27,6 +29,7 @@ class Promises:
         self._going: dict[SpanKey, float] = {}
         self._spans_going: Counter[ManifestId] = Counter()
         self._promised: defaultdict[SpanKey, dict[PeerId, float]] = defaultdict(dict)
+        self._closed = 0
 
     # Who drops
 
@@ -58,7 +61,7 @@ class Promises:
 
     def promise(self, asker: PeerId, span: SpanKey, now: float) -> bool:
         """Promise to keep our copy until `asker` releases it; False when it is going."""
-        if span in self._going:
+        if self._closed or span in self._going:
             return False
         self._promised[span][asker] = now + PROMISED
         return True
@@ -77,6 +80,20 @@ class Promises:
         for asker in [a for a, until in self._promised[span].items() if until <= now]:
             self.release(asker, span)
         return span in self._promised
+
+    @contextmanager
+    def all_going(self) -> Iterator[None]:
+        """As long as this lasts, all that is here is going: nothing is promised any more."""
+        self._closed += 1
+        try:
+            yield
+        finally:
+            self._closed -= 1
+
+    def relied_on(self, now: float) -> int:
+        """Of how many spans somebody may still be dropping its copy because of our promise."""
+        latest = now + PROMISED - DROP_WITHIN
+        return sum(any(t >= latest for t in u.values()) for u in self._promised.values())
 
     def tidy(self, now: float) -> None:
         """Forget promises that have ended by time."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from peer.errors import NotFoundError, PeerError
+from peer.errors import NotFoundError, PeerError, PieceLostError
 from peer.store.contents import Contents
 from peer.store.rechecking import Rechecking
 from peer.swarm.audits import Budget
@@ -56,6 +56,8 @@ class Proving:
             if content is None or audit.piece not in content.bits:
                 raise NotFoundError("that piece is not here")
             read = await self._rechecking.read_part(content, audit.piece, audit.start, audit.length)
+        except PieceLostError as error:
+            link.put(Failed(call=audit.call, kind="not_found", text=str(error)))
         except PeerError as error:
             link.put(Failed(call=audit.call, kind=error.kind, text=str(error)))
         else:

@@ -261,6 +261,10 @@ class Replication:
             wanted = self._placed_here(manifest, copies)
             if not wanted:
                 return
+            if content.stats and not self.confirmed(content.id):
+                # Its disk may be back soon, and this may be the only copy: to fetch would give up
+                # the place it lies in. Whoever has it will offer it.
+                return
             await self._contents.set_passing(content, False)
         elif content.path is None:
             wanted = self._mine(manifest, copies)

@@ -14,7 +14,7 @@ from peer.operator.letting_go import IDLE_FOR
 from peer.parts import now_ms
 from peer.store.copying_out import pieces_of
 from peer.store.files import FileCache
-from peer.store.piece_store import DiskFullError
+from peer.store.write_errors import DiskFullError
 from protocol.ids import EntryId
 from protocol.manifest import Manifest
 from protocol.messages.operating import Add, Added, Fetch, Fetched, Progress, Read, Readable, Remove

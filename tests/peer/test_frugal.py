@@ -14,8 +14,8 @@ from peer.lean import ABSENT
 from peer.memory import MemoryKeeper
 from peer.store import recent
 from peer.store.contents import Content, Contents
-from peer.store.file_stats import FileStats
-from peer.store.file_watch import FILES_A_SECOND, GONE, LOOK_EVERY
+from peer.store.file_stats import GONE, FileStats
+from peer.store.file_watch import FILES_A_SECOND, LOOK_EVERY
 from peer.store.splitter import FileStat
 from protocol.bitfield import Bitfield
 from protocol.geometry import MIN_PIECE_LENGTH, Geometry

@@ -155,6 +155,64 @@ async def test_counts_that_get_worse_are_told_once_and_the_end_of_it(
 
 
 @pytest.mark.trio
+async def test_a_machine_that_was_out_before_a_restart_is_no_news(
+    net: PeerNet, autojump_clock: Clock
+) -> None:
+    a, b = await net.start("a", "b", replicating=True)
+    await fill(net, [a, b], 1)
+    await b.kill()
+    await until(lambda: "out" in kinds(a), "it is out", seconds=2 * GRACE)
+    await until(lambda: _written(a) == 2, "they are on disk")
+    await a.kill()
+    a = await net.restart("a", replicating=True)
+    await until(lambda: b.me in a.parts.presence.gone(), "it is out again", seconds=2 * GRACE)
+    await trio.sleep(60)
+    assert kinds(a) == ["out", "left"]
+    b = await net.restart("b", replicating=True)
+    await b.link_to(a)
+    await until(lambda: kinds(a)[0] == "back", "it is back")
+
+
+@pytest.mark.trio
+async def test_what_was_told_is_not_told_again_after_a_restart(
+    net: PeerNet, autojump_clock: Clock
+) -> None:
+    (a,) = await net.start("a")
+    counts = EntryCounts(safe=1, short=1, away=1, lost=1)
+
+    async def count() -> EntryCounts:
+        await trio.lowlevel.checkpoint()
+        return counts
+
+    async def watched(a: TestPeer) -> None:
+        a.parts.health_watch.count = count
+        a.nursery.start_soon(a.parts.health_watch.run)
+        a.nursery.start_soon(a.parts.events.run)
+        await trio.sleep(200)
+
+    async def restarted(a: TestPeer) -> TestPeer:
+        await a.kill()
+        a = await net.restart("a")
+        await watched(a)
+        return a
+
+    await watched(a)
+    told = kinds(a)
+    assert sorted(told) == ["lost", "lost", "short"]
+    a = await restarted(a)
+    assert kinds(a) == told
+    # What got worse while it was off is news, and so is the end of it.
+    counts = EntryCounts(safe=1, short=1, away=1, lost=2)
+    a = await restarted(a)
+    assert kinds(a) == ["lost", *told]
+    assert text_of(a, "lost").startswith("lost: 2 entries")
+    counts = EntryCounts(safe=5)
+    a = await restarted(a)
+    assert kinds(a) == ["safe", "lost", *told]
+    assert kinds(await restarted(a)) == ["safe", "lost", *told]
+
+
+@pytest.mark.trio
 async def test_like_things_make_one_event(net: PeerNet, autojump_clock: Clock) -> None:
     (a,) = await net.start("a", replicating=True)
     for _ in range(3):
@@ -184,6 +242,26 @@ def test_the_time_until_a_machine_is_out() -> None:
     now[0] += 100
     assert presence.out_in(nas) == 1700
     assert presence.out_in(me) is None
+
+
+def test_what_the_tracker_said_before_it_was_away_is_not_believed_when_it_is_back() -> None:
+    now = [100.0]
+    nas, me = PeerId(b"n" * 32), PeerId(b"m" * 32)
+    presence = Presence(lambda _: False, me, lambda: (nas, me), lambda: now[0], lambda: 1800.0)
+    presence.see_tracker(there=True)
+    presence.tell(nas, "live")
+    presence.told_all()
+    assert presence.state(nas) == "live"
+    presence.see_tracker(there=False)
+    now[0] += 3600
+    assert presence.state(nas) == "gone"
+    # It is there, and has not said yet how the others are.
+    presence.see_tracker(there=True)
+    assert presence.state(nas) == "gone"
+    presence.tell(nas, "suspect")
+    presence.told_all()
+    presence.see_tracker(there=True)
+    assert presence.state(nas) == "suspect"
 
 
 def found(have: int, *holders: NamedHolder, want: int = 2, **more: object) -> Found:

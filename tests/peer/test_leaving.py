@@ -1,13 +1,17 @@
 """Leaving and draining: what is short elsewhere moves, that and no more, and only then it goes."""
 
+from functools import partial
+
 import pytest
 import trio
 from peer_net import PIECE, Clock, PeerNet, TestPeer, bytes_of, manifest_of, until
 from roster_maker import RosterMaker
 
 from peer.errors import NotJoinedError, PeerError, UnreachableError
+from peer.swarm.promises import DROP_WITHIN
 from protocol.manifest import Manifest
 from protocol.messages.base import Done
+from protocol.messages.keeping import Keep, Release
 from protocol.messages.operating import Progress
 from protocol.messages.standing import Leave, Left
 from protocol.messages.tracking import ChangeState
@@ -162,6 +166,32 @@ async def test_by_force_it_goes_at_once_and_says_what_is_lost(
     left = await leave(one, force=True)
     assert left.lost >= 1
     assert left.entries >= left.lost
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("released", [True, False])
+async def test_by_force_too_it_keeps_what_it_promised_for_as_long_as_that_matters(
+    autojump_clock: Clock, net: PeerNet, released: bool
+) -> None:
+    one, two = await net.start("one", "two", replicating=True)
+    RosterMaker(net)
+    (manifest,) = await fill(net, [one, two], 1)
+    link = await two.link_to(one)
+    for span in range(2):
+        link.put(Keep(call=span, manifest=manifest.id, span=0))
+    await until(lambda: one.parts.promises.relied_on(trio.current_time()) == 1, "promised")
+    began, told = trio.current_time(), list[Progress]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(leave, one, told, force=True))
+        await until(lambda: len(told) > 20, "it waits")
+        assert told[-1].text.startswith("1 promised to machines")
+        assert not one.parts.leaving.left.is_set()
+        # It promises no more, and so does not wait for ever.
+        assert not one.parts.promises.promise(two.me, (manifest.id, 0), trio.current_time())
+        if released:
+            link.put(Release(manifest=manifest.id, span=0, dropped=False))
+    assert one.parts.leaving.left.is_set()
+    assert (trio.current_time() - began > DROP_WITHIN - 5) == (not released)
 
 
 @pytest.mark.trio

@@ -19,7 +19,8 @@ from peer.errors import PeerError, PieceLostError
 from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
 from peer.store.file_watch import FileWatch
-from peer.store.piece_store import DiskFullError, PieceStore
+from peer.store.piece_store import PieceStore
+from peer.store.write_errors import DiskFullError
 from protocol.manifest import Manifest
 
 SIZE = 9 * PIECE + 5001

@@ -44,6 +44,21 @@ def test_a_promise_ends_by_time_and_is_forgotten() -> None:
     assert book._promised == {}
 
 
+def test_a_promise_is_relied_on_for_as_long_as_a_drop_may_take() -> None:
+    book, other = Promises(), (SPAN[0], 1)
+    assert book.promise(A, SPAN, 0.0)
+    assert book.promise(B, SPAN, 50.0)
+    assert book.promise(A, other, 60.0)
+    assert book.relied_on(60.0) == 2
+    book.release(B, SPAN)
+    assert book.relied_on(DROP_WITHIN) == 2
+    assert book.relied_on(DROP_WITHIN + 1) == 1
+    assert book.relied_on(DROP_WITHIN + 61) == 0
+    with book.all_going():
+        assert not book.promise(A, SPAN, 70.0)
+    assert book.promise(A, SPAN, 70.0)
+
+
 def test_a_drop_must_come_long_before_promises_end() -> None:
     book = Promises()
     assert not book.in_time(SPAN, 0.0)

@@ -22,6 +22,7 @@ from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
 
 _BEFORE_0006 = """
+ALTER TABLE entries DROP COLUMN learnt;
 DROP INDEX ix_verdicts_signer; DROP INDEX ix_verdicts_decided;
 ALTER TABLE verdicts DROP COLUMN signer; ALTER TABLE verdicts DROP COLUMN decided;
 DROP TABLE held_tombstones;
@@ -41,7 +42,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0006",)]
+        assert [tuple(row) for row in versions] == [("0007",)]
         database.close()
 
 

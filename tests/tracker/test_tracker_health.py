@@ -30,10 +30,10 @@ class Books:
         self.states: dict[PeerId, PeerState] = {each.peer: "live" for each in self.who}
         self._salts = 0
 
-    def share(self, pieces: int, seed: int = 0, copies: int = 2) -> Manifest:
+    def share(self, pieces: int, seed: int = 0, copies: int = 2, **changes: int) -> Manifest:
         manifest, author = manifest_of(pieces, seed), self.who[0]
         self._salts += 1
-        entry = entry_of(manifest, author, salt=bytes([self._salts]) * 16, copies=copies)
+        entry = entry_of(manifest, author, salt=bytes([self._salts]) * 16, copies=copies, **changes)
         write = self.made[0].write_now
         write(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
         write(lambda c: manifests.store_manifest(c, manifest))
@@ -107,6 +107,28 @@ def test_what_nobody_announced_is_lost_but_not_in_its_first_minute(books: Books)
     books.share(3)
     assert books.only(NOW + 1000) == "short"
     assert books.only(NOW + health.JUST_SHARED) == "lost"
+
+
+@pytest.mark.parametrize("created", [NOW - 10**9, NOW + 10**9])
+def test_the_first_minute_is_by_our_clock_and_not_by_the_authors(
+    books: Books, created: int
+) -> None:
+    books.share(3, created=created)
+    assert books.only(NOW + 1000) == "short"
+    assert books.only(NOW + health.JUST_SHARED) == "lost"
+    # Our own may be set back.
+    assert books.only(NOW - 1) == "lost"
+
+
+def test_other_words_about_it_do_not_make_it_new(books: Books) -> None:
+    manifest, author = books.share(3), books.who[0]
+    for again, kind in ((manifest, "lost"), (manifest_of(4, 9), "short")):
+        sequence = 2 + (kind == "short")
+        entry = entry_of(again, author, salt=bytes([1]) * 16, copies=2, sequence=sequence)
+        write = books.made[0].write_now
+        write(lambda c, e=entry: catalogue.store_record(c, signed(e, author), e, LATER))  # type: ignore[misc]
+        write(lambda c, m=again: manifests.store_manifest(c, m))  # type: ignore[misc]
+        assert books.only(LATER + 1) == kind
 
 
 def test_bits_that_complement_each_other_make_one_copy(books: Books) -> None:
