@@ -38,7 +38,7 @@ def write_many(folder: Path, count: int, chance: random.Random) -> list[Path]:
 
 def add_copies(swarm: Swarm, peer: Peer, paths: list[Path]) -> list[Fields]:
     """Add files to a peer's own store; an entry each."""
-    added = swarm.cli(peer, "add", "--import", *map(str, paths), seconds=120)
+    added = swarm.cli(peer, "add", "--import", *map(str, paths), seconds=300)
     assert added.code == 0, str(added)
     entries = [line for line in added.lines if line.get("type") == "result"]
     return entries if len(entries) == len(paths) else list(entries[-1]["entries"])
