@@ -22,6 +22,7 @@ from protocol.connection import Ended, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
 from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
+from protocol.liveness import PING_EVERY, SILENT_AFTER
 from protocol.messages.base import Done, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.shared import RosterDocument
@@ -37,8 +38,6 @@ from protocol.signing import Signed
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT = 10.0
-PING_EVERY = 5.0
-SILENT_AFTER = 15.0
 ANNOUNCE_PAUSE = 0.3
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 _R = TypeVar("_R", bound=Reply)

@@ -14,11 +14,11 @@ from protocol.connection import Ended, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError
 from protocol.ids import StaticKey
+from protocol.liveness import PING_EVERY
 from protocol.messages.base import Message, Ping
 from protocol.roster import Member
 from tracker.admission import Role
 
-PING_EVERY = 5.0
 LINE = 4096
 """Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
 STALLED = 30.0

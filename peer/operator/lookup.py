@@ -82,14 +82,6 @@ class Lookup:
         entry, listing = await self._find(text)
         return self._view(entry, listing)
 
-    async def is_elsewhere(self, text: str) -> bool:
-        """Whether another machine that is there holds an entry in full, as far as can be known."""
-        entry, listing = await self._find(text)
-        return any(
-            holder.peer != self._me and holder.state == "live" and holder.pieces >= entry.pieces
-            for holder in self._holders(entry, listing)
-        )
-
     def local_view(self, entry: Entry) -> EntryView:
         """An entry as far as this machine alone knows."""
         return self._view(entry, None)

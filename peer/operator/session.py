@@ -14,11 +14,11 @@ from protocol.errors import (
     RefusedError,
     RemoteProtocolError,
 )
+from protocol.liveness import PING_EVERY
 from protocol.messages.base import Failed, Message, Ping, Reply, Request
 
 log = structlog.get_logger()
 
-PING_EVERY = 5.0
 MOST_AT_ONCE = 256
 
 

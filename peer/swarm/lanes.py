@@ -21,6 +21,7 @@ from protocol.connection import Ended
 from protocol.drivers.on_trio import UNSENT, ConnectionLostError, TrioChannel, give_ahead
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.hello import Lane as LaneUse
+from protocol.liveness import SILENT_AFTER
 from protocol.messages.base import Ping
 from protocol.messages.peering import MOST_LANES, Piece, Widen
 
@@ -37,8 +38,8 @@ SEALED, LITTLE = 128 << 10, 32 << 10
 connection where that is slow: what else there is to say comes behind them."""
 DIALLED_AT_ONCE = 16
 DIAL_AGAIN = 60.0
-SILENT_AFTER, UNREAD_AFTER = 15.0, 60.0
-"""Seconds for which a lane may bring nothing of a piece, or take nothing."""
+UNREAD_AFTER = 60.0
+"""Seconds for which a connection may take nothing of what was asked for."""
 DialLane = Callable[[LaneUse], Awaitable[TrioChannel]]
 """Opens one more connection to the peer. UnreachableError where that cannot be done."""
 

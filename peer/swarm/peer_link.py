@@ -13,7 +13,7 @@ import trio
 
 from peer.errors import PeerError
 from peer.rpc import Calls
-from peer.swarm.lanes import SILENT_AFTER, UNREAD_AFTER, DialLane, Lanes
+from peer.swarm.lanes import UNREAD_AFTER, DialLane, Lanes
 from peer.swarm.outbox import Outbox, PieceRequest
 from peer.swarm.piece_sending import PieceSending
 from peer.swarm.services import PeerServices
@@ -21,6 +21,7 @@ from protocol.connection import Ended
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
+from protocol.liveness import PING_EVERY, SILENT_AFTER
 from protocol.messages.base import Failed, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn, RecordPassedOn
 from protocol.messages.keeping import Audit, Doubt, Keep, Release
@@ -47,7 +48,6 @@ from protocol.messages.shared import (
 
 log = structlog.get_logger()
 
-PING_EVERY = 5.0
 MOST_FOLLOWED = 100_000
 
 

@@ -2,12 +2,10 @@
 
 import math
 
-from peer.swarm.widening import PAUSE, Sample
+from peer.swarm.widening import LONG_WAY, PAUSE, Sample
 from protocol.drivers.on_trio import TrioChannel, read_tcp
 from protocol.drivers.tcp_info import TcpReading
 
-LONG_WAY = 0.005
-"""Seconds there and back from which on it matters how much a slow connection has been given."""
 SLOW = 4e6
 BUSY = 0.6
 """Share of the time in which the connection must have had something on its way."""

@@ -11,7 +11,8 @@ from protocol.messages.peering import MOST_LANES
 STEPS = (0, 7, 23, MOST_LANES - 1)
 """Lanes beside the link's own connection: 1, 8, 24 and 64 connections."""
 LONG_WAY = 0.005
-"""Seconds there and back below which a connection recovers from a loss soon enough."""
+"""Seconds there and back below which a connection recovers from a loss soon enough, and it matters
+little how much a slow one has been given."""
 LOSSY = 0.0002
 """Share of segments sent again from which on a way is lossy."""
 LEAST_LOSSES = 3

@@ -3,15 +3,18 @@
 import math
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from peer_net import PeerNet
+from peer_net import PeerNet, SwarmOfPeers
 from repeatable import make_repeatable
+
+from peer.data_dir import DataDir
+from peer.database import Database, open_database
 
 
 @pytest.fixture
@@ -60,3 +63,24 @@ async def net(
 @pytest.fixture
 def threads() -> None:
     """Work that was given to threads is done in threads, not at once."""
+
+
+@pytest.fixture
+def swarm() -> SwarmOfPeers:
+    """The keys and roster of a swarm that nobody is in yet."""
+    return SwarmOfPeers()
+
+
+@pytest.fixture
+def directory(tmp_path: Path, swarm: SwarmOfPeers) -> DataDir:
+    """The data directory of a machine that has joined."""
+    swarm.join(tmp_path / "data", "nas")
+    return DataDir(tmp_path / "data")
+
+
+@pytest.fixture
+def database(directory: DataDir) -> Iterator[Database]:
+    """Its database."""
+    database = open_database(directory.database)
+    yield database
+    database.close()

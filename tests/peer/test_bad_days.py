@@ -13,8 +13,8 @@ from peer_net import PIECE, Clock, PeerNet, Way, Wire, bytes_of, manifest_of, un
 from peer.listener import HANDSHAKE_TIMEOUT
 from peer.store.contents import Content
 from peer.store.write_errors import DiskFullError
-from peer.swarm.peer_link import SILENT_AFTER
 from protocol.drivers.on_trio import ConnectionLostError
+from protocol.liveness import SILENT_AFTER
 from protocol.messages.peering import Follow, GetPiece, Holds, NoPiece, Offer
 
 Log = list[Any]

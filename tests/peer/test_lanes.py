@@ -20,13 +20,14 @@ from peer_net import (
 )
 
 from peer.swarm.download import Download
-from peer.swarm.lanes import IDLE, SILENT_AFTER, await_taken
+from peer.swarm.lanes import IDLE, await_taken
 from peer.swarm.peer_link import PeerLink
 from peer.swarm.widening import STEPS
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.drivers.tcp_info import TcpReading
 from protocol.errors import RefusedError, RemoteProtocolError
 from protocol.hello import Lane, MemberHello
+from protocol.liveness import SILENT_AFTER
 from protocol.manifest import Manifest
 from protocol.messages.base import Close, Message, Ping
 from protocol.messages.peering import Follow, Have, Holds, Piece, Widen

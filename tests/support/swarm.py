@@ -5,14 +5,20 @@ is ended by its id when the swarm is closed, and by the kernel should the tests 
 """
 
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from processes import COMMAND_SECONDS, Answer, Fields, Running, run_command
+
+from peer.cli.daemon_client import ask_daemon
+from peer.errors import UnreachableError
+from protocol.messages.operating import GetStatus, Status
 
 _T = TypeVar("_T")
 
@@ -84,6 +90,11 @@ class Swarm:
         assert running.said(), self.describe()
         self._listen = str(running.said()[0]["listen"])
 
+    def kill_tracker(self) -> None:
+        """Kill the tracker; `start_tracker` brings it back."""
+        assert self.tracker is not None
+        self.tracker.kill9()
+
     def tracker_cli(self, *arguments: str) -> Answer:
         """One `twofold-tracker` command."""
         return run_command("tracker", *arguments, "--data", str(self.tracker_data), "--json")
@@ -144,6 +155,13 @@ class Swarm:
         """Kill a peer's daemon."""
         assert peer.daemon is not None
         peer.daemon.kill9()
+
+    def start_again(self, peer: Peer) -> float:
+        """Start a killed daemon; seconds until it answers, with or without a tracker."""
+        began = time.monotonic()
+        self.start(peer, connected=False)
+        self.wait_until(lambda: _answers(peer), f"{peer.name} answers")
+        return time.monotonic() - began
 
     def restart(self, peer: Peer) -> None:
         """Stop a peer's daemon if it runs, and start it."""
@@ -213,6 +231,27 @@ class Swarm:
         assert answer.code == 0, str(answer)
         assert answer.result.get("type") == "result", str(answer)
         return answer.result
+
+
+@contextmanager
+def held_still(*peers: Peer) -> Iterator[None]:
+    """Stop peers as the kernel does, and let them go on afterwards."""
+    running = [peer.daemon.process.pid for peer in peers if peer.daemon and peer.daemon.alive()]
+    for pid in running:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in running:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _answers(peer: Peer) -> bool:
+    try:
+        ask_daemon(peer.data, lambda call: GetStatus(call=call), Status)
+    except UnreachableError:
+        return False
+    return True
 
 
 def write_random(path: Path, size: int) -> Path:

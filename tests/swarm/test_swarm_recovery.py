@@ -1,13 +1,9 @@
 """What a kill -9 does: to the tracker, to a peer, each in the middle of a download."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from swarm import Peer, Swarm, write_random
+from swarm import Peer, Swarm, held_still, write_random
 from trees import allocated, same_file
 
 pytestmark = pytest.mark.swarm
@@ -15,19 +11,6 @@ pytestmark = pytest.mark.swarm
 PART = 60_000_000
 TWICE = 10
 """Pieces that may come twice at the end of a download."""
-
-
-@contextmanager
-def held_still(*peers: Peer) -> Iterator[None]:
-    """Stop peers as the kernel does, and let them go on afterwards."""
-    running = [peer.daemon.process.pid for peer in peers if peer.daemon and peer.daemon.alive()]
-    for pid in running:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in running:
-            os.kill(pid, signal.SIGCONT)
 
 
 def share_from_two(swarm: Swarm, file: Path) -> tuple[str, Peer, Peer, Peer]:
@@ -44,8 +27,7 @@ def test_the_tracker_dies_during_a_download(swarm: Swarm, big_file: Path, tmp_pa
     swarm.wait_until(lambda: allocated(place) + allocated(c.content) > PART, "the download runs")
     with held_still(a, b):
         assert getting.alive()
-        assert swarm.tracker is not None
-        swarm.tracker.kill9()
+        swarm.kill_tracker()
     answer = getting.finish()
     assert answer.code == 0, str(answer)
     assert same_file(place / "film", big_file)
@@ -119,8 +101,7 @@ def test_everything_restarts(swarm: Swarm, tmp_path: Path) -> None:
     entry = swarm.ok(a, "add", str(file), "--wait")["id"]
     for peer in (a, b):
         swarm.kill9(peer)
-    assert swarm.tracker is not None
-    swarm.tracker.kill9()
+    swarm.kill_tracker()
     swarm.start_tracker()
     for peer in (b, a):
         swarm.start(peer)

@@ -1,6 +1,7 @@
 """Every piece on two machines, whatever becomes of one of them: real processes, real files.
 
-`TWOFOLD_FULL=1` kills 200 times instead of 12.
+`TWOFOLD_FULL=1` kills 200 times instead of 12. In each of these scenarios the tracker is dead for a
+time: repair, downloads and restarts do not wait for it.
 """
 
 import os
@@ -8,6 +9,7 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import pytest
 from processes import Fields
@@ -36,10 +38,21 @@ def write_many(folder: Path, count: int, chance: random.Random) -> list[Path]:
 
 def add_copies(swarm: Swarm, peer: Peer, paths: list[Path]) -> list[Fields]:
     """Add files to a peer's own store; an entry each."""
-    added = swarm.cli(peer, "add", "--import", *map(str, paths), seconds=120)
+    added = swarm.cli(peer, "add", "--import", *map(str, paths), seconds=300)
     assert added.code == 0, str(added)
     entries = [line for line in added.lines if line.get("type") == "result"]
     return entries if len(entries) == len(paths) else list(entries[-1]["entries"])
+
+
+def wait_for_tracker(swarm: Swarm, peers: list[Peer]) -> None:
+    """Until these peers are connected to it."""
+    for peer in peers:
+        swarm.ok(peer, "status", "--wait", "20")
+
+
+def listed(swarm: Swarm, peer: Peer) -> set[str]:
+    """The entries that a peer shows."""
+    return {str(each["id"]) for each in swarm.ok(peer, "ls", seconds=60)["entries"]}
 
 
 def copies_of_all(swarm: Swarm, peer: Peer) -> Counter[int]:
@@ -58,7 +71,7 @@ def wait_for_two(swarm: Swarm, peer: Peer, total: int, seconds: float) -> None:
 
 
 def wait_for_state(swarm: Swarm, peer: Peer, name: str, state: str) -> None:
-    """Until a peer sees another as "suspect" or "gone"."""
+    """Until a peer sees another as "live", "suspect" or "gone"."""
     swarm.wait_until(
         lambda: {p["name"]: p["state"] for p in swarm.ok(peer, "peers")["peers"]}[name] == state,
         f"{name} is {state}",
@@ -88,12 +101,17 @@ def test_a_machine_dies_and_everything_has_two_copies_again(swarm: Swarm, tmp_pa
     swarm.kill9(b)
     place = tmp_path / "got"
     place.mkdir()
-    # While b is suspect, and then while what it held is made up for.
+    # While b is suspect, and then while what it held is made up for. Without the tracker, what each
+    # has seen.
+    for peer in (a, c, d, e):
+        assert len(listed(swarm, peer)) == total
+    swarm.kill_tracker()
     for number, (entry, file) in enumerate(zip(entries, files, strict=True)):
         target = place / str(number)
         fetch((a, c, d, e)[number % 4], str(entry["id"]), target)
         # It stays: what a machine has got it shares, and to remove it would be another loss.
         assert same_file(target, file), file.name
+    swarm.start_tracker()
     wait_for_two(swarm, a, total, 80)
     for peer in (a, c, d, e):
         assert swarm.ok(peer, "verify", seconds=120)["bad"] == 0
@@ -112,7 +130,7 @@ def test_a_short_absence_moves_nothing(swarm: Swarm, tmp_path: Path) -> None:
     wait_for_two(swarm, a, total, 20)
     assert swarm.ok(b, "status")["downloaded"] == 0
     assert downloaded(swarm) == before
-    assert c.daemon is not None
+    wait_for_state(swarm, c, "b", "live")
 
 
 def test_uploads_while_alone_get_their_second_copy(swarm: Swarm, tmp_path: Path) -> None:
@@ -123,7 +141,14 @@ def test_uploads_while_alone_get_their_second_copy(swarm: Swarm, tmp_path: Path)
     assert len(entries) == 100
     assert all(each["copies"] == {"have": 1, "want": 2} for each in entries)
     wait_for_state(swarm, a, "b", "gone")
-    swarm.add_peer("c")
+    c = swarm.add_peer("c")
+    swarm.kill_tracker()
+    swarm.wait_until(lambda: len(held_whole([c])) == 100, "the second copies", seconds=30)
+    for number in range(0, 100, 20):
+        target = tmp_path / f"got {number}"
+        fetch(c, str(entries[number]["id"]), target)
+        assert same_file(target, tmp_path / "notes" / f"note {number:04d}")
+    swarm.start_tracker()
     wait_for_two(swarm, a, 100, 30)
 
 
@@ -173,8 +198,7 @@ def test_repair_and_downloads_go_on_without_the_tracker(swarm: Swarm, tmp_path: 
     files = write_many(tmp_path / "notes", 60, random.Random(6))
     entries = add_copies(swarm, a, files)
     wait_for_two(swarm, a, len(files), 60)
-    assert swarm.tracker is not None
-    swarm.tracker.kill9()
+    swarm.kill_tracker()
     swarm.kill9(b)
     left = [a, c, d]
     names = set(held_whole([a, b, c, d]))
@@ -195,13 +219,24 @@ def test_repair_and_downloads_go_on_without_the_tracker(swarm: Swarm, tmp_path: 
 def test_nothing_acknowledged_is_lost_however_often_machines_are_killed(
     swarm: Swarm, tmp_path: Path
 ) -> None:
-    """During uploads, repairs and drops, each in turn, at moments by chance."""
+    """During uploads, repairs and drops, each in turn, at moments by chance.
+
+    For the middle third the tracker is dead.
+    """
     seed = int(os.environ.get("TWOFOLD_SEED", "5"))
     chance = random.Random(seed)
     swarm.tracker_ok("set", "grace", "1s")
     peers = swarm.add_peers("a", "b", "c")
     kept: dict[str, Path] = {}
+    restarts: list[float] = []
     for number in range(KILLS):
+        if number == KILLS // 3:
+            # Who has looked at an entry can fetch it when nobody answers for all.
+            wait_for_tracker(swarm, peers)
+            seen = {each.name: sorted(kept.keys() & listed(swarm, each)) for each in peers}
+            swarm.kill_tracker()
+        if number == 2 * KILLS // 3:
+            swarm.start_tracker()
         author, victim = chance.sample(peers, 2)
         files = write_many(tmp_path / f"notes {number}", 5, chance)
         adding = swarm.begin(author, "add", "--import", *map(str, files))
@@ -214,10 +249,18 @@ def test_nothing_acknowledged_is_lost_however_often_machines_are_killed(
             results = [line for line in answer.lines if line.get("type") == "result"]
             entries = results if len(results) == 5 else results[-1]["entries"]
             kept |= {str(e["id"]): f for e, f in zip(entries, files, strict=True)}
-        swarm.start(victim)
+        restarts.append(swarm.start_again(victim))
+        if KILLS // 3 <= number < 2 * KILLS // 3:
+            entry, target = chance.choice(seen[victim.name]), tmp_path / f"untracked {number}"
+            fetch(victim, entry, target)
+            assert same_file(target, kept[entry]), f"seed {seed}: {entry}"
+    wait_for_tracker(swarm, peers)
+    print(f"restarts: median {median(restarts):.2f} s, worst {max(restarts):.2f} s")
     assert len(kept) > KILLS
-    listed = {each["id"] for each in swarm.ok(peers[0], "ls", seconds=60)["entries"]}
-    assert kept.keys() <= listed, f"seed {seed}"
+    swarm.wait_until(
+        lambda: kept.keys() <= listed(swarm, peers[0]),
+        f"all is listed, seed {seed}",
+    )
     for number, (entry, file) in enumerate(kept.items()):
         target = tmp_path / f"got {number}"
         fetch(peers[number % 3], entry, target)
