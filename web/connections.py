@@ -1,0 +1,136 @@
+"""The connections of the page: how many, how many bytes came, and the end of those that stall.
+
+aiohttp cuts a client that does not finish its request's head. It does not cut one that does not
+read its answer: that is done here, by looking now and then whether the bytes to send grow fewer.
+"""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+
+from web.limits import Limits
+
+_LOOKS = 6
+"""How often each connection is looked at before it counts as stalled."""
+_log = structlog.get_logger()
+
+
+class Connections:
+    """Makes what serves each connection, and watches over all of them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: set[_Watched] = set()
+        self._from: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+        self.received = 0
+        """Bytes that came on all connections, ever."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def watched(self, serve: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """What makes protocols like `serve` does, each watched over."""
+        return lambda: _Watched(serve(), self)
+
+    def admit(self, connection: "_Watched") -> bool:
+        """Whether there is room for one more, which is then counted."""
+        remote = connection.remote
+        full = len(self._open) >= self._limits.connections
+        if full or (not is_loopback(remote) and self._from[remote] >= self._limits.from_one):
+            _log.warning("too many connections", remote=remote, open=len(self._open))
+            return False
+        self._open.add(connection)
+        self._from[remote] += 1
+        self._look_later()
+        return True
+
+    def forget(self, connection: "_Watched") -> None:
+        """It has ended."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        self._from[connection.remote] -= 1
+        if not self._from[connection.remote]:
+            del self._from[connection.remote]
+
+    def _look_later(self) -> None:
+        if self._timer is None and self._open:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._limits.send_seconds / _LOOKS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for connection in list(self._open):
+            if connection.stalled_looks() >= _LOOKS:
+                _log.info("cut: an answer was not read", remote=connection.remote)
+                connection.cut()
+        self._look_later()
+
+
+class _Watched(asyncio.Protocol):
+    """Passes everything on to the protocol that serves the connection, and keeps count."""
+
+    def __init__(self, served: asyncio.Protocol, connections: Connections) -> None:
+        self._served = served
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._admitted = False
+        self._waiting = 0
+        self._looks = 0
+        self.remote = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.remote = str((transport.get_extra_info("peername") or ("",))[0])
+        self._admitted = self._connections.admit(self)
+        if self._admitted:
+            self._served.connection_made(transport)
+        else:
+            transport.abort()
+
+    def data_received(self, content: bytes) -> None:
+        if self._admitted:
+            self._connections.received += len(content)
+            self._served.data_received(content)
+
+    def eof_received(self) -> bool | None:
+        return self._served.eof_received() if self._admitted else None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._admitted:
+            self._connections.forget(self)
+            self._served.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self._served.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._looks = 0
+        self._served.resume_writing()
+
+    def stalled_looks(self) -> int:
+        """How many looks in a row have found bytes to send, and not fewer than before."""
+        waiting = self._transport.get_write_buffer_size() if self._transport else 0
+        self._looks = self._looks + 1 if waiting and waiting >= self._waiting else 0
+        self._waiting = waiting
+        return self._looks
+
+    def cut(self) -> None:
+        """End it now; what waits to be sent is thrown away."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def is_loopback(remote: str) -> bool:
+    """Whether an address is this machine's own loopback."""
+    try:
+        address = ipaddress.ip_address(remote.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
