@@ -13,7 +13,7 @@ import msgspec
 from protocol.messages.base import Failed, Message
 
 ONLY_ON_THE_WIRE = ("type", "call")
-_OPEN_TO_PROGRAMS = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _STATUS = {"not_found": 404, "refused": 403, "invalid": 400, "unreachable": 503, "failed": 500}
 
 _PAGE = """<!doctype html>
@@ -105,9 +105,14 @@ def page_answer(
     return aiohttp.web.Response(text=text, status=status, content_type="text/html")
 
 
+def for_programs(path: str) -> bool:
+    """Whether errors under this path are JSON; a person gets a small page."""
+    return path.startswith("/api/") or path in _PROBES
+
+
 def error_answer(path: str, error: AnswerError) -> aiohttp.web.Response:
     """The error as JSON for programs, as a small page for people."""
-    if path.startswith("/api/") or path in _OPEN_TO_PROGRAMS:
+    if for_programs(path):
         said = ErrorAnswer(Problem(error.kind, error.text, error.field))
         return json_answer(said, status=error.status)
     title = "Not found" if error.status == 404 else "That did not work"

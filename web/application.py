@@ -27,7 +27,6 @@ from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
 from web.uploads import Uploads
-from web.version import version
 
 _log = structlog.get_logger()
 
@@ -71,7 +70,7 @@ def make_page(
         Uploads(daemon, spool),
         Downloads(daemon),
     )
-    probes.describe(_add(application, areas), version())
+    probes.describe(_add(application, areas), gate.is_open)
     application.on_shutdown.append(events.close)
     metrics.look(
         received=lambda: connections.received,

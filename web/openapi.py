@@ -1,12 +1,12 @@
 """The OpenAPI 3.1 document of the routes that are declared. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from protocol.messages.base import Message
-from web.answers import ONLY_ON_THE_WIRE, ErrorAnswer
+from web.answers import ONLY_ON_THE_WIRE, ErrorAnswer, for_programs
 from web.routes import Body, Raw, Route
 
 _TEMPLATE = "#/components/schemas/{name}"
@@ -18,6 +18,7 @@ _MEANING = {
     202: "Begun; it goes on in the background.",
     204: "Done; there is nothing to tell.",
     206: "The part that was asked for.",
+    303: "Not logged in: go to /login.",
     304: "Not changed.",
     400: "Something in the request is wrong; the text says what.",
     401: "Not logged in.",
@@ -35,12 +36,16 @@ _MEANING = {
 }
 
 
-def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
-    """All of them as one document."""
+def document(
+    routes: Sequence[Route], version: str, is_open: Callable[[str], bool]
+) -> dict[str, Any]:
+    """All of them as one document; `is_open` tells which paths need no session."""
     paths: dict[str, dict[str, Any]] = {}
     refs, schemas = _schemas(routes)
     for route in routes:
-        paths.setdefault(route.plain_path, {})[route.method.lower()] = _operation(route, refs)
+        paths.setdefault(route.plain_path, {})[route.method.lower()] = _operation(
+            route, refs, is_open(route.path)
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,17 +70,24 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, refs: _Refs) -> dict[str, Any]:
+def _operation(route: Route, refs: _Refs, is_open: bool) -> dict[str, Any]:
     parameters = [*_in_path(route), *_in_headers(route), *_in_query(route)]
     said: dict[str, Any] = {"summary": route.summary}
+    if is_open:
+        said["security"] = []
     if parameters:
         said["parameters"] = parameters
     if route.body is not None:
         said["requestBody"] = {"required": True, "content": _content(route.body, refs)}
     answers = {str(status): _answer(status, body, refs) for status, body in route.answers.items()}
+    program = for_programs(route.path)
+    error = ErrorAnswer if program else Raw("text/html")
     said["responses"] = answers | {
-        str(status): _answer(status, ErrorAnswer, refs) for status in _errors(route)
+        str(status): _answer(status, error, refs) for status in _errors(route)
     }
+    if not program:
+        said["responses"]["303"] = _answer(303, None, refs)
+        del said["responses"]["401"]
     return said
 
 

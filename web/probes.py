@@ -1,5 +1,7 @@
 """What programs that watch this process ask: is it alive, can it serve, what has it counted."""
 
+from collections.abc import Callable, Sequence
+
 import aiohttp.web
 import msgspec
 
@@ -8,6 +10,7 @@ from web.daemon import AWAY, Daemon
 from web.metrics import CONTENT_TYPE, Metrics
 from web.openapi import document
 from web.routes import Raw, Route
+from web.version import version
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -47,9 +50,9 @@ class Probes:
             Route("GET", "/api/v1/openapi.json", self._describe, "This.", {200: OpenApi}),
         ]
 
-    def describe(self, routes: list[Route], version: str) -> None:
-        """Answer openapi.json with these."""
-        self._document = msgspec.json.encode(document(routes, version))
+    def describe(self, routes: Sequence[Route], is_open: Callable[[str], bool]) -> None:
+        """Answer openapi.json with these; `is_open` tells which paths need no session."""
+        self._document = msgspec.json.encode(document(routes, version(), is_open))
 
     async def _running(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
         daemon = "connected" if self._daemon.connected else "unreachable"
