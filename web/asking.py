@@ -16,7 +16,7 @@ LONGEST_BODY = 16 << 10
 _T = TypeVar("_T", bound=msgspec.Struct)
 _AT = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*?)`", re.DOTALL)
-_LENGTH = re.compile(r"of length (<=|>=) (\d+)")
+_LENGTH = re.compile(r"`(str|array)` of length (<=|>=) (\d+)")
 _WORDS = {
     "`int`": "a whole number",
     "`float`": "a number",
@@ -87,12 +87,17 @@ def wrong_field(said: str) -> AnswerError:
         missing = found[1].startswith("missing")
         text = f"“{name}” is missing." if missing else f"“{name}” is not known here."
         return invalid(text, name)
-    said = _LENGTH.sub(r"\1 \2 characters or parts", said)
+    said = _LENGTH.sub(_length, said)
     for word, plain in _WORDS.items():
         said = said.replace(word, plain)
     said = said.replace("`", "“", 1).replace("`", "”", 1)
     said = said[:1].lower() + said[1:300]
     return invalid(f"“{where}” is wrong: {said}." if where else f"This is wrong: {said}.", where)
+
+
+def _length(found: re.Match[str]) -> str:
+    counted = "characters" if found[1] == "str" else "values"
+    return f"`{found[1]}` {found[2]} {found[3]} {counted}"
 
 
 async def _read(request: aiohttp.web.Request, most: int) -> bytes:

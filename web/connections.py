@@ -5,13 +5,15 @@ read its answer: that is done here, by looking now and then whether the bytes to
 """
 
 import asyncio
-import ipaddress
-from collections import Counter
+import fcntl
+import sys
+import termios
 from collections.abc import Callable
 
 import structlog
 
 from web.limits import Limits
+from web.places import Places
 
 _LOOKS = 6
 """How often each connection is looked at before it counts as stalled."""
@@ -24,7 +26,7 @@ class Connections:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: set[_Watched] = set()
-        self._from: Counter[str] = Counter()
+        self._places = Places(limits.connections, limits.from_one)
         self._timer: asyncio.TimerHandle | None = None
         self.received = 0
         """Bytes that came on all connections, ever."""
@@ -38,24 +40,17 @@ class Connections:
 
     def admit(self, connection: "_Watched") -> bool:
         """Whether there is room for one more, which is then counted."""
-        remote = connection.remote
-        full = len(self._open) >= self._limits.connections
-        if full or (not is_loopback(remote) and self._from[remote] >= self._limits.from_one):
-            _log.warning("too many connections", remote=remote, open=len(self._open))
+        if not self._places.take(connection.remote):
+            _log.warning("too many connections", remote=connection.remote, open=len(self._open))
             return False
         self._open.add(connection)
-        self._from[remote] += 1
         self._look_later()
         return True
 
     def forget(self, connection: "_Watched") -> None:
-        """It has ended."""
-        if connection not in self._open:
-            return
+        """One that was admitted has ended."""
         self._open.discard(connection)
-        self._from[connection.remote] -= 1
-        if not self._from[connection.remote]:
-            del self._from[connection.remote]
+        self._places.leave(connection.remote)
 
     def _look_later(self) -> None:
         if self._timer is None and self._open:
@@ -115,7 +110,9 @@ class _Watched(asyncio.Protocol):
 
     def stalled_looks(self) -> int:
         """How many looks in a row have found bytes to send, and not fewer than before."""
-        waiting = self._transport.get_write_buffer_size() if self._transport else 0
+        held = self._transport.get_write_buffer_size() if self._transport else 0
+        # The kernel takes more only when much has gone: without its part a slow line looks stalled.
+        waiting = held + _in_kernel(self._transport) if self._transport and held else 0
         self._looks = self._looks + 1 if waiting and waiting >= self._waiting else 0
         self._waiting = waiting
         return self._looks
@@ -126,11 +123,11 @@ class _Watched(asyncio.Protocol):
             self._transport.abort()
 
 
-def is_loopback(remote: str) -> bool:
-    """Whether an address is this machine's own loopback."""
+def _in_kernel(transport: asyncio.Transport) -> int:
+    """How many bytes the kernel has and the other end has not confirmed; 0 where it cannot tell."""
+    place = bytearray(4)
     try:
-        address = ipaddress.ip_address(remote.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, place)
+    except (OSError, AttributeError):
+        return 0
+    return int.from_bytes(place, sys.byteorder)

@@ -13,7 +13,7 @@ import aiohttp.web
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from web.answers import AnswerError, error_answer
-from web.connections import is_loopback
+from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
 
 _CSP = (
