@@ -11,6 +11,7 @@ import aiohttp.web
 import msgspec
 
 from protocol.messages.base import Failed, Message
+from web.shown import encode
 
 ONLY_ON_THE_WIRE = ("type", "call")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -86,7 +87,7 @@ def plain(message: Message) -> dict[str, Any]:
 
 def json_answer(content: Any, *, status: int = 200) -> aiohttp.web.Response:
     """A JSON response."""
-    body = msgspec.json.encode(content)
+    body = encode(content)
     return aiohttp.web.Response(body=body, status=status, content_type="application/json")
 
 

@@ -20,6 +20,7 @@ from web.answers import AnswerError, plain, unreachable
 from web.asking import read_query
 from web.daemon import Daemon
 from web.routes import Raw, Route
+from web.shown import encode
 
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
@@ -187,4 +188,4 @@ class Events:
 
 
 def _event(name: str, content: Any) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(content))
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), encode(content))
