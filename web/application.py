@@ -74,6 +74,7 @@ def make_page(
     application.on_shutdown.append(events.close)
     metrics.look(
         received=lambda: connections.received,
+        sent=lambda: connections.sent,
         connections=lambda: len(connections),
         streams=lambda: events.open,
         connected=lambda: daemon.connected,

@@ -8,7 +8,8 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import structlog
 
@@ -30,6 +31,8 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
         self.received = 0
         """Bytes that came on all connections, ever."""
+        self.sent = 0
+        """Bytes that were given to all connections to send."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -84,7 +87,8 @@ class _Watched(asyncio.Protocol):
         self.remote = str((transport.get_extra_info("peername") or ("",))[0])
         self._admitted = self._connections.admit(self)
         if self._admitted:
-            self._served.connection_made(transport)
+            counted = _Counted(transport, self._connections)
+            self._served.connection_made(cast(asyncio.Transport, counted))
         else:
             transport.abort()
 
@@ -121,6 +125,26 @@ class _Watched(asyncio.Protocol):
         """End it now; what waits to be sent is thrown away."""
         if self._transport is not None:
             self._transport.abort()
+
+
+class _Counted:
+    """A transport that counts what is to be sent."""
+
+    def __init__(self, transport: asyncio.Transport, connections: Connections) -> None:
+        self._transport = transport
+        self._connections = connections
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, content: bytes) -> None:
+        self._connections.sent += len(content)
+        self._transport.write(content)
+
+    def writelines(self, contents: Iterable[bytes]) -> None:
+        parts = list(contents)
+        self._connections.sent += sum(map(len, parts))
+        self._transport.writelines(parts)
 
 
 def _in_kernel(transport: asyncio.Transport) -> int:

@@ -29,20 +29,18 @@ class Metrics:
             ("method", "route", "status"),
             registry=self._registry,
         )
-        self._sent = Counter(
-            "twofold_web_sent_bytes", "Bytes of bodies sent.", registry=self._registry
-        )
 
     def look(
         self,
         *,
         received: Callable[[], int],
+        sent: Callable[[], int],
         connections: Callable[[], int],
         streams: Callable[[], int],
         connected: Callable[[], bool],
     ) -> None:
         """Ask these for the rest."""
-        self._registry.register(_Looked(received, connections, streams, connected))
+        self._registry.register(_Looked(received, sent, connections, streams, connected))
 
     @aiohttp.web.middleware
     async def count(
@@ -53,7 +51,6 @@ class Metrics:
         try:
             response = await handler(request)
             status = str(response.status)
-            self._sent.inc(_sent(request, response))
             return response
         finally:
             method = request.method if request.method in _METHODS else "other"
@@ -68,11 +65,15 @@ class _Looked(Collector):
     def __init__(
         self,
         received: Callable[[], int],
+        sent: Callable[[], int],
         connections: Callable[[], int],
         streams: Callable[[], int],
         connected: Callable[[], bool],
     ) -> None:
-        self._received = received
+        self._bytes: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("received", "Bytes that came, heads and all.", received),
+            ("sent", "Bytes that went, heads and all.", sent),
+        )
         self._gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
             ("connections", "Open connections.", connections),
             ("streams", "Open event streams.", streams),
@@ -80,21 +81,17 @@ class _Looked(Collector):
         )
 
     def collect(self) -> list[Metric]:
-        bytes_in: Metric = CounterMetricFamily(
-            "twofold_web_received_bytes", "Bytes that came, heads and all.", self._received()
-        )
-        return [
-            bytes_in,
-            *(GaugeMetricFamily(f"twofold_web_{n}", said, ask()) for n, said, ask in self._gauges),
+        found: list[Metric] = [
+            CounterMetricFamily(f"twofold_web_{name}_bytes", said, ask())
+            for name, said, ask in self._bytes
         ]
+        found += [
+            GaugeMetricFamily(f"twofold_web_{name}", said, ask())
+            for name, said, ask in self._gauges
+        ]
+        return found
 
 
 def _route(request: aiohttp.web.Request) -> str:
     resource = request.match_info.route.resource
     return "none" if resource is None else resource.canonical
-
-
-def _sent(request: aiohttp.web.Request, response: aiohttp.web.StreamResponse) -> int:
-    if response.prepared:
-        return response.body_length
-    return 0 if request.method == "HEAD" else response.content_length or 0
