@@ -1,7 +1,7 @@
 """The connections of the page: how many, how many bytes came, and the end of those that stall.
 
 aiohttp cuts a client that does not finish its request's head. It does not cut one that does not
-read its answer: that is done here, by looking now and then whether the bytes to send grow fewer.
+read its answer: that is done here, by looking now and then whether it has taken any.
 """
 
 import asyncio
@@ -75,20 +75,19 @@ class _Watched(asyncio.Protocol):
     def __init__(self, served: asyncio.Protocol, connections: Connections) -> None:
         self._served = served
         self._connections = connections
-        self._transport: asyncio.Transport | None = None
+        self._transport: _Counted | None = None
         self._admitted = False
-        self._waiting = 0
+        self._taken = 0
         self._looks = 0
         self.remote = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = _Counted(transport, self._connections)
         self.remote = str((transport.get_extra_info("peername") or ("",))[0])
         self._admitted = self._connections.admit(self)
         if self._admitted:
-            counted = _Counted(transport, self._connections)
-            self._served.connection_made(cast(asyncio.Transport, counted))
+            self._served.connection_made(cast(asyncio.Transport, self._transport))
         else:
             transport.abort()
 
@@ -109,16 +108,13 @@ class _Watched(asyncio.Protocol):
         self._served.pause_writing()
 
     def resume_writing(self) -> None:
-        self._looks = 0
         self._served.resume_writing()
 
     def stalled_looks(self) -> int:
-        """How many looks in a row have found bytes to send, and not fewer than before."""
-        held = self._transport.get_write_buffer_size() if self._transport else 0
-        # The kernel takes more only when much has gone: without its part a slow line looks stalled.
-        waiting = held + _in_kernel(self._transport) if self._transport and held else 0
-        self._looks = self._looks + 1 if waiting and waiting >= self._waiting else 0
-        self._waiting = waiting
+        """How many looks in a row have found bytes to send, and none taken since the one before."""
+        waits, taken = self._transport.progress() if self._transport else (False, 0)
+        self._looks = self._looks + 1 if waits and taken <= self._taken else 0
+        self._taken = taken
         return self._looks
 
     def cut(self) -> None:
@@ -133,18 +129,29 @@ class _Counted:
     def __init__(self, transport: asyncio.Transport, connections: Connections) -> None:
         self._transport = transport
         self._connections = connections
+        self._written = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, content: bytes) -> None:
-        self._connections.sent += len(content)
+        self._count(len(content))
         self._transport.write(content)
 
     def writelines(self, contents: Iterable[bytes]) -> None:
         parts = list(contents)
-        self._connections.sent += sum(map(len, parts))
+        self._count(sum(map(len, parts)))
         self._transport.writelines(parts)
+
+    def progress(self) -> tuple[bool, int]:
+        """Whether bytes wait here to be sent, and how many the other end has taken, ever."""
+        waiting = self._transport.get_write_buffer_size()
+        # The kernel takes more only when much has gone: without its part a slow line looks stalled.
+        return waiting > 0, self._written - waiting - _in_kernel(self._transport)
+
+    def _count(self, length: int) -> None:
+        self._written += length
+        self._connections.sent += length
 
 
 def _in_kernel(transport: asyncio.Transport) -> int:
