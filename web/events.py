@@ -27,6 +27,8 @@ HEARTBEAT_SECONDS = 15.0
 STREAMS = 32
 KEPT = 64
 _HEARTBEAT = b": still here\n\n"
+_AGAIN = b"retry: 1000\n"
+"""After how many milliseconds a browser comes back to a stream that was cut."""
 _AWAY = b'event: daemon\ndata: {"state":"unreachable"}\n\n'
 
 
@@ -138,7 +140,7 @@ class Events:
         response = aiohttp.web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await response.prepare(request)
-            await response.write(self._mark(stream.sent) + _HEARTBEAT)
+            await response.write(_AGAIN + self._mark(stream.sent) + _HEARTBEAT)
             await self._pump(stream, response)
         except ConnectionError:
             pass
