@@ -29,6 +29,8 @@ KEPT = 64
 _HEARTBEAT = b": still here\n\n"
 _AGAIN = b"retry: 1000\n"
 """After how many milliseconds a browser comes back to a stream that was cut."""
+_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+"""The second so that a proxy sends each event at once."""
 _AWAY = b'event: daemon\ndata: {"state":"unreachable"}\n\n'
 
 
@@ -137,7 +139,7 @@ class Events:
             raise unreachable("Too many pages are open. Close some, and try again.")
         stream = _Stream(request, self._number(after))
         self._join(stream)
-        response = aiohttp.web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = aiohttp.web.StreamResponse(headers=_HEADERS)
         try:
             await response.prepare(request)
             await response.write(_AGAIN + self._mark(stream.sent) + _HEARTBEAT)

@@ -12,7 +12,7 @@ import aiohttp.web
 
 from protocol.address import Address
 from protocol.errors import InvalidTextError
-from web.answers import AnswerError, error_answer
+from web.answers import AnswerError, error_answer, for_programs
 from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
 
@@ -163,7 +163,7 @@ def _is_origin_of(origin: str, host: str) -> bool:
 
 
 def _ask_to_log_in(request: aiohttp.web.Request) -> aiohttp.web.Response:
-    if request.path.startswith("/api/"):
+    if for_programs(request.path):
         text = "You are not logged in. Run: twofold login"
         return error_answer(request.path, AnswerError(401, "refused", text))
     return aiohttp.web.Response(status=303, headers={"Location": "/login"})
