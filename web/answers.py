@@ -11,7 +11,10 @@ import aiohttp.web
 import msgspec
 
 from protocol.messages.base import Failed, Message
+from web.shown import encode
 
+ONLY_ON_THE_WIRE = ("type", "call")
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _STATUS = {"not_found": 404, "refused": 403, "invalid": 400, "unreachable": 503, "failed": 500}
 
 _PAGE = """<!doctype html>
@@ -31,14 +34,29 @@ _PAGE = """<!doctype html>
 """
 
 
-class AnswerError(Exception):
-    """The request is answered with this status, kind and text."""
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong: a word for programs, a text for people, and which field, if it is one."""
 
-    def __init__(self, status: int, kind: str, text: str) -> None:
+    kind: str
+    text: str
+    field: str = ""
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """Every answer of 400 and above."""
+
+    error: Problem
+
+
+class AnswerError(Exception):
+    """The request is answered with this status, kind and text, and the field that is wrong."""
+
+    def __init__(self, status: int, kind: str, text: str, field: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.kind = kind
         self.text = text
+        self.field = field
 
     @classmethod
     def of_failed(cls, failed: Failed) -> Self:
@@ -46,9 +64,9 @@ class AnswerError(Exception):
         return cls(_STATUS[failed.kind], failed.kind, failed.text)
 
 
-def invalid(text: str) -> AnswerError:
-    """A 400: the request itself is wrong."""
-    return AnswerError(400, "invalid", text)
+def invalid(text: str, field: str = "") -> AnswerError:
+    """A 400: the request itself, or this field of it, is wrong."""
+    return AnswerError(400, "invalid", text, field)
 
 
 def not_found(text: str) -> AnswerError:
@@ -64,12 +82,12 @@ def unreachable(text: str) -> AnswerError:
 def plain(message: Message) -> dict[str, Any]:
     """A message's own fields, without what only the wire needs."""
     fields: dict[str, Any] = msgspec.to_builtins(message)
-    return {name: value for name, value in fields.items() if name not in ("type", "call")}
+    return {name: value for name, value in fields.items() if name not in ONLY_ON_THE_WIRE}
 
 
 def json_answer(content: Any, *, status: int = 200) -> aiohttp.web.Response:
     """A JSON response."""
-    body = msgspec.json.encode(content)
+    body = encode(content)
     return aiohttp.web.Response(body=body, status=status, content_type="application/json")
 
 
@@ -88,10 +106,15 @@ def page_answer(
     return aiohttp.web.Response(text=text, status=status, content_type="text/html")
 
 
+def for_programs(path: str) -> bool:
+    """Whether errors under this path are JSON; a person gets a small page."""
+    return path.startswith("/api/") or path in _PROBES
+
+
 def error_answer(path: str, error: AnswerError) -> aiohttp.web.Response:
     """The error as JSON for programs, as a small page for people."""
-    if path.startswith("/api/") or path == "/healthz":
-        said = {"error": {"kind": error.kind, "text": error.text}}
+    if for_programs(path):
+        said = ErrorAnswer(Problem(error.kind, error.text, error.field))
         return json_answer(said, status=error.status)
     title = "Not found" if error.status == 404 else "That did not work"
     return page_answer(title, error.text, status=error.status)

@@ -1,6 +1,5 @@
 """The JSON interface: each route asks the daemon one thing and answers what it said."""
 
-import asyncio
 from typing import Annotated
 
 import aiohttp.web
@@ -11,6 +10,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.messages.deleting import Removed
 from protocol.messages.health import GetHealth, Health
 from protocol.messages.operating import (
+    EntryView,
     Files,
     Find,
     Found,
@@ -25,15 +25,29 @@ from protocol.messages.operating import (
     Shown,
     Status,
 )
-from web.answers import AnswerError, invalid, json_answer, plain
+from web.answers import AnswerError, json_answer, plain
+from web.asking import BODY_SECONDS, read_json, read_query
 from web.daemon import Daemon
 from web.fetches import Fetches
-from web.piece_runs import piece_map_view
+from web.piece_runs import PieceRows, piece_map_view
+from web.routes import Route
 
 ENTRY = "{id:[0-9a-f]{6,64}}"
-_LONGEST_BODY = 16 << 10
-_BODY_SECONDS = 30.0
 _PAGE = 50
+
+
+class EntriesQuery(msgspec.Struct, frozen=True):
+    """Query of GET /api/v1/entries; `cursor` is that of the page before."""
+
+    q: Annotated[str, Meta(max_length=512)] = ""
+    cursor: Annotated[str, Meta(max_length=128)] = ""
+    limit: Annotated[int, Meta(ge=1, le=_PAGE)] = _PAGE
+
+
+class FilesQuery(msgspec.Struct, frozen=True):
+    """Query of GET /api/v1/entries/{id}/files: from which file on."""
+
+    start: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
 class WantedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,32 +56,70 @@ class WantedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
+class DeletionHeld(msgspec.Struct, frozen=True):
+    """The deletion waits for somebody's approval."""
+
+    held: bool
+
+
 class Api:
     """The routes under /api/v1 that are one question each."""
 
-    def __init__(self, daemon: Daemon, fetches: Fetches) -> None:
+    def __init__(
+        self, daemon: Daemon, fetches: Fetches, *, body_seconds: float = BODY_SECONDS
+    ) -> None:
         self._daemon = daemon
         self._fetches = fetches
+        self._body_seconds = body_seconds
 
-    def routes(self) -> list[aiohttp.web.RouteDef]:
+    def routes(self) -> list[Route]:
         """All of them."""
-        web = aiohttp.web
+        entry = f"/api/v1/entries/{ENTRY}"
         return [
-            web.get("/healthz", self._running),
-            web.get("/api/v1/health", self._health),
-            web.get("/api/v1/status", self._status),
-            web.get("/api/v1/peers", self._peers),
-            web.get("/api/v1/entries", self._entries),
-            web.get(f"/api/v1/entries/{ENTRY}", self._entry),
-            web.delete(f"/api/v1/entries/{ENTRY}", self._remove),
-            web.get(f"/api/v1/entries/{ENTRY}/files", self._files),
-            web.get(f"/api/v1/entries/{ENTRY}/pieces", self._pieces),
-            web.post("/api/v1/fetch", self._fetch),
+            Route("GET", "/api/v1/health", self._health, "How safe everything is.", {200: Health}),
+            Route("GET", "/api/v1/status", self._status, "How the daemon is.", {200: Status}),
+            Route("GET", "/api/v1/peers", self._peers, "The machines of the swarm.", {200: Peers}),
+            Route(
+                "GET",
+                "/api/v1/entries",
+                self._entries,
+                "Search, newest first.",
+                {200: Found},
+                query=EntriesQuery,
+            ),
+            Route("GET", entry, self._entry, "One entry.", {200: EntryView}),
+            Route(
+                "DELETE",
+                entry,
+                self._remove,
+                "Delete an entry for everyone.",
+                {204: None, 202: DeletionHeld},
+            ),
+            Route(
+                "GET",
+                f"{entry}/files",
+                self._files,
+                "Its files, a page of them.",
+                {200: Files},
+                query=FilesQuery,
+            ),
+            Route(
+                "GET",
+                f"{entry}/pieces",
+                self._pieces,
+                "Who holds which pieces of it.",
+                {200: PieceRows},
+            ),
+            Route(
+                "POST",
+                "/api/v1/fetch",
+                self._fetch,
+                "Fetch an entry to this machine.",
+                {202: EntryView},
+                body=WantedEntry,
+                errors=(404,),
+            ),
         ]
-
-    async def _running(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
-        state = "connected" if self._daemon.connected else "unreachable"
-        return json_answer({"state": "ok", "daemon": state})
 
     async def _health(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
         return json_answer(plain(await self._daemon.ask(GetHealth(call=0), Health)))
@@ -79,12 +131,8 @@ class Api:
         return json_answer(plain(await self._daemon.ask(GetPeers(call=0), Peers)))
 
     async def _entries(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        question = Find(
-            call=0,
-            words=request.query.get("q", ""),
-            cursor=request.query.get("cursor", ""),
-            limit=number_in_query(request, "limit", default=_PAGE, least=1, most=_PAGE),
-        )
+        wanted = read_query(request, EntriesQuery)
+        question = Find(call=0, words=wanted.q, cursor=wanted.cursor, limit=wanted.limit)
         return json_answer(plain(await self._daemon.ask(question, Found)))
 
     async def _entry(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
@@ -95,11 +143,11 @@ class Api:
         asked = Remove(call=0, entry=request.match_info["id"])
         done = await self._daemon.ask(asked, Removed)
         if done.held:
-            return json_answer({"held": True}, status=202)
+            return json_answer(DeletionHeld(held=True), status=202)
         return aiohttp.web.Response(status=204)
 
     async def _files(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        start = number_in_query(request, "start", default=0, least=0, most=1 << 53)
+        start = read_query(request, FilesQuery).start
         question = GetFiles(call=0, entry=request.match_info["id"], start=start)
         return json_answer(plain(await self._daemon.ask(question, Files)))
 
@@ -111,34 +159,9 @@ class Api:
             raise AnswerError(500, "failed", "The daemon's piece map makes no sense.") from None
 
     async def _fetch(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        wanted = await _read_wanted(request)
+        wanted = await read_json(request, WantedEntry, within=self._body_seconds)
         # White space: links are long, and mail programs break them.
         question = Show(call=0, entry="".join(wanted.entry.split()) or "-")
         entry = (await self._daemon.ask(question, Shown)).entry
         self._fetches.start(entry)
         return json_answer(entry, status=202)
-
-
-def number_in_query(
-    request: aiohttp.web.Request, name: str, *, default: int, least: int, most: int
-) -> int:
-    """A whole number from the query; AnswerError when it is none or out of bounds."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise invalid(f"“{name}” must be a whole number from {least} to {most}.")
-    return int(text)
-
-
-async def _read_wanted(request: aiohttp.web.Request) -> WantedEntry:
-    if (request.content_length or 0) > _LONGEST_BODY:
-        raise invalid("That is too long to be a link.")
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            body = await request.read()
-        return msgspec.json.decode(body, type=WantedEntry)
-    except TimeoutError:
-        raise AnswerError(408, "failed", "The request did not come in time.") from None
-    except (msgspec.MsgspecError, UnicodeError):
-        raise invalid('Send {"entry": "a link or an id"} as JSON.') from None

@@ -1,9 +1,10 @@
 """Puts the room together: one aiohttp application over one daemon, and the last catch of errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp.web
 import structlog
@@ -11,11 +12,16 @@ import structlog
 from protocol.address import Address
 from web.answers import AnswerError, error_answer
 from web.api import Api
+from web.connections import Connections
 from web.daemon import Daemon
 from web.downloads import Downloads
 from web.events import Events
 from web.fetches import Fetches
+from web.limits import LIMITS, Limits
 from web.login import Login
+from web.metrics import Metrics
+from web.probes import Probes
+from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
@@ -29,35 +35,64 @@ Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Page:
-    """The application; `events.poll` runs beside it and `fetches.stop` at its end."""
+    """The application and its limits; `events.poll` runs beside it, `fetches.stop` at its end."""
 
     application: aiohttp.web.Application
     events: Events
     fetches: Fetches
+    connections: Connections
+    limits: Limits
 
 
 def make_page(
-    data: Path, daemon: Daemon, listen: Address, allow_hosts: tuple[Address, ...]
+    data: Path,
+    daemon: Daemon,
+    listen: Address,
+    allow_hosts: tuple[Address, ...],
+    limits: Limits = LIMITS,
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
     spool = Spool(data)
     spool.remove_stale()
-    events = Events(daemon)
+    metrics, connections = Metrics(), Connections(limits)
+    events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
-    application = aiohttp.web.Application(middlewares=[answer_errors, gate.admit])
+    application = aiohttp.web.Application(middlewares=[metrics.count, answer_errors, gate.admit])
     application.on_response_prepare.append(gate.harden)
-    for area in (
+    probes = Probes(daemon, metrics)
+    areas = (
         Login(daemon, gate),
         StaticFiles(),
-        Api(daemon, fetches),
+        probes,
+        Api(daemon, fetches, body_seconds=limits.body_seconds),
         events,
         Uploads(daemon, spool),
         Downloads(daemon),
-    ):
-        application.add_routes(area.routes())
+    )
+    probes.describe(_add(application, areas), gate.is_open)
     application.on_shutdown.append(events.close)
-    return Page(application, events, fetches)
+    metrics.look(
+        received=lambda: connections.received,
+        sent=lambda: connections.sent,
+        connections=lambda: len(connections),
+        streams=lambda: events.open,
+        connected=lambda: daemon.connected,
+    )
+    return Page(application, events, fetches, connections, limits)
+
+
+class _Area(Protocol):
+    def routes(self) -> Sequence[Route | aiohttp.web.RouteDef]: ...
+
+
+def _add(application: aiohttp.web.Application, areas: Iterable[_Area]) -> list[Route]:
+    """Give the application all routes; those that are for programs, too, come back."""
+    routes = [route for area in areas for route in area.routes()]
+    application.add_routes(
+        [route.definition() if isinstance(route, Route) else route for route in routes]
+    )
+    return [route for route in routes if isinstance(route, Route)]
 
 
 @aiohttp.web.middleware

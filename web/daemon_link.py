@@ -8,7 +8,6 @@ also when the connection ends.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import NoReturn
 
 import msgspec
@@ -23,6 +22,7 @@ from protocol.messages.base import Message, Ping, Reply, Request
 from protocol.messages.operating import Progress
 from protocol.operator_access import OperatorAccess, operator_credentials
 from web.answers import invalid, unreachable
+from web.version import version
 
 PING_SECONDS = 5.0
 GONE = "The daemon of this machine stopped answering. Start it with: twofold run"
@@ -105,7 +105,7 @@ class DaemonLink:
 async def open_link(access: OperatorAccess) -> DaemonLink:
     """Connect as an operator. Raises ConnectionLostError, ProtocolError or InvalidTextError."""
     address = Address.parse(access.address)
-    credentials = operator_credentials(access, f"twofold-web {_version()}", preferred_ciphers())
+    credentials = operator_credentials(access, f"twofold-web {version()}", preferred_ciphers())
     return DaemonLink(await open_channel(address.host, address.port, credentials))
 
 
@@ -114,10 +114,3 @@ def _checked(request: Request) -> Request:
         return msgspec.convert(msgspec.to_builtins(request), type(request))
     except (msgspec.ValidationError, UnicodeEncodeError):
         raise invalid("Something in this request is too long or not text.") from None
-
-
-def _version() -> str:
-    try:
-        return metadata.version("twofold")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"

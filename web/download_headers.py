@@ -28,6 +28,9 @@ _SAFE = frozenset(
         "video/webm",
     }
 )
+SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+"""The content security policy of what people shared: should a browser show it all the same, then
+as a stranger to this page, without scripts."""
 _KINDS = mimetypes.MimeTypes()
 _RANGE = re.compile(r"bytes=\s*(\d{0,19})-(\d{0,19})\s*", re.ASCII)
 _ATTRIBUTE = "!#$&+-.^_`|~"

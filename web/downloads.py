@@ -15,6 +15,7 @@ from web.answers import AnswerError, not_found
 from web.api import ENTRY
 from web.daemon import Daemon
 from web.download_headers import (
+    SANDBOX,
     Part,
     UnsatisfiableError,
     asked_part,
@@ -23,6 +24,7 @@ from web.download_headers import (
     entity_tag,
 )
 from web.folder_zip import FolderZip
+from web.routes import Raw, Route, Work
 from web.verified_bytes import VerifiedBytes
 
 _log = structlog.get_logger()
@@ -35,11 +37,12 @@ class Downloads:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    def routes(self) -> list[aiohttp.web.RouteDef]:
+    def routes(self) -> list[Route]:
         """A whole entry, and one file of it; GET answers HEAD, too."""
+        single = f"/download/{ENTRY}/{{file:[0-9]{{1,15}}}}"
         return [
-            aiohttp.web.get(f"/download/{ENTRY}", self._whole),
-            aiohttp.web.get(f"/download/{ENTRY}/" + r"{file:\d{1,15}}", self._single),
+            _sending(f"/download/{ENTRY}", self._whole, "An entry; a folder comes as a zip."),
+            _sending(single, self._single, "One file of a folder, by its index."),
         ]
 
     async def _whole(self, request: aiohttp.web.Request) -> _Response:
@@ -86,6 +89,7 @@ class Downloads:
             "Accept-Ranges": "bytes",
             "Cache-Control": "private, no-cache",
             "Content-Disposition": content_disposition(name),
+            "Content-Security-Policy": SANDBOX,
             "Content-Type": content_type(name),
             "ETag": tag,
         }
@@ -126,6 +130,7 @@ class Downloads:
         headers = {
             "Cache-Control": "private, no-cache",
             "Content-Disposition": content_disposition(name),
+            "Content-Security-Policy": SANDBOX,
             "Content-Type": "application/zip",
         }
         response = _Response(headers=headers)
@@ -151,6 +156,21 @@ class Downloads:
                     yield await asyncio.to_thread(archive.add, content)
             yield archive.end()
         yield archive.finish()
+
+
+def _sending(path: str, work: Work, summary: str) -> Route:
+    return Route(
+        "GET",
+        path,
+        work,
+        summary,
+        {200: Raw("*/*"), 206: Raw("*/*"), 304: None, 416: None},
+        headers={
+            "Range": "One range of bytes; of single files only.",
+            "If-Range": "The ETag for which Range holds.",
+            "If-None-Match": "The ETag of what is there already.",
+        },
+    )
 
 
 def _cut(request: aiohttp.web.Request, entry: EntryView, error: Exception) -> None:

@@ -1,21 +1,20 @@
 """The way in: a one-time URL from the terminal is traded for a session cookie.
 
-Refuses used and unknown tokens, more than ten attempts a minute, and prefetching browsers, which
-would use the token up before the person does.
+Refuses used and unknown tokens, more than ten attempts a minute from one address or sixty from all,
+and prefetching browsers, which would use the token up before the person does.
 """
 
 import asyncio
-from collections import deque
 
 import aiohttp.web
 
 from protocol.messages.base import Done
 from protocol.messages.operating import RedeemLogin
 from web.answers import AnswerError, page_answer
+from web.attempts import Attempts
 from web.daemon import Daemon
 from web.security import Gate
 
-ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
 COMMAND = "twofold login"
 
 
@@ -25,7 +24,7 @@ class Login:
     def __init__(self, daemon: Daemon, gate: Gate) -> None:
         self._daemon = daemon
         self._gate = gate
-        self._attempts: deque[float] = deque()
+        self._attempts = Attempts()
 
     def routes(self) -> list[aiohttp.web.RouteDef]:
         """GET only: a HEAD must not use the token up."""
@@ -44,7 +43,7 @@ class Login:
             )
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             return aiohttp.web.Response(status=503)
-        self._count_attempt()
+        self._count_attempt(request.remote or "")
         return await self._redeem(token)
 
     async def _redeem(self, token: str) -> aiohttp.web.StreamResponse:
@@ -64,10 +63,6 @@ class Login:
         self._gate.give_session(response)
         return response
 
-    def _count_attempt(self) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._attempts and self._attempts[0] <= now - ATTEMPT_SECONDS:
-            self._attempts.popleft()
-        if len(self._attempts) >= ATTEMPTS:
+    def _count_attempt(self, remote: str) -> None:
+        if not self._attempts.take(remote, asyncio.get_running_loop().time()):
             raise AnswerError(429, "refused", "Too many attempts to log in. Try again in a minute.")
-        self._attempts.append(now)

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import aiohttp.web
 import msgspec
 import structlog
 
 from protocol.address import Address
-from web.application import Page, make_page
+from web.application import make_page
 from web.daemon import Daemon
+from web.serving import serving
 
-_SHUTDOWN_SECONDS = 2.0
 _SHOWN_AS = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
 _log = structlog.get_logger()
 
@@ -52,7 +51,9 @@ async def serve(settings: Settings) -> None:
     stop = _stop_event(supervised=settings.supervised)
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(daemon.keep()), tasks.create_task(page.events.poll())]
-        await _serve_page(page, listener, listen, stop)
+        async with serving(page, listener):
+            announce(listen)
+            await stop.wait()
         await _end(beside)
 
 
@@ -66,27 +67,6 @@ async def _end(tasks: Sequence[asyncio.Task[NoReturn]]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=0.5)
-
-
-async def _serve_page(
-    page: Page, listener: socket.socket, listen: Address, stop: asyncio.Event
-) -> None:
-    runner = aiohttp.web.AppRunner(
-        page.application,
-        access_log=None,  # it would show login tokens
-        auto_decompress=False,
-        read_bufsize=1 << 20,
-        handle_signals=False,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-    )
-    await runner.setup()
-    try:
-        await aiohttp.web.SockSite(runner, listener).start()
-        announce(listen)
-        await stop.wait()
-    finally:
-        await page.fetches.stop()
-        await runner.cleanup()
 
 
 def announce(listen: Address) -> None:

@@ -5,14 +5,15 @@ DNS rebinding), changes asked for by other sites (403), and strangers (401, or t
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp.web
 
 from protocol.address import Address
 from protocol.errors import InvalidTextError
-from web.answers import AnswerError, error_answer
+from web.answers import AnswerError, error_answer, for_programs
+from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
 
 _CSP = (
@@ -21,7 +22,6 @@ _CSP = (
     "frame-ancestors 'none'"
 )
 _HEADERS = {
-    "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -29,7 +29,9 @@ _HEADERS = {
     "Server": "twofold",
 }
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN_PATHS = frozenset({"/login", "/healthz"})
+_OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
+_PASSED_ON = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+"""What proxies add: the connection is from this machine then, and the request may not be."""
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
@@ -62,7 +64,7 @@ class Gate:
         host = self._check_host(request)
         if request.method not in _READING:
             _check_origin(request, host)
-        if not self.is_open(request.path) and not self.has_session(request):
+        if not self._is_open_to(request) and not self.has_session(request):
             return _ask_to_log_in(request)
         return await handler(request)
 
@@ -70,12 +72,18 @@ class Gate:
         self, _request: aiohttp.web.BaseRequest, response: aiohttp.web.StreamResponse
     ) -> None:
         """Put the security headers on a response that is about to leave."""
+        response.headers.setdefault("Content-Security-Policy", _CSP)
         response.headers.update(_HEADERS)
         response.headers.setdefault("Cache-Control", "no-store")
 
     def is_open(self, path: str) -> bool:
         """Whether this path needs no session: nothing of the swarm is told there."""
         return path in _OPEN_PATHS or path.startswith("/static/")
+
+    def _is_open_to(self, request: aiohttp.web.Request) -> bool:
+        if request.path == "/metrics":
+            return asks_for_itself(request.remote or "", request.headers)
+        return self.is_open(request.path)
 
     def has_session(self, request: aiohttp.web.Request) -> bool:
         """Whether the request shows a good session."""
@@ -117,6 +125,16 @@ class Gate:
         return host.host in self._hosts or (self._everywhere and host.host == local)
 
 
+def asks_for_itself(remote: str, headers: Mapping[str, str]) -> bool:
+    """Whether a program on this machine asks, and not somebody through a proxy on it."""
+    try:
+        shown = Address.parse(headers.get("Host", ""), default_port=0).host
+    except InvalidTextError:
+        return False
+    named_here = shown == "localhost" or is_loopback(shown)
+    return named_here and is_loopback(remote) and not any(name in headers for name in _PASSED_ON)
+
+
 def _local_address(request: aiohttp.web.Request) -> str:
     name = request.transport.get_extra_info("sockname") if request.transport else None
     if not isinstance(name, tuple):
@@ -145,7 +163,7 @@ def _is_origin_of(origin: str, host: str) -> bool:
 
 
 def _ask_to_log_in(request: aiohttp.web.Request) -> aiohttp.web.Response:
-    if request.path.startswith("/api/"):
+    if for_programs(request.path):
         text = "You are not logged in. Run: twofold login"
         return error_answer(request.path, AnswerError(401, "refused", text))
     return aiohttp.web.Response(status=303, headers={"Location": "/login"})

@@ -7,14 +7,24 @@ import asyncio
 
 import aiohttp
 import aiohttp.web
+import msgspec
 
 from protocol.messages.operating import Add, Added, EntryView
 from protocol.paths import clean_name
 from web.answers import AnswerError, invalid, json_answer
 from web.daemon import Daemon
+from web.routes import Raw, Route
 from web.spool import Part, Spool
 
 IDLE_SECONDS = 30.0
+
+
+class UploadQuery(msgspec.Struct, frozen=True):
+    """What the file is called and what is said of it; `tags` are separated by commas."""
+
+    name: str
+    caption: str = ""
+    tags: str = ""
 
 
 class Uploads:
@@ -25,9 +35,19 @@ class Uploads:
         self._spool = spool
         self._idle = idle
 
-    def routes(self) -> list[aiohttp.web.RouteDef]:
+    def routes(self) -> list[Route]:
         """The one route."""
-        return [aiohttp.web.post("/api/v1/upload", self._upload)]
+        upload = Route(
+            "POST",
+            "/api/v1/upload",
+            self._upload,
+            "Share a file: its bytes are the body.",
+            {201: EntryView},
+            query=UploadQuery,
+            body=Raw("application/octet-stream"),
+            errors=(408, 411, 415, 507),
+        )
+        return [upload]
 
     async def _upload(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         length = _declared_length(request)

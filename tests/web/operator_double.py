@@ -252,6 +252,8 @@ class OperatorDouble:
         words = ask.words.casefold().split()
         views = [held.view for held in reversed(self.entries.values())]
         views = [v for v in views if all(w in v.name.casefold() for w in words)]
+        if not (ask.cursor or "0").isdecimal():
+            raise RefusalError("invalid", "this is no cursor")
         start = int(ask.cursor or 0)
         page = tuple(views[start : start + ask.limit])
         stop = start + len(page)

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-import aiohttp.web
 from operator_double import OperatorDouble
 
 from protocol.address import Address
 from web.application import Page, make_page
 from web.daemon import Daemon
+from web.limits import Limits
+from web.serving import serving
 from web.sessions import load_sessions
+
+QUICK = Limits(linger_seconds=0.2)
 
 
 @dataclass
@@ -46,7 +49,10 @@ class PageUnderTest:
 
 @asynccontextmanager
 async def running_page(
-    data: Path, double: OperatorDouble | None = None, host: str = "127.0.0.1"
+    data: Path,
+    double: OperatorDouble | None = None,
+    host: str = "127.0.0.1",
+    limits: Limits = QUICK,
 ) -> AsyncIterator[PageUnderTest]:
     """A page on a free port, with tasks and all."""
     async with double or OperatorDouble(data) as behind:
@@ -54,16 +60,7 @@ async def running_page(
         await daemon.connect()
         listener = socket.create_server((host, 0))
         port = listener.getsockname()[1]
-        page = make_page(data, daemon, Address(host=host, port=port), ())
-        runner = aiohttp.web.AppRunner(
-            page.application,
-            access_log=None,
-            auto_decompress=False,
-            lingering_time=0.2,
-            shutdown_timeout=1.0,
-        )
-        await runner.setup()
-        await aiohttp.web.SockSite(runner, listener).start()
+        page = make_page(data, daemon, Address(host=host, port=port), (), limits)
         beside = [asyncio.create_task(daemon.keep()), asyncio.create_task(page.events.poll())]
         cookie = {f"twofold_session_{port}": load_sessions(data).issue()}
         # Verbatim: the page's cookie goes by hand, so that each test says who it is.
@@ -72,10 +69,9 @@ async def running_page(
         ) as http:
             shown = f"http://127.0.0.1:{port}"
             try:
-                yield PageUnderTest(behind, daemon, page, shown, cookie, http)
+                async with serving(page, listener, shutdown_seconds=1.0):
+                    yield PageUnderTest(behind, daemon, page, shown, cookie, http)
             finally:
-                await page.fetches.stop()
-                await runner.cleanup()
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
@@ -86,12 +82,13 @@ def run_with_page(
     work: Callable[[PageUnderTest], Awaitable[None]],
     *,
     double: OperatorDouble | None = None,
+    limits: Limits = QUICK,
     seconds: float = 30,
 ) -> None:
     """Run one test's coroutine against a fresh page, for a limited time."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(seconds), running_page(data, double) as page:
+        async with asyncio.timeout(seconds), running_page(data, double, limits=limits) as page:
             await work(page)
 
     asyncio.run(scenario())

@@ -2,16 +2,23 @@
 
 import { changed, connection, status, tell } from "./store.js";
 
+const AGAIN = 3000;
+/** The id of the last event, so that a new stream goes on where the old one ended. */
+let seen = "";
+let last = "";
+
 /** What of a status makes the list of entries worth asking for again. */
 function mark(now) {
   return JSON.stringify([now.store.pieces, now.transfers.map((transfer) => transfer.id), now.notices, now.tracker.state]);
 }
 
 export function listen() {
-  const source = new EventSource("/api/v1/events");
-  let last = "";
-  source.addEventListener("status", (event) => {
-    const now = JSON.parse(event.data);
+  const source = new EventSource(seen ? `/api/v1/events?${new URLSearchParams({ after: seen })}` : "/api/v1/events");
+  const on = (name, take) => source.addEventListener(name, (event) => {
+    seen = event.lastEventId || seen;
+    take(JSON.parse(event.data));
+  });
+  on("status", (now) => {
     const next = mark(now);
     const wasAway = connection.get() !== "live";
     connection.set("live");
@@ -19,15 +26,14 @@ export function listen() {
     if (last && (next !== last || wasAway)) changed();
     last = next;
   });
-  source.addEventListener("daemon", () => connection.set("daemon"));
-  source.addEventListener("notice", (event) => {
-    const { text, good } = JSON.parse(event.data);
+  on("daemon", () => connection.set("daemon"));
+  on("notice", ({ text, good }) => {
     tell(text, good);
     changed();
   });
   source.addEventListener("error", () => {
     connection.set("page");
     // The browser tries again by itself, except after an answer that is no stream (logged out).
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
   });
 }
