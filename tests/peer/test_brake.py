@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from msgspec import structs
-from peer_net import Clock, PeerNet, TestPeer, until
-from test_deletion import (
+from deletions import (
     BYTES,
     SIZE,
     bursts,
@@ -25,6 +23,8 @@ from test_deletion import (
     trash_of,
     with_entries,
 )
+from msgspec import structs
+from peer_net import Clock, PeerNet, TestPeer, until
 
 from peer import former
 from peer.database import _MIGRATIONS, open_database

@@ -4,17 +4,19 @@ import pytest
 from deletions import (
     bursts,
     decide,
+    gone,
+    held,
     make_admin,
     remove,
     tombstone,
+    with_entries,
 )
 from msgspec import structs
-from peer_net import Clock, PeerNet, TestPeer, until
+from peer_net import Clock, PeerNet, until
 
 from peer.errors import NotFoundError, NotPermittedError
 from protocol.approval import Approval, sign_approval
 from protocol.delete_brake import FEW
-from protocol.entry import Entry, Tombstone
 from protocol.errors import RemoteProtocolError
 from protocol.hashing import hash_tombstone
 from protocol.ids import AuthorKey
@@ -22,27 +24,6 @@ from protocol.messages.deleting import (
     RecordPassedOn,
 )
 from protocol.signing import Signed
-
-
-async def with_entries(peers: list[TestPeer], count: int) -> list[Entry]:
-    """So many entries of the first peer that all peers know, of content nobody needs to hold."""
-    manifest, _ = await peers[0].hold(b"little")
-    entries = []
-    for number in range(count):
-        entry = await peers[0].publish(manifest, f"{number:03}")
-        entries.append(entry)
-        for peer in peers[1:]:
-            await peer.parts.catalogue.learn(peers[0].sign(entry))
-    return entries
-
-
-def held(peer: TestPeer, entries: list[Entry]) -> list[int]:
-    return [n for n, entry in enumerate(entries) if peer.parts.catalogue.is_held(entry.id)]
-
-
-async def gone(peer: TestPeer, entries: list[Entry]) -> list[int]:
-    found = [await peer.parts.catalogue.find(entry.id) for entry in entries]
-    return [n for n, known in enumerate(found) if known and isinstance(known[0], Tombstone)]
 
 
 @pytest.mark.trio

@@ -89,3 +89,26 @@ async def replicated(net: PeerNet, *names: str) -> tuple[list[TestPeer], Manifes
 async def make_admin(net: PeerNet, peer: TestPeer) -> None:
     net.swarm.change(peer.me, admin=True)
     await net.spread_roster()
+
+
+async def with_entries(peers: list[TestPeer], count: int) -> list[Entry]:
+    """So many entries of the first peer that all peers know, of content nobody needs to hold."""
+    manifest, _ = await peers[0].hold(b"little")
+    entries = []
+    for number in range(count):
+        entry = await peers[0].publish(manifest, f"{number:03}")
+        entries.append(entry)
+        for peer in peers[1:]:
+            await peer.parts.catalogue.learn(peers[0].sign(entry))
+    return entries
+
+
+def held(peer: TestPeer, entries: list[Entry]) -> list[int]:
+    """Which of the entries have a deletion that waits for approval."""
+    return [n for n, entry in enumerate(entries) if peer.parts.catalogue.is_held(entry.id)]
+
+
+async def gone(peer: TestPeer, entries: list[Entry]) -> list[int]:
+    """Which of the entries are deleted."""
+    found = [await peer.parts.catalogue.find(entry.id) for entry in entries]
+    return [n for n, known in enumerate(found) if known and isinstance(known[0], Tombstone)]
