@@ -141,6 +141,12 @@ CREATE TABLE events (          -- the newest 200; see peer.events
     about BLOB NOT NULL
 );
 """
+_VERSION_8 = """
+CREATE TABLE unwanted (        -- what `twofold drop` gave up; see peer/swarm/handing_on.py
+    manifest BLOB PRIMARY KEY,
+    since INTEGER NOT NULL     -- milliseconds since 1970
+) WITHOUT ROWID;
+"""
 _MIGRATIONS = [
     _VERSION_1,
     _VERSION_2,
@@ -149,6 +155,7 @@ _MIGRATIONS = [
     _VERSION_5,
     _VERSION_6,
     _VERSION_7,
+    _VERSION_8,
 ]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -8,6 +8,7 @@ import trio
 from peer.errors import PeerError
 from peer.store.contents import Content, Contents
 from peer.store.piece_store import PieceStore
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.promises import Promises
 from protocol.errors import RemoteProtocolError
 from protocol.ids import PeerId
@@ -22,21 +23,26 @@ LOOK_SECONDS = 5.0
 class Keeping:
     """Answers those who are about to drop a copy."""
 
-    def __init__(self, contents: Contents, store: PieceStore, promises: Promises) -> None:
+    def __init__(
+        self, contents: Contents, store: PieceStore, promises: Promises, handing_on: HandingOn
+    ) -> None:
         self._contents = contents
         self._store = store
         self._promises = promises
+        self._handing_on = handing_on
         self.look_again: Callable[[Content], Awaitable[None]] = _nothing
         """Called before a user's files are promised: they may have changed since."""
         self.on_dropped: Callable[[PeerId, Release], None] = lambda *_: None
         """Called when a peer has dropped its copy."""
 
     async def answer(self, peer: PeerId, request: Keep) -> Kept:
-        """Promise what is here in full, unless it is about to be dropped here too."""
+        """Promise what is here in full, unless it is about to go from here too."""
         if not await self._is_here(request):
             return Kept(call=request.call, answer="lacks")
         span = (request.manifest, request.span)
-        if not self._promises.promise(peer, span, trio.current_time()):
+        # Who is handing it on would bring it back to whoever relied on that and dropped its own.
+        going = request.manifest in self._handing_on
+        if going or not self._promises.promise(peer, span, trio.current_time()):
             return Kept(call=request.call, answer="going")
         return Kept(call=request.call, answer="kept")
 
