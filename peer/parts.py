@@ -157,7 +157,7 @@ class Parts:
             self.room,
             self.handing_on,
         )
-        self.keeping = Keeping(self.contents, self.store, promises, self.handing_on)
+        self.keeping = Keeping(self.contents, self.store, promises)
         self.locking = Locking(self.me, self.links, promises)
         self.dropping = make_dropping(self)
         self.eviction = make_eviction(self)

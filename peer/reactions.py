@@ -63,6 +63,7 @@ class Reactions:
         parts.presence_watch.on_changed = self._presence_changed
         parts.health_watch.count = parts.health.swarm_counts
         parts.dropping.on_dropped = self._dropped
+        parts.keeping.is_given_away = parts.replication.offering.is_given_away
         parts.handing_on.on_changed = self._handing_on_changed
         parts.eviction.let_go = parts.letting_go.let_go
         parts.keeping.on_dropped = lambda peer, gone: parts.replication.dropped(peer, gone.manifest)

@@ -26,7 +26,8 @@ from protocol.placement import spans_by_size
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 60.0
+LOOK_EVERY = 45.0
+"""Not in step with `offers.FULL_FOR`: just when they are asked again, all seem to have room."""
 SETTLED = 60.0
 """Seconds for which there must have been too much: another ring may take some of it away."""
 PORTION = 1000
@@ -74,6 +75,7 @@ class Eviction:
         self._wall = wall
         self._since: float | None = None
         self._wake = trio.Event()
+        self._told_of = 0
         self.notice: NoticeView | None = None
         """What the owner should know while too much is here that nobody can take."""
         self.let_go: Callable[[ManifestId], Awaitable[bool]] = _stays
@@ -101,7 +103,7 @@ class Eviction:
         if not excess:
             self._since = None
             self._handing_on.evict(())
-            self._tell(0)
+            self.notice = None
             return
         if self._since is None:
             self._since = now
@@ -109,7 +111,7 @@ class Eviction:
             excess -= await self._let_go_passing(excess)
             picked, left = choose(await self._candidates(), excess, self._can_go)
             self._handing_on.evict(picked)
-            self._tell(left)
+            self._tell(left, excess)
 
     async def _let_go_passing(self, excess: int) -> int:
         """What only passes through goes first; how many bytes that brought."""
@@ -139,17 +141,16 @@ class Eviction:
         return 1 + any(self._me in ring.holders(s.partition, copies, gone) for s in spans)
 
     def _can_go(self, manifest: ManifestId) -> bool:
-        """Whether enough others hold it, or may take it."""
         content = self._contents.get(manifest)
-        if content is None:
-            return False
-        found = self._offering.elsewhere(content, trio.current_time())
-        return not found.partial and found.copies + len(found.missing) >= found.wanted > 0
+        return content is not None and self._offering.can_go(content)
 
-    def _tell(self, left: int) -> None:
-        if left <= 0:
-            self.notice = None
+    def _tell(self, left: int, excess: int) -> None:
+        """Others are asked again now and then; only when something went, it was not in vain."""
+        if not left:
+            if excess < self._told_of:
+                self.notice = None
             return
+        self._told_of = excess
         text = (
             f"{bytes_text(left)} more is kept here than the capacity or the disk has room for, and "
             "no other machine can take it: make room on another machine, add one, or offer more "

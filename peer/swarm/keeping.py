@@ -8,7 +8,6 @@ import trio
 from peer.errors import PeerError
 from peer.store.contents import Content, Contents
 from peer.store.piece_store import PieceStore
-from peer.swarm.handing_on import HandingOn
 from peer.swarm.promises import Promises
 from protocol.errors import RemoteProtocolError
 from protocol.ids import PeerId
@@ -23,15 +22,14 @@ LOOK_SECONDS = 5.0
 class Keeping:
     """Answers those who are about to drop a copy."""
 
-    def __init__(
-        self, contents: Contents, store: PieceStore, promises: Promises, handing_on: HandingOn
-    ) -> None:
+    def __init__(self, contents: Contents, store: PieceStore, promises: Promises) -> None:
         self._contents = contents
         self._store = store
         self._promises = promises
-        self._handing_on = handing_on
         self.look_again: Callable[[Content], Awaitable[None]] = _nothing
         """Called before a user's files are promised: they may have changed since."""
+        self.is_given_away: Callable[[Content, PeerId], bool] = lambda *_: False
+        """Tells whether a peer may not count on what is here, as it is to go to others."""
         self.on_dropped: Callable[[PeerId, Release], None] = lambda *_: None
         """Called when a peer has dropped its copy."""
 
@@ -40,8 +38,8 @@ class Keeping:
         if not await self._is_here(request):
             return Kept(call=request.call, answer="lacks")
         span = (request.manifest, request.span)
-        # Who is handing it on would bring it back to whoever relied on that and dropped its own.
-        going = request.manifest in self._handing_on
+        content = self._contents.get(request.manifest)
+        going = content is not None and self.is_given_away(content, peer)
         if going or not self._promises.promise(peer, span, trio.current_time()):
             return Kept(call=request.call, answer="going")
         return Kept(call=request.call, answer="kept")

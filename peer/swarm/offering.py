@@ -167,6 +167,26 @@ class Offering:
         there = frozenset(peer for peer in said if self._links.find(peer))
         return elsewhere(content, self._rosters.ring, copies, out, there)
 
+    def can_go(self, content: Content) -> bool:
+        """Whether enough others hold what is here, or may take it."""
+        found = self.elsewhere(content, trio.current_time())
+        return not found.partial and found.copies + len(found.missing) >= found.wanted > 0
+
+    def is_given_away(self, content: Content, asker: PeerId) -> bool:
+        """Whether our copy is to go to others, so that `asker` may not count on it.
+
+        Else we would bring it back to one that found it surplus, as the ring places it here. But of
+        two that the ring names and that both hand it on, the later in order goes first.
+        """
+        if content.id not in self._handing_on or not self.can_go(content):
+            return False
+        copies, gone = self._catalogue.copies_wanted(content.id), self._presence.gone()
+        for span in spans_by_size(content.id, content.pieces, content.size):
+            named = self._rosters.ring.holders(span.partition, copies, gone)
+            if asker not in named or self._me in named[named.index(asker) :]:
+                return True
+        return False
+
     async def _offer_to(self, peer: PeerId) -> None:
         """Offer a peer all that is due, a few at a time."""
         try:

@@ -135,12 +135,12 @@ class Replication:
         if content is not None and content.complete and content.size <= SPAN_LENGTH:
             # Of more spans than one, who offers may hold only some.
             self.offering.book.has(link.peer, offer.manifest)
-        if offer.manifest in self._handing_on:
-            # What is here still must not be counted on.
-            return "full"
-        if content is not None and content.complete:
+        given_away = content is not None and self.offering.is_given_away(content, link.peer)
+        if content is not None and content.complete and not given_away:
             await self._contents.set_passing(content, False)
             return "have"
+        if offer.manifest in self._handing_on:
+            return "full"
         if content is not None and content.bits.count:
             manifest = await self._contents.manifest(content.id)
             if all(piece in content.bits for piece in self._mine(manifest, entry.copies)):

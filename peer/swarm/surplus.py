@@ -16,8 +16,8 @@ MOST_REMEMBERED = 10_000
 RETRY = 60.0
 """Seconds after which others are asked again whether they hold what is surplus here."""
 RETRY_HANDED_ON = 13.0
-"""The same for what is handed on. Who took it finds it surplus and asks us, every RETRY: if we asked
-at the same times as they, each would find the other about to drop, for ever."""
+"""The same for what is handed on. Who took it finds it surplus and asks us, every RETRY: if we did
+so at the same times, each would find the other about to drop, for ever."""
 
 
 class Surplus(NamedTuple):

@@ -219,6 +219,25 @@ async def test_two_that_have_no_room_for_the_same_do_not_wait_for_each_other(
 
 
 @pytest.mark.trio
+async def test_of_two_without_room_and_one_with_some_one_is_relieved(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    peers = await net.start("a", "b", "c", replicating=True)
+    held = await fill(peers, 8)
+    free, *small = peers
+    both = [each for each in held if set(ring_of(free, each)) == {peer.me for peer in small}]
+    assert both
+    before = downloaded(peers)
+    for peer in small:
+        await offer_room(peer, 0)
+    await until(lambda: all(holds(free, each) for each in held), "it has what it can", 900)
+    await trio.sleep(3600)
+    assert downloaded(peers) - before == len(both) * SIZE
+    assert all(sum(holds(peer, each) for peer in peers) == 2 for each in held)
+    assert all(peer.parts.eviction.notice is not None for peer in small)
+
+
+@pytest.mark.trio
 async def test_a_nearly_full_disk_gives_its_copies_to_others(
     autojump_clock: Clock, net: PeerNet
 ) -> None:
