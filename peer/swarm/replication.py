@@ -134,7 +134,7 @@ class Replication:
         content = self._contents.get(offer.manifest)
         if content is not None and content.complete and content.size <= SPAN_LENGTH:
             # Of more spans than one, who offers may hold only some.
-            self.offering.book.has(link.peer, offer.manifest)
+            self._note_offerer(link.peer, content)
         given_away = content is not None and self.offering.is_given_away(content, link.peer)
         if content is not None and content.complete and not given_away:
             await self._contents.set_passing(content, False)
@@ -154,6 +154,13 @@ class Replication:
             self._taking[offer.manifest] = entry.size
             self._nursery.start_soon(self._take, link, offer.manifest, entry)
         return "fetching"
+
+    def _note_offerer(self, peer: PeerId, content: Content) -> None:
+        """Who offers has it; but it may hand it on, as we do: it refused it then."""
+        book, now = self.offering.book, trio.current_time()
+        refused = book.full_for(content.id, content.size, now)
+        if content.id not in self._handing_on or peer not in refused:
+            book.has(peer, content.id)
 
     def _has_room(self, manifest: ManifestId, size: int) -> bool:
         """Whether `size` bytes of a manifest fit beside what is here and what is on its way."""
