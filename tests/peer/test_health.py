@@ -158,7 +158,7 @@ async def test_counts_that_get_worse_are_told_once_and_the_end_of_it(
 async def test_like_things_make_one_event(net: PeerNet, autojump_clock: Clock) -> None:
     (a,) = await net.start("a", replicating=True)
     for _ in range(3):
-        a.parts.dropping.on_dropped()
+        a.parts.health_watch.dropped()
     a.parts.rechecking.on_healed(1)
     await until(lambda: len(kinds(a)) == 2, "they are told")
     assert text_of(a, "dropped") == "dropped 3 copies here that others hold"
