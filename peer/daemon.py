@@ -95,6 +95,7 @@ class Daemon:
         nursery.start_soon(parts.events.run)
         nursery.start_soon(parts.replication.run)
         nursery.start_soon(parts.dropping.run)
+        nursery.start_soon(parts.eviction.run)
         nursery.start_soon(parts.watch.run)
         nursery.start_soon(parts.trash.run)
         nursery.start_soon(parts.approvals.settle)

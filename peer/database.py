@@ -172,6 +172,12 @@ ALTER TABLE verdicts ADD COLUMN decided INTEGER NOT NULL DEFAULT 0; -- milliseco
 UPDATE verdicts SET decided = strftime('%s', 'now') * 1000;
 CREATE INDEX verdicts_by_age ON verdicts (decided);
 """
+_VERSION_9 = """
+CREATE TABLE unwanted (        -- what `twofold drop` gave up; see peer/swarm/handing_on.py
+    manifest BLOB PRIMARY KEY,
+    since INTEGER NOT NULL     -- milliseconds since 1970
+) WITHOUT ROWID;
+"""
 _MIGRATIONS = [
     _VERSION_1,
     _VERSION_2,
@@ -181,6 +187,7 @@ _MIGRATIONS = [
     _VERSION_6,
     _VERSION_7,
     _VERSION_8,
+    _VERSION_9,
 ]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 KEPT = 200
 LONGEST = 300
 """Characters of an event's text: many of them must fit a message."""
-_WORRYING: frozenset[EventKind] = frozenset({"left", "out", "rot", "disk", "short", "lost"})
+_WORRYING: frozenset[EventKind] = frozenset({"left", "out", "rot", "disk", "full", "short", "lost"})
 
 
 class Event(NamedTuple):

@@ -19,6 +19,7 @@ from peer.data_dir import DataDir
 from peer.database import open_database
 from peer.events import Events
 from peer.faults import Faults
+from peer.giving_parts import make_dropping, make_eviction, make_giving_up
 from peer.health_watch import HealthWatch
 from peer.lan import LanDiscovery
 from peer.limits.limit_book import LimitBook
@@ -54,7 +55,7 @@ from peer.swarm.address_book import AddressBook
 from peer.swarm.auditing import Auditing
 from peer.swarm.audits import AuditBook
 from peer.swarm.downloads import Downloads
-from peer.swarm.dropping import Dropping
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.keeping import Keeping
 from peer.swarm.links import Links
 from peer.swarm.locator import Locator
@@ -113,6 +114,7 @@ class Parts:
             chance,
         )
         self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
+        self.handing_on = HandingOn(database, lambda: self.wall())
         self.room = Room(me, self.contents, self.rosters, self.capacity)
         self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
         self.presence = Presence(
@@ -155,19 +157,12 @@ class Parts:
             self.downloads,
             promises,
             self.room,
+            self.handing_on,
         )
         self.keeping = Keeping(self.contents, self.store, promises)
         self.locking = Locking(self.me, self.links, promises)
-        self.dropping = Dropping(
-            self.me,
-            self.store,
-            self.catalogue,
-            self.rosters,
-            self.presence,
-            self.locking,
-            self.downloads,
-            promises,
-        )
+        self.dropping = make_dropping(self)
+        self.eviction = make_eviction(self)
 
     def _make_checks(self) -> None:
         self.quarantine = Quarantine(self.directory.quarantine)
@@ -225,6 +220,7 @@ class Parts:
             self.letting_go,
             self.notices,
             lookup,
+            self.handing_on,
             lambda: self.rosters.roster.copies if self.rosters.roster else 2,
             self.directory.spool,
         )
@@ -239,6 +235,7 @@ class Parts:
             self.rosters,
             self.letting_go,
             self.presence,
+            self.handing_on,
         )
         choosing = Choosing(
             fetching,
@@ -250,6 +247,7 @@ class Parts:
             lookup,
             self.rosters,
         )
+        self.giving_up = make_giving_up(self)
         self.status = StatusMaker(
             self.me,
             self.rosters,
@@ -266,6 +264,8 @@ class Parts:
             self.links,
             lambda: self.wall(),
             self.catalogue,
+            self.eviction,
+            self.giving_up,
         )
         self.leaving = Leaving(
             self.contents,
@@ -298,6 +298,7 @@ class Parts:
             scrubbing=self.scrubbing,
             standing=self.standing,
             leaving=self.leaving,
+            giving_up=self.giving_up,
             deleting=Deleting(
                 self.identity,
                 self.publishing,
@@ -374,6 +375,7 @@ class Parts:
         self.scrub_progress.load()
         self.adding.clear_copies()
         self.address_book.load()
+        self.handing_on.load()
         self.limits.load()
 
     def close(self) -> None:

@@ -62,7 +62,10 @@ class Reactions:
         parts.replication.look_again = parts.keeping.look_again = parts.watch.check
         parts.presence_watch.on_changed = self._presence_changed
         parts.health_watch.count = parts.health.swarm_counts
-        parts.dropping.on_dropped = parts.health_watch.dropped
+        parts.dropping.on_dropped = self._dropped
+        parts.keeping.is_given_away = parts.replication.offering.is_given_away
+        parts.handing_on.on_changed = self._handing_on_changed
+        parts.eviction.let_go = parts.letting_go.let_go
         parts.keeping.on_dropped = lambda peer, gone: parts.replication.dropped(peer, gone.manifest)
         parts.dropping.is_used = parts.letting_go.is_used
         parts.locking.on_lacking = parts.replication.dropped
@@ -127,6 +130,7 @@ class Reactions:
             parts.replication.ask_full_again()
             parts.replication.placed_anew()
             parts.dropping.wake()
+            parts.eviction.wake()
 
     def _link_opened(self, link: PeerLink) -> None:
         self._look_who_is_near()
@@ -180,6 +184,17 @@ class Reactions:
     def _released(self, content: Content) -> None:
         self._announce(content.id)
         self._parts.links.tell_holds(content)
+
+    async def _dropped(self, content: Content) -> None:
+        self._parts.health_watch.dropped()
+        if content.path is not None:
+            # How the user's files are is nobody's concern any more.
+            await self._parts.notices.drop(content.id)
+            await self._faults.drop(content.id)
+
+    def _handing_on_changed(self, manifest: ManifestId) -> None:
+        self._parts.replication.wake(manifest)
+        self._parts.dropping.wake(manifest)
 
     async def _put_aside(self, manifest: ManifestId) -> None:
         await self._parts.notices.drop(manifest)

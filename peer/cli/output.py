@@ -158,12 +158,12 @@ def progress_text(progress: Progress, pace: Pace) -> str:
     """How far, how fast, how long yet, and what else there is to tell; only what is known."""
     facts = [f"{percent(progress.done, progress.total)}%"]
     rate = pace.rate
-    if progress.stage != "replicating":  # that counts pieces
+    if progress.stage not in ("replicating", "dropping"):  # those count pieces and machines
         facts[0] += f" of {bytes_text(progress.total)}"
         if rate is not None:
             facts.append(f"{bytes_text(rate)}/s")
     if progress.done >= progress.total:
-        if progress.stage == "leaving":  # what it waits for now is not bytes
+        if progress.stage in ("leaving", "dropping"):  # what it waits for now is not bytes
             facts.append(shown(progress.text))
         return ", ".join(facts)
     if pace.left is not None:

@@ -19,6 +19,7 @@ from peer.store.importing import ImportedCopy
 from peer.store.piece_store import PieceStore
 from peer.store.splitter import FileStat, Survey, split, survey
 from peer.swarm.downloads import Downloads
+from peer.swarm.handing_on import HandingOn
 from protocol.entry import Entry
 from protocol.manifest import Manifest
 from protocol.messages.operating import Add, Added, EntryView, Progress
@@ -42,6 +43,7 @@ class Adding:
         letting_go: LettingGo,
         notices: Notices,
         lookup: Lookup,
+        handing_on: HandingOn,
         default_copies: Callable[[], int],
         spool: Path,
     ) -> None:
@@ -51,6 +53,7 @@ class Adding:
         self._letting_go = letting_go
         self._notices = notices
         self._lookup = lookup
+        self._handing_on = handing_on
         self._default_copies = default_copies
         self._spool = spool
         self.on_added: Callable[[Content], None] = lambda _: None
@@ -108,6 +111,7 @@ class Adding:
                 content = await self._hold(found, manifest, request, copy)
                 made = await self._publishing.publish(manifest, name, request, copies)
                 await self._store.contents.set_passing(content, False)
+                await self._handing_on.want(manifest.id)
         except BaseException:
             with trio.move_on_after(CLEAN_UP, shield=True):
                 await self._letting_go.settle(manifest.id)

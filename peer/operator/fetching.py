@@ -16,6 +16,7 @@ from peer.store.file_watch import FileWatch
 from peer.store.piece_store import PieceStore
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.links import Links
 from peer.tracker_link import TrackerLink
 from protocol.entry import Entry
@@ -43,6 +44,7 @@ class Fetching:
         rosters: RosterBook,
         letting_go: LettingGo,
         presence: Presence,
+        handing_on: HandingOn,
     ) -> None:
         self._contents = contents
         self._store = store
@@ -54,6 +56,7 @@ class Fetching:
         self._rosters = rosters
         self._letting_go = letting_go
         self._presence = presence
+        self._handing_on = handing_on
 
     async def fetch(self, request: Fetch, tell: Callable[[Progress], None]) -> Fetched:
         """Answer when every piece is durable where it was wanted. Raises PeerError."""
@@ -64,6 +67,7 @@ class Fetching:
         else:
             self._downloads.reach_few(self._presence.live())
         entry, holders = await self._lookup.entry_and_holders(request.entry)
+        await self._handing_on.want(entry.manifest)
         if seen is None:
             self._approach(entry, holders)
         path = Path(request.path) if request.path else None

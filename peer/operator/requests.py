@@ -12,6 +12,7 @@ from peer.operator.choosing import Choosing
 from peer.operator.deleting import Deleting
 from peer.operator.fetching import Fetching
 from peer.operator.fitting import fit
+from peer.operator.giving_up import GivingUp
 from peer.operator.health import HealthViewer
 from peer.operator.leaving import Leaving
 from peer.operator.limiting import Limiting
@@ -57,7 +58,7 @@ from protocol.messages.operating import (
 )
 from protocol.messages.scrubbing import Scrub
 from protocol.messages.shared import Locate, Located
-from protocol.messages.standing import Drain, Leave, OfferRoom, RoomOffered
+from protocol.messages.standing import Drain, Drop, Leave, OfferRoom, RoomOffered
 from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
 
 FILES_IN_ANSWER = 200
@@ -87,6 +88,7 @@ class Requests:
     scrubbing: Scrubbing
     standing: Standing
     leaving: Leaving
+    giving_up: GivingUp
     deleting: Deleting
     managing: Managing
 
@@ -128,6 +130,8 @@ class Requests:
             case Drain():
                 await self.standing.drain(on=request.on)
                 return Done(call=request.call)
+            case Drop():
+                return await self.giving_up.answer(request, tell)
             case Leave():
                 return await self.leaving.answer(request, tell)
             case Scrub():

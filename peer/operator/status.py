@@ -9,6 +9,7 @@ from peer.faults import Faults
 from peer.limits.limit_book import LimitBook
 from peer.notices import MOST_SHOWN, Notices
 from peer.operator.fitting import fit
+from peer.operator.giving_up import GivingUp
 from peer.operator.limiting import view_of
 from peer.roster_book import RosterBook
 from peer.standing import Standing
@@ -16,6 +17,7 @@ from peer.store.contents import Contents
 from peer.store.scrubbing import Scrubbing
 from peer.swarm.download import Download
 from peer.swarm.downloads import Downloads
+from peer.swarm.eviction import Eviction
 from peer.swarm.links import Links
 from peer.swarm.room import Room
 from peer.swarm.services import Traffic
@@ -58,6 +60,8 @@ class StatusMaker:
         links: Links,
         wall: Callable[[], int],
         catalogue: Catalogue,
+        eviction: Eviction,
+        giving_up: GivingUp,
     ) -> None:
         self._me = me
         self._rosters = rosters
@@ -74,6 +78,8 @@ class StatusMaker:
         self._links = links
         self._wall = wall
         self._catalogue = catalogue
+        self._eviction = eviction
+        self._giving_up = giving_up
         self.listen = ""
         self.web: str | None = None
 
@@ -121,9 +127,12 @@ class StatusMaker:
 
     def _newest_notices(self) -> tuple[NoticeView, ...]:
         told = self._notices.all() + self._faults.notices(self._wall())
+        told += self._giving_up.notices()
+        if self._eviction.notice is not None:
+            told.append(self._eviction.notice)
         if held := self._catalogue.held_since():
             text = f"deletions held, to be approved: {len(held)}; twofold approve lists them"
-            told = [*told, NoticeView(when=min(held), text=text)]
+            told.append(NoticeView(when=min(held), text=text))
         return tuple(sorted(told, key=lambda notice: -notice.when)[:MOST_SHOWN])
 
     def _congestion(self) -> tuple[str, ...]:

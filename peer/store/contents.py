@@ -54,6 +54,11 @@ class Content:
         """Whether every piece is here."""
         return self.bits.full
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are here, near enough: pieces held times their length."""
+        return self.size * self.bits.count // self.pieces if self.pieces else 0
+
 
 class RecordedFiles(NamedTuple):
     """A folder of the user's: the paths of all its files, and (number, size, mtime) of each."""
@@ -104,8 +109,12 @@ class Contents:
         return list(self._held.values())
 
     def stored_bytes(self) -> int:
-        """Bytes kept for the group, near enough: pieces held times their length."""
-        return sum(c.size * c.bits.count // c.pieces for c in self._held.values() if c.pieces)
+        """Bytes kept for the group, near enough."""
+        return sum(c.held_bytes for c in self._held.values())
+
+    def own_bytes(self) -> int:
+        """Those of them that are not in users' own files."""
+        return sum(c.held_bytes for c in self._held.values() if c.path is None)
 
     def content_file(self, manifest: ManifestId) -> Path:
         """Where our own copy of a manifest lies."""

@@ -5,7 +5,7 @@ A copy goes only while enough live holders elsewhere are bound by a promise to k
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 import trio
@@ -18,9 +18,11 @@ from peer.store.contents import Content
 from peer.store.holes import punch_holes
 from peer.store.piece_store import PieceStore
 from peer.swarm.downloads import Downloads
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.locking import Lock, Locking, Need
 from peer.swarm.promises import Promises, SpanKey
-from peer.swarm.surplus import Surplus, SurplusBook, surplus_of
+from peer.swarm.replication import Replication
+from peer.swarm.surplus import RETRY, RETRY_HANDED_ON, Surplus, SurplusBook, surplus_of
 from protocol.ids import ManifestId, PeerId
 from protocol.placement import Span, spans_by_size
 
@@ -45,6 +47,8 @@ class Dropping:
         locking: Locking,
         downloads: Downloads,
         promises: Promises,
+        handing_on: HandingOn,
+        replication: Replication,
     ) -> None:
         self._me = me
         self._contents = store.contents
@@ -55,13 +59,16 @@ class Dropping:
         self._locking = locking
         self._downloads = downloads
         self._promises = promises
+        self._handing_on = handing_on
+        self._replication = replication
         self._book = SurplusBook()
         self._changed: set[ManifestId] = set()
+        self._hastened: set[ManifestId] = set()
         self._everything = True
         self._wake = trio.Event()
         self.is_used: Callable[[ManifestId], bool] = lambda _: False
         """Tells whether somebody here is at work on a content."""
-        self.on_dropped: Callable[[], None] = lambda: None
+        self.on_dropped: Callable[[Content], Awaitable[None]] = _nothing
         """Called when a copy has gone from here."""
 
     def wake(self, manifest: ManifestId | None = None) -> None:
@@ -72,6 +79,11 @@ class Dropping:
             self._changed.add(manifest)
         self._wake.set()
 
+    def hasten(self, manifest: ManifestId) -> None:
+        """Others hold what is given up here: try to drop it now."""
+        self._hastened.add(manifest)
+        self.wake(manifest)
+
     async def run(self) -> None:
         """Drop what has been surplus for a while, for ever."""
         look_all_at = -math.inf
@@ -81,6 +93,8 @@ class Dropping:
             if self._everything or now >= look_all_at:
                 self._everything, look_all_at = True, now + LOOK_ALL_EVERY
             await self._look(now)
+            while self._hastened:
+                self._book.hasten(self._hastened.pop(), now)
             self._promises.tidy(now)
             await self._drop_due(now)
             with trio.move_on_at(min(look_all_at, self._book.next_time() or math.inf)):
@@ -106,7 +120,10 @@ class Dropping:
             # It goes as a whole, or stays after all and needs what it has.
             return []
         copies = self._catalogue.copies_wanted(content.id)
-        return surplus_of(content, self._rosters.ring, self._me, copies, gone)
+        users = self._handing_on.is_unwanted(content.id)
+        if content.id in self._handing_on:
+            gone |= {self._me}
+        return surplus_of(content, self._rosters.ring, self._me, copies, gone, users=users)
 
     async def _drop_due(self, now: float) -> None:
         limiter = trio.CapacityLimiter(DROPS_AT_ONCE)
@@ -123,17 +140,45 @@ class Dropping:
             if content is None or found is None:
                 self._book.done(manifest, number)
                 return
-            there = all(self._presence.state(peer) == "live" for peer in found.holders)
-            # All whom the ring names must have it: fewer copies would only be made up again.
-            if there and await self.drop(content, {number: found.holders}, need=len(found.holders)):
+            if await self._try_to_drop(content, found, surplus):
                 self._book.dropped(manifest, number)
             else:
-                self._book.later(manifest, number, trio.current_time())
+                after = RETRY_HANDED_ON if manifest in self._handing_on else RETRY
+                self._book.later(manifest, number, trio.current_time(), after)
+
+    async def _try_to_drop(self, content: Content, found: Surplus, surplus: list[Surplus]) -> bool:
+        # All whom the ring names must have it: fewer copies would only be made up again.
+        need = len(found.holders)
+        if content.id not in self._handing_on:
+            there = all(self._presence.state(peer) == "live" for peer in found.holders)
+            return there and await self.drop(content, {found.number: found.holders}, need=need)
+        # A user's files go from the books as a whole, and are never cut.
+        going = surplus if content.path is not None else [found]
+        among = {each.number: self._keepers(content, each.span) for each in going}
+        if any(len(keepers) < need for keepers in among.values()):
+            return False
+        return await self.drop(
+            content, among, need=need, still=lambda: content.id in self._handing_on
+        )
+
+    def _keepers(self, content: Content, span: Span) -> list[PeerId]:
+        """Who may hold a span that is handed on: others may have taken it for who is full."""
+        order = [peer for peer in self._rosters.ring.order(span.partition) if peer != self._me]
+        if content.complete or all(piece in content.bits for piece in span.pieces):
+            said = self._replication.confirmed(content.id)
+            return [peer for peer in order if peer in said]
+        # Of what is not whole here nobody was offered anything.
+        return [peer for peer in order if self._presence.state(peer) == "live"]
 
     async def drop(
-        self, content: Content, among: Mapping[int, Iterable[PeerId]], *, need: int
+        self,
+        content: Content,
+        among: Mapping[int, Iterable[PeerId]],
+        *,
+        need: int,
+        still: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Drop our copy of some spans if it is safe; whether it is gone.
+        """Drop our copy of some spans if it is safe, and `still` wanted; whether it is gone.
 
         `among` names, for each span's number, who may hold it; at least `need` of them, live and
         linked, must promise to keep all of each span. All spans go, or none.
@@ -141,6 +186,7 @@ class Dropping:
         needs = {(content.id, number): Need(tuple(peers), need) for number, peers in among.items()}
         try:
             async with self._locking.lock(needs) as lock:
+                lock.still = still
                 if lock.enough:
                     await self._drop_locked(content, list(among), lock)
         except (PeerError, OSError) as error:
@@ -151,14 +197,18 @@ class Dropping:
     async def _drop_locked(self, content: Content, numbers: list[int], lock: Lock) -> None:
         spans = spans_by_size(content.id, content.pieces, content.size)
         going = [spans[number] for number in numbers]
-        if self._is_whole(content, going):
+        if content.path is not None:
+            if self._is_whole(content, going) and self._may_go(content, lock):
+                await self._store.release(content)
+                lock.dropped = True
+        elif self._is_whole(content, going):
             await self._release(content, lock)
         elif self._may_go(content, lock):
             await self._drop_spans(content, going)
             lock.dropped = True
         if lock.dropped:
             name = content.id.hex()[:12]
-            self.on_dropped()
+            await self.on_dropped(content)
             log.info("copy dropped", manifest=name, spans=len(going), held_by=lock.names())
 
     async def _release(self, content: Content, lock: Lock) -> None:
@@ -201,3 +251,7 @@ class Dropping:
             await self._store.in_thread(punch_holes, layout.root, parts)
         except OSError as error:
             log.warning("room not given back", path=str(layout.root), error=str(error))
+
+
+async def _nothing(_: Content) -> None:
+    return None

@@ -26,7 +26,7 @@ def elsewhere(
 ) -> Elsewhere:
     """Look at all spans of which pieces are here; `there` have said that they hold all they should.
 
-    The machine that asks must not be in the ring. `out` cannot take this content now.
+    `out` cannot take this content now; the machine that asks is among them.
     """
     if not copies:
         return Elsewhere(0, 0, frozenset(), partial=False)

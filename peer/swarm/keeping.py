@@ -28,15 +28,19 @@ class Keeping:
         self._promises = promises
         self.look_again: Callable[[Content], Awaitable[None]] = _nothing
         """Called before a user's files are promised: they may have changed since."""
+        self.is_given_away: Callable[[Content, PeerId], bool] = lambda *_: False
+        """Tells whether a peer may not count on what is here, as it is to go to others."""
         self.on_dropped: Callable[[PeerId, Release], None] = lambda *_: None
         """Called when a peer has dropped its copy."""
 
     async def answer(self, peer: PeerId, request: Keep) -> Kept:
-        """Promise what is here in full, unless it is about to be dropped here too."""
+        """Promise what is here in full, unless it is about to go from here too."""
         if not await self._is_here(request):
             return Kept(call=request.call, answer="lacks")
         span = (request.manifest, request.span)
-        if not self._promises.promise(peer, span, trio.current_time()):
+        content = self._contents.get(request.manifest)
+        going = content is not None and self.is_given_away(content, peer)
+        if going or not self._promises.promise(peer, span, trio.current_time()):
             return Kept(call=request.call, answer="going")
         return Kept(call=request.call, answer="kept")
 

@@ -38,6 +38,8 @@ class Lock:
     promises: Promises
     bound: dict[SpanKey, list[PeerLink]] = field(default_factory=dict)
     asked: list[tuple[PeerLink, SpanKey]] = field(default_factory=list)
+    still: Callable[[], bool] = lambda: True
+    """Tells whether they should go at all; that may change while others are asked."""
     enough: bool = False
     dropped: bool = False
     """To be set by who drops the copies: those that were asked are told."""
@@ -47,6 +49,7 @@ class Lock:
         now = trio.current_time()
         return (
             self.enough
+            and self.still()
             and all(self.promises.in_time(span, now) for span in self.bound)
             and not any(link.closed for links in self.bound.values() for link in links)
         )
@@ -66,7 +69,7 @@ class Locking:
         self.distrusted: Callable[[ManifestId], frozenset[PeerId]] = lambda _: frozenset()
         """Tells who is not believed to hold a manifest, whatever it promises."""
         self.on_lacking: Callable[[PeerId, ManifestId], None] = lambda *_: None
-        """Called when a peer does not hold what it may have said it does."""
+        """Called when a peer does not hold, or not for long, what it may have said it does."""
 
     @asynccontextmanager
     async def lock(self, needs: Mapping[SpanKey, Need]) -> AsyncIterator[Lock]:
@@ -106,7 +109,7 @@ class Locking:
             )
             if reply.answer == "kept":
                 lock.bound[span].append(link)
-            elif reply.answer == "lacks":
+            else:
                 self.on_lacking(peer, manifest)
         except PeerError as error:
             log.debug("cannot ask to keep", error=str(error))

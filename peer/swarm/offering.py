@@ -15,6 +15,7 @@ from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
 from peer.swarm.elsewhere import Elsewhere, elsewhere
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.links import Links
 from peer.swarm.offers import OfferBook
 from peer.swarm.peer_link import PeerLink
@@ -49,6 +50,7 @@ class Offering:
         rosters: RosterBook,
         presence: Presence,
         links: Links,
+        handing_on: HandingOn,
     ) -> None:
         self._me = me
         self._contents = contents
@@ -56,6 +58,7 @@ class Offering:
         self._rosters = rosters
         self._presence = presence
         self._links = links
+        self._handing_on = handing_on
         self.book = OfferBook()
         self._changed: set[ManifestId] = set()
         self._everything = True
@@ -128,15 +131,18 @@ class Offering:
             return []
         out = gone | self.book.full_for(content.id, content.size, now)
         out |= self.distrusted(content.id)
+        alone = state == "leaving" or content.id in self._handing_on
+        if alone:
+            out |= {self._me}
         targets: list[PeerId] = []
         for span in spans_by_size(content.id, content.pieces, content.size):
             if not content.complete and not all(p in content.bits for p in span.pieces):
                 continue
             holders = self._rosters.ring.holders(span.partition, copies, out)
             earlier = holders[: holders.index(self._me)] if self._me in holders else holders
-            if state != "leaving" and any(self.is_there(peer, content.id) for peer in earlier):
-                # A holder before us in ring order is there: offering is its part. Only who leaves
-                # asks everybody, to know that all is well without it.
+            if not alone and any(self.is_there(peer, content.id) for peer in earlier):
+                # A holder before us in ring order is there: offering is its part. Only who gives
+                # it up asks everybody, to know that all is well without it.
                 continue
             targets += [
                 p for p in holders if p != self._me and not self.book.is_confirmed(p, content.id)
@@ -156,9 +162,30 @@ class Offering:
         copies = self._catalogue.copies_wanted(content.id)
         doubted = self.distrusted(content.id)
         out = self._presence.gone() | self.book.full_for(content.id, content.size, now) | doubted
+        out |= {self._me}
         said = self.book.confirmed(content.id) - doubted
         there = frozenset(peer for peer in said if self._links.find(peer))
         return elsewhere(content, self._rosters.ring, copies, out, there)
+
+    def can_go(self, content: Content) -> bool:
+        """Whether enough others hold what is here, or may take it."""
+        found = self.elsewhere(content, trio.current_time())
+        return not found.partial and found.copies + len(found.missing) >= found.wanted > 0
+
+    def is_given_away(self, content: Content, asker: PeerId) -> bool:
+        """Whether our copy is to go to others, so that `asker` may not count on it.
+
+        Else we would bring it back to one that found it surplus, as the ring places it here. But of
+        two that the ring names and that both hand it on, the later in order goes first.
+        """
+        if content.id not in self._handing_on or not self.can_go(content):
+            return False
+        copies, gone = self._catalogue.copies_wanted(content.id), self._presence.gone()
+        for span in spans_by_size(content.id, content.pieces, content.size):
+            named = self._rosters.ring.holders(span.partition, copies, gone)
+            if asker not in named or self._me in named[named.index(asker) :]:
+                return True
+        return False
 
     async def _offer_to(self, peer: PeerId) -> None:
         """Offer a peer all that is due, a few at a time."""

@@ -17,6 +17,7 @@ from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.store.contents import Content, Contents
 from peer.swarm.downloads import Downloads
+from peer.swarm.handing_on import HandingOn
 from peer.swarm.links import Links
 from peer.swarm.offering import Offering
 from peer.swarm.peer_link import PeerLink
@@ -51,6 +52,7 @@ class Replication:
         downloads: Downloads,
         promises: Promises,
         room: Room,
+        handing_on: HandingOn,
     ) -> None:
         self._me = me
         self._contents = contents
@@ -60,7 +62,8 @@ class Replication:
         self._downloads = downloads
         self._promises = promises
         self._room = room
-        self.offering = Offering(me, contents, catalogue, rosters, presence, links)
+        self._handing_on = handing_on
+        self.offering = Offering(me, contents, catalogue, rosters, presence, links, handing_on)
         self._taking: dict[ManifestId, int] = {}
         """Offers taken and not yet here in full, and the bytes each will need."""
         self._keeping = trio.CapacityLimiter(KEEPING_AT_ONCE)
@@ -129,12 +132,15 @@ class Replication:
             # Soon it is not here; who offers asks again.
             return "fetching"
         content = self._contents.get(offer.manifest)
-        if content is not None and content.complete:
-            if content.size <= SPAN_LENGTH:
-                # Of more spans than one, who offers may hold only some.
-                self.offering.book.has(link.peer, offer.manifest)
+        if content is not None and content.complete and content.size <= SPAN_LENGTH:
+            # Of more spans than one, who offers may hold only some.
+            self._note_offerer(link.peer, content)
+        given_away = content is not None and self.offering.is_given_away(content, link.peer)
+        if content is not None and content.complete and not given_away:
             await self._contents.set_passing(content, False)
             return "have"
+        if offer.manifest in self._handing_on:
+            return "full"
         if content is not None and content.bits.count:
             manifest = await self._contents.manifest(content.id)
             if all(piece in content.bits for piece in self._mine(manifest, entry.copies)):
@@ -149,6 +155,13 @@ class Replication:
             self._nursery.start_soon(self._take, link, offer.manifest, entry)
         return "fetching"
 
+    def _note_offerer(self, peer: PeerId, content: Content) -> None:
+        """Who offers has it; but it may hand it on, as we do: it refused it then."""
+        book, now = self.offering.book, trio.current_time()
+        refused = book.full_for(content.id, content.size, now)
+        if content.id not in self._handing_on or peer not in refused:
+            book.has(peer, content.id)
+
     def _has_room(self, manifest: ManifestId, size: int) -> bool:
         """Whether `size` bytes of a manifest fit beside what is here and what is on its way."""
         coming = {**self._taking, manifest: size}
@@ -161,9 +174,7 @@ class Replication:
 
     def _held_bytes(self, manifest: ManifestId) -> int:
         content = self._contents.get(manifest)
-        if content is None or not content.pieces:
-            return 0
-        return content.size * content.bits.count // content.pieces
+        return content.held_bytes if content else 0
 
     async def _learn(self, link: PeerLink, offer: Offer) -> Entry:
         """The offered entry that calls for copies; NotFoundError when it has been deleted."""
@@ -194,6 +205,8 @@ class Replication:
         try:
             async with self._keeping:
                 manifest = await self._manifest_from(link, manifest_id)
+                if manifest_id in self._handing_on:
+                    raise PeerError("it is not wanted here any more")
                 # The entry says how much it is, but only the manifest has to be believed.
                 if not self._has_room(manifest_id, manifest.geometry.length):
                     raise PeerError("no room for what the manifest describes")
@@ -223,7 +236,7 @@ class Replication:
     async def wants(self, content: Content) -> bool:
         """Whether the ring places any of a content on this machine."""
         copies = self._catalogue.copies_wanted(content.id)
-        if not copies:
+        if not copies or content.id in self._handing_on:
             return False
         return bool(self._placed_here(await self._contents.manifest(content.id), copies))
 
@@ -252,7 +265,7 @@ class Replication:
         if self._contents.get(content.id) is not content:
             return
         copies = self._catalogue.copies_wanted(content.id)
-        if content.complete or not copies:
+        if content.complete or not copies or content.id in self._handing_on:
             return
         manifest = await self._contents.manifest(content.id)
         wanted: list[int] | None = None

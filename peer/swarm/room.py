@@ -15,6 +15,8 @@ from protocol.ids import PeerId
 FREE_BYTES = 1 << 30
 FREE_PART = 50
 """Of each disk one part in so many stays free, and at least `FREE_BYTES`."""
+LET_BE_PART = 8
+"""Nothing goes before one part in so many of that is in use."""
 
 
 class Disk(NamedTuple):
@@ -28,6 +30,19 @@ def room(*, capacity: int, stored: int, disk: Disk) -> int:
     """How many more bytes may be kept: within the capacity, and above what a disk keeps free."""
     floor = max(FREE_BYTES, disk.size // FREE_PART)
     return max(0, min(capacity - stored, disk.free - floor))
+
+
+def excess(*, capacity: int, kept: int, disk: Disk, begun: bool) -> int:
+    """How many of the bytes kept must go: beyond the capacity, or on what a disk keeps free.
+
+    A little of the latter is let be until the going has `begun`: the free part of a disk that
+    others write on too goes up and down.
+    """
+    floor = max(FREE_BYTES, disk.size // FREE_PART)
+    short = floor - disk.free
+    if not begun and short <= floor // LET_BE_PART:
+        short = 0
+    return max(0, kept - capacity, short)
 
 
 class Room:
@@ -50,6 +65,12 @@ class Room:
         """Bytes that may still be kept here."""
         disk = self.look(self._contents.folder)
         return room(capacity=self._capacity(), stored=self._contents.stored_bytes(), disk=disk)
+
+    def excess(self, *, begun: bool) -> int:
+        """Bytes that must go from the store; see `excess`."""
+        disk = self.look(self._contents.folder)
+        kept = self._contents.own_bytes()
+        return excess(capacity=self._capacity(), kept=kept, disk=disk, begun=begun)
 
     def disk_is_low(self) -> bool:
         """Whether nothing more may be kept, whatever the capacity."""

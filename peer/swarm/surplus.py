@@ -15,6 +15,9 @@ MOST_DOUBLED = 10
 MOST_REMEMBERED = 10_000
 RETRY = 60.0
 """Seconds after which others are asked again whether they hold what is surplus here."""
+RETRY_HANDED_ON = 13.0
+"""The same for what is handed on. Who took it finds it surplus and asks us, every RETRY: if we did
+so at the same times, each would find the other about to drop, for ever."""
 
 
 class Surplus(NamedTuple):
@@ -26,14 +29,22 @@ class Surplus(NamedTuple):
 
 
 def surplus_of(
-    content: Content, ring: Ring, me: PeerId, copies: int, gone: frozenset[PeerId]
+    content: Content,
+    ring: Ring,
+    me: PeerId,
+    copies: int,
+    gone: frozenset[PeerId],
+    *,
+    users: bool = False,
 ) -> list[Surplus]:
     """The spans of our own copy that the ring places on `copies` others.
 
-    Nothing of what no entry wants (`copies` 0), of a user's own files, or of what is only passing:
-    others decide about those.
+    Nothing of what no entry wants (`copies` 0), of a user's own files without the user's word
+    (`users`), or of what is only passing: others decide about those.
     """
-    if not copies or content.path is not None or content.passing or not content.bits.count:
+    if content.path is not None and not users:
+        return []
+    if not copies or content.passing or not content.bits.count:
         return []
     found = []
     for number, span in enumerate(spans_by_size(content.id, content.pieces, content.size)):
@@ -73,10 +84,15 @@ class SurplusBook:
         """When the next one is due; None when nothing is surplus."""
         return min((at for spans in self._due.values() for at in spans.values()), default=None)
 
-    def later(self, manifest: ManifestId, number: int, now: float) -> None:
+    def hasten(self, manifest: ManifestId, now: float) -> None:
+        """Try what is surplus of a manifest now."""
+        if manifest in self._due:
+            self._due[manifest] = dict.fromkeys(self._due[manifest], now)
+
+    def later(self, manifest: ManifestId, number: int, now: float, after: float = RETRY) -> None:
         """It could not be dropped: others do not hold it yet."""
         if number in self._due.get(manifest, {}):
-            self._due[manifest][number] = now + RETRY
+            self._due[manifest][number] = now + after
 
     def dropped(self, manifest: ManifestId, number: int) -> None:
         """It was dropped; others who see the swarm differently may bring it back."""

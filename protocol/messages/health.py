@@ -14,7 +14,18 @@ Safety = Literal["safe", "short", "repairing", "away", "lost"]
 """Of one entry: as many live copies as wanted; fewer; fewer, and another is on its way; none, but
 machines that are away have all pieces; a piece that no member is known to have."""
 EventKind = Literal[
-    "left", "out", "back", "repaired", "dropped", "rot", "healed", "disk", "short", "lost", "safe"
+    "left",
+    "out",
+    "back",
+    "repaired",
+    "dropped",
+    "rot",
+    "healed",
+    "disk",
+    "full",
+    "short",
+    "lost",
+    "safe",
 ]
 
 

@@ -166,7 +166,9 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
     """Sent any number of times before the reply to a long request. Bytes."""
 
     call: Count
-    stage: Literal["hashing", "copying", "downloading", "verifying", "replicating", "leaving"]
+    stage: Literal[
+        "hashing", "copying", "downloading", "verifying", "replicating", "leaving", "dropping"
+    ]
     done: Count
     total: Count
     text: str = ""

@@ -1,4 +1,4 @@
-"""What an operator says of this machine as a member: the room it offers, draining, leaving."""
+"""What an operator says of this machine as a member: the room it offers, what it keeps, leaving."""
 
 from typing import Literal
 
@@ -35,6 +35,25 @@ class Leave(Request, frozen=True, kw_only=True, tag=True):
     force: bool = False
     keep: bool = False
     cancel: bool = False
+
+
+class Drop(Request, frozen=True, kw_only=True, tag=True):
+    """Give up this machine's copy of an entry once others hold it; Progress tells how far that is.
+
+    It goes on when nobody waits, also after a restart. `cancel` ends that: Done.
+    """
+
+    entry: str
+    cancel: bool = False
+
+
+class Dropped(Reply, frozen=True, kw_only=True, tag=True):
+    """Nothing of it is here any more; `size` bytes were. At `path` a user's files stay."""
+
+    id: str
+    name: str
+    size: Count
+    path: str | None
 
 
 class Left(Reply, frozen=True, kw_only=True, tag=True):

@@ -216,7 +216,7 @@ async def test_what_was_told_is_not_told_again_after_a_restart(
 async def test_like_things_make_one_event(net: PeerNet, autojump_clock: Clock) -> None:
     (a,) = await net.start("a", replicating=True)
     for _ in range(3):
-        a.parts.dropping.on_dropped()
+        a.parts.health_watch.dropped()
     a.parts.rechecking.on_healed(1)
     await until(lambda: len(kinds(a)) == 2, "they are told")
     assert text_of(a, "dropped") == "dropped 3 copies here that others hold"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from peer_net import PIECE, Clock, PeerNet, TestPeer, Way, bytes_of
+from msgspec.structs import replace
+from peer_net import CAPACITY, PIECE, Clock, PeerNet, TestPeer, Way, bytes_of
 from repeatable import make_repeatable
 from roster_maker import RosterMaker
 from unsynced import UnsyncedWrites
@@ -87,6 +88,8 @@ class World:
                 self.leave,
                 self.cut,
                 self.burn,
+                self.offer_room,
+                self.drop,
             )
         )()
 
@@ -192,6 +195,33 @@ class World:
             if held_by(peer) <= others:
                 await peer.kill()
 
+    async def offer_room(self) -> None:
+        """A machine offers less than it holds, or much again; every second ring hears of it."""
+        if self.up:
+            peer = self.chance.choice(self.up)
+            room = self.chance.choice((1, PIECE, 4 * PIECE, CAPACITY))
+            if self.chance.random() < 0.5:
+                await peer.parts.standing.set_capacity(room)
+            else:
+                peer.parts.standing._joined = replace(peer.parts.standing._joined, capacity=room)
+
+    async def drop(self) -> None:
+        """Somebody gives up one machine's copy, or wants it there again."""
+        if self.up and self.accepted:
+            handing_on = self.chance.choice(self.up).parts.handing_on
+            manifest = self.chance.choice(self.accepted).id
+            if handing_on.is_unwanted(manifest):
+                await handing_on.want(manifest)
+            else:
+                await handing_on.give_up(manifest)
+
+    async def make_room(self) -> None:
+        """Everybody has room again, and wants all it should have."""
+        for peer in self.up:
+            await peer.parts.standing.set_capacity(CAPACITY)
+            for manifest in peer.parts.handing_on.unwanted():
+                await peer.parts.handing_on.want(manifest)
+
     # What must be
 
     async def watch(self) -> None:
@@ -210,6 +240,7 @@ class World:
         await trio.sleep(600)
         for peer in self.up:
             await self.stay(peer)
+        await self.make_room()
         with trio.move_on_after(QUIET_WITHIN):
             while not self.in_order():  # noqa: ASYNC110 - anything may make it so
                 await trio.sleep(5)

@@ -128,7 +128,7 @@ async def test_a_full_peer_keeps_what_it_has_where_it_is(
     )
     before = downloaded(peers)
     for peer in peers[1:]:
-        await set_capacity(peer, 0)
+        await set_capacity(peer, peer.parts.contents.stored_bytes())
     # Links go, so that nobody remembers who has what, and everything is offered anew.
     for peer in peers:
         for link in peer.parts.links.all():

@@ -234,6 +234,7 @@ class TestPeer:
                     nursery.start_soon(self.parts.events.run)
                     nursery.start_soon(self.parts.replication.run)
                     nursery.start_soon(self.parts.dropping.run)
+                    nursery.start_soon(self.parts.eviction.run)
                 task_status.started()
                 await trio.sleep_forever()
         finally:

@@ -131,3 +131,32 @@ def test_draining_capacity_and_zones_by_command(swarm: Swarm, tmp_path: Path) ->
     swarm.tracker_ok("zone", "b", "")
     swarm.wait_until(lambda: not swarm.ok(a, "peers")["warnings"], "it is gone")
     assert swarm.tracebacks() == []
+
+
+def test_one_machine_gives_up_its_copy_by_command(swarm: Swarm, tmp_path: Path) -> None:
+    a, b = swarm.add_peers("a", "b")
+    mine = write_random(tmp_path / "film", 3 * MB)
+    content = mine.read_bytes()
+    entry = swarm.ok(a, "add", str(mine), "--wait")["id"]
+    # Nobody else can take it: it waits, as it says, and is kept after all.
+    waiting = swarm.begin(a, "drop", entry)
+    swarm.wait_until(
+        lambda: any("dropped here" in n["text"] for n in swarm.ok(a, "status")["notices"]),
+        "it is said",
+    )
+    swarm.ok(a, "drop", entry, "--cancel")
+    swarm.wait_until(lambda: not waiting.alive(), "who waits hears of it")
+    assert swarm.copies(a, entry) == (2, 2)
+    assert swarm.cli(a, "drop", entry, "--cancel").code == 1
+
+    (c,) = swarm.add_peers("c")
+    dropped = swarm.ok(a, "drop", entry, seconds=120)
+    assert (dropped["id"], dropped["path"]) == (entry, str(mine))
+    assert mine.read_bytes() == content
+    assert held_here(a) == 0
+    assert held_here(b) == held_here(c) == 3 * MB
+    swarm.wait_until(lambda: swarm.copies(b, entry) == (2, 2), "two copies elsewhere")
+    assert swarm.ok(a, "drop", entry)["size"] == 0
+    swarm.ok(a, "get", entry, "-o", str(tmp_path / "again"))
+    assert (tmp_path / "again").read_bytes() == content
+    assert swarm.tracebacks() == []
