@@ -20,7 +20,7 @@ from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
-from web.uploads import Uploads
+from web.upload_room import UploadRoom
 
 _log = structlog.get_logger()
 
@@ -41,8 +41,7 @@ def make_page(
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
-    spool = Spool(data)
-    spool.remove_stale()
+    uploads = UploadRoom(daemon, Spool(data))
     events = Events(daemon)
     fetches = Fetches(daemon, events)
     application = aiohttp.web.Application(middlewares=[answer_errors, gate.admit])
@@ -52,10 +51,11 @@ def make_page(
         StaticFiles(),
         Api(daemon, fetches),
         events,
-        Uploads(daemon, spool),
+        uploads,
         Downloads(daemon),
     ):
         application.add_routes(area.routes())
+    application.cleanup_ctx.append(uploads.live)
     application.on_shutdown.append(events.close)
     return Page(application, events, fetches)
 
