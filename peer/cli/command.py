@@ -8,6 +8,7 @@ from peer.cli import (
     health_command,
     limit_command,
     machine_commands,
+    push_command,
     scrub_command,
     standing_commands,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "health_command",
     "limit_command",
     "machine_commands",
+    "push_command",
     "run_command",
     "scrub_command",
     "standing_commands",
