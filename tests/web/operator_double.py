@@ -75,6 +75,8 @@ class OperatorDouble:
     breaks_at: int | None = None
     """Read fails from this offset on."""
     asked: list[str] = field(default_factory=list)
+    empty_folders: list[str] = field(default_factory=list)
+    """Those in the folders that were added."""
     map_bits: bytes | None = None
     address: Address | None = None
 
@@ -317,6 +319,10 @@ class OperatorDouble:
             content = source.read_bytes()
             return self.hold_file(name, content, caption=ask.caption, tags=ask.tags)
         paths = sorted(path for path in source.rglob("*") if path.is_file())
+        empty = sorted(
+            path for path in source.rglob("*") if path.is_dir() and not any(path.iterdir())
+        )
+        self.empty_folders += [str(path.relative_to(source)) for path in empty]
         files = {str(path.relative_to(source)): path.read_bytes() for path in paths}
         return self.hold_folder(name, files, caption=ask.caption, tags=ask.tags)
 

@@ -27,6 +27,14 @@ class PageUnderTest:
     origin: str
     cookie: dict[str, str]
     http: aiohttp.ClientSession = field(repr=False)
+    runner: aiohttp.web.AppRunner = field(repr=False)
+
+    def cut(self) -> None:
+        """Lose every connection there is now, as a network that goes away does."""
+        assert self.runner.server is not None
+        for connection in self.runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def headers(self, **more: str) -> dict[str, str]:
         """What our own page sends: a session and its origin."""
@@ -72,7 +80,7 @@ async def running_page(
         ) as http:
             shown = f"http://127.0.0.1:{port}"
             try:
-                yield PageUnderTest(behind, daemon, page, shown, cookie, http)
+                yield PageUnderTest(behind, daemon, page, shown, cookie, http, runner)
             finally:
                 await page.fetches.stop()
                 await runner.cleanup()

@@ -99,15 +99,39 @@ def test_dropped_files_become_entries(tmp_path: Path) -> None:
         async with browser() as context:
             tab = await logged_in(context, page)
             await tab.evaluate(DROP, ["dragenter", files])
-            await expect(tab.get_by_text("Drop files and folders")).to_be_visible()
+            await expect(tab.locator(".drop")).to_have_text(re.compile("Drop files and folders"))
             await tab.evaluate(DROP, ["drop", files])
-            await expect(tab.get_by_text("Drop files and folders")).to_be_hidden()
+            await expect(tab.locator(".drop")).to_have_count(0)
             await until(lambda: len(page.double.entries) == 40)
             await expect(tab.get_by_text("and 10 more")).to_be_visible()
             await tab.get_by_role("button", name="Clear finished").click()
             await expect(tab.get_by_text("and 10 more")).to_be_hidden()
         texts = {h.view.name: h.files[0][1].read_text() for h in page.double.entries.values()}
         assert texts == dict(files)
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
+def test_a_dropped_folder_keeps_its_tree(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "größe & <b>", 150, 10)
+    (folder / "nothing" / "here").mkdir(parents=True)
+    loose = tmp_path / "loose.txt"
+    loose.write_text("loose")
+
+    async def work(page: PageUnderTest) -> None:
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            session = await context.new_cdp_session(tab)
+            dropped = {"items": [], "files": [str(folder), str(loose)], "dragOperationsMask": 1}
+            for kind in ("dragEnter", "dragOver", "drop"):
+                event = {"type": kind, "x": 200, "y": 300, "data": dropped}
+                await session.send("Input.dispatchDragEvent", event)
+            await until(lambda: len(page.double.entries) == 2)
+            by_name = {h.view.name: h for h in page.double.entries.values()}
+            assert by_name["loose.txt"].files[0][1].read_text() == "loose"
+            got = {path: place.read_bytes() for path, place in by_name[folder.name].files}
+            assert got == files_of(folder)
+            assert page.double.empty_folders == ["nothing/here"]
 
     run_with_page(tmp_path, work, seconds=90)
 
@@ -131,12 +155,10 @@ def test_pause_go_on_offline_and_cancel(tmp_path: Path) -> None:
             await expect(tab.get_by_text("· paused")).to_be_visible()
             await tab.get_by_role("button", name="Go on with film.mkv").click()
             await expect(tab.get_by_role("button", name="Pause film.mkv")).to_be_visible()
-            await session.send(
-                "Network.emulateNetworkConditions",
-                slow | {"offline": True} | {"uploadThroughput": -1},
-            )
+            await context.set_offline(True)
+            page.cut()
             await expect(tab.get_by_text("no connection, goes on by itself")).to_be_visible()
-            await session.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+            await context.set_offline(False)
             await expect(tab.get_by_text("40.0 MB · shared")).to_be_visible(timeout=30_000)
             assert held(page) == {"": file.read_bytes()}
             file.write_bytes(os.urandom(40_000_000))
