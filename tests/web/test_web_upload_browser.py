@@ -83,7 +83,8 @@ def test_a_folder_of_1000_files_with_a_reload_in_the_middle(tmp_path: Path) -> N
             await expect(
                 tab.get_by_role("status").get_by_text("holiday is shared.")
             ).to_be_attached(timeout=60_000)
-            assert begun == ["3000"] * (1000 - before)
+            assert set(begun) == {"3000"}
+            assert len(begun) <= 1000 - before
             assert held(page) == files_of(folder)
             row = tab.get_by_label("Entries").get_by_role("listitem")
             await expect(row).to_contain_text("1,000 files")
