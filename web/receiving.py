@@ -13,7 +13,8 @@ import aiohttp.web
 from web.answers import AnswerError, invalid
 from web.part import Part
 from web.tus_headers import Checksum, checksum_mismatch
-from web.upload_book import Upload, UploadBook, Writing
+from web.upload_book import UploadBook
+from web.upload_state import Upload, Writing
 
 IDLE_SECONDS = 30.0
 MAKE_WAY_SECONDS = 3.0

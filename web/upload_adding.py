@@ -10,7 +10,8 @@ import structlog
 from protocol.messages.operating import Add, Added, Progress
 from web.answers import AnswerError
 from web.daemon import Daemon
-from web.upload_book import Upload, UploadBook
+from web.upload_book import UploadBook
+from web.upload_state import Upload
 
 AT_ONCE = 4
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0

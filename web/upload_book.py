@@ -3,57 +3,22 @@
 Decides what may be begun. The bytes are `receiving`'s, adding is `adding`'s; both tell this.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from protocol.messages.operating import Progress
 from web import upload_records
 from web.answers import AnswerError, invalid, not_found
 from web.part import in_thread
 from web.spool import InTheWayError, Spool, count_tree, place, set_mode, sync_tree
 from web.upload_limits import check_files, check_number, check_room, check_size
 from web.upload_records import UploadRecord
+from web.upload_state import Upload
 
 UNSYNCED = 64 << 20
 """Bytes of small files whose names may be not durable yet."""
 _log = structlog.get_logger()
-
-
-@dataclass(eq=False)
-class Upload:
-    """A record, and what is true of it only while this process runs."""
-
-    record: UploadRecord
-    saved: bool = False
-    """Whether its record is on disk."""
-    writing: "Writing | None" = None
-    received: int = 0
-    """Of a folder: the files that are here in full."""
-    unsynced: int = 0
-    progress: Progress | None = None
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once it is added or failed."""
-
-
-@dataclass(eq=False)
-class Writing:
-    """Somebody who sends the bytes of an upload now."""
-
-    moved: float
-    """When bytes came last, by the event loop's clock."""
-    deadline: asyncio.Timeout | None = None
-    stopped: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def stop(self) -> None:
-        """Take no more bytes from this one."""
-        self.stopped = True
-        if self.deadline is not None:
-            self.deadline.reschedule(0)
 
 
 class UploadBook:
@@ -161,10 +126,14 @@ class UploadBook:
             )
             raise AnswerError(409, "conflict", text)
         tree = self.spool.tree(record.id)
-        await in_thread(_make_folders, tree, empty)
-        await in_thread(sync_tree, tree)
-        record.complete, record.last = True, upload_records.now_ms()
-        await self.save(folder)
+        record.complete, record.last = True, upload_records.now_ms()  # nobody may add to it now
+        try:
+            await in_thread(_make_folders, tree, empty)
+            await in_thread(sync_tree, tree)
+            await self.save(folder)
+        except BaseException:
+            record.complete = False
+            raise
         self.on_complete(folder)
 
     async def settle(self, upload: Upload, *, entry: str = "", failed: str = "") -> None:
@@ -238,6 +207,9 @@ class UploadBook:
             await self.save(upload)
             self.on_complete(upload)
             return
+        if folder.record.complete:
+            self._forget(upload)
+            raise AnswerError(409, "conflict", f"“{folder.record.name}” is complete already.")
         try:
             target = self.spool.tree(folder.record.id) / record.path
             before = await in_thread(place, part, target, record)

@@ -17,9 +17,10 @@ from msgspec import Meta, Struct
 from web.answers import AnswerError, invalid, json_answer
 from web.api import number_in_query
 from web.part import in_thread
-from web.upload_book import Upload, UploadBook
+from web.upload_book import UploadBook
 from web.upload_limits import check_about, checked_name, checked_path
 from web.upload_records import State, UploadRecord, now_ms
+from web.upload_state import Upload
 from web.uploads import UPLOAD, UPLOADS, tags_of
 
 FOLDERS = "/api/v1/folders"

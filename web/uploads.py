@@ -22,9 +22,10 @@ from web.tus_headers import (
     parse_length,
     parse_metadata,
 )
-from web.upload_book import Upload, UploadBook
+from web.upload_book import UploadBook
 from web.upload_limits import MAX_SIZE, check_about, checked_name, checked_path
 from web.upload_records import UploadRecord, now_ms
+from web.upload_state import Upload
 
 UPLOADS = "/api/v1/uploads"
 UPLOAD = UPLOADS + "/{id:[0-9a-f]{32}}"

@@ -26,7 +26,16 @@ let next = 1, ticking = 0, unfinished = [];
 /** Take what was dropped or picked: promises of files and folders. */
 export async function enqueue(things) {
   await Promise.all([refresh(), ...things.map(take)]);
+  for (const item of queue.get()) if (item.state === "waiting" && !item.upload) claim(item.id);
   pump();
+}
+
+/** Go on with what the machine has of this already, if it has. */
+function claim(id) {
+  const known = findKnown(unfinished.filter(isFree), works.get(id).thing);
+  if (!known) return;
+  update(id, { upload: known.id, sent: known.offset });
+  takeOver(known.id);
 }
 
 async function take(promise) {
@@ -112,9 +121,8 @@ function pump() {
 
 async function send(item) {
   const { id } = item, work = works.get(id), abort = work.abort = new AbortController();
-  const known = item.upload ? unfinished.find((one) => one.id === item.upload) ?? { id: item.upload } : findKnown(unfinished.filter(isFree), work.thing);
-  update(id, { state: "sending", upload: known?.id ?? null });
-  if (known) takeOver(known.id);
+  const known = item.upload && (unfinished.find((one) => one.id === item.upload) ?? { id: item.upload });
+  update(id, { state: "sending" });
   work.pace.clear();
   const options = {
     signal: abort.signal,
