@@ -131,6 +131,9 @@ class UploadBook:
             await in_thread(_make_folders, tree, empty)
             await in_thread(sync_tree, tree)
             await self.save(folder)
+        except InTheWayError:
+            record.complete = False
+            raise invalid("One of the empty folders has the name of a file.") from None
         except BaseException:
             record.complete = False
             raise
@@ -276,4 +279,7 @@ class UploadBook:
 
 def _make_folders(tree: Path, empty: list[str]) -> None:
     for path in empty:
-        (tree / path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            (tree / path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InTheWayError from None

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from peer.cli.app import COMMON, Common, app
 from peer.cli.output import Printer, shown
@@ -13,6 +13,11 @@ from peer.cli.paths import whole_path
 from peer.errors import NotPermittedError, UnreachableError, UsageError
 from protocol.messages.operating import Progress
 from protocol.paths import clean_name
+
+if TYPE_CHECKING:
+    from peer.pushing.page_link import PageLink
+    from peer.pushing.page_sessions import PageSessions
+    from peer.pushing.push_item import Item
 
 _T = TypeVar("_T")
 
@@ -66,7 +71,7 @@ def push(
     printer.result(entries[0] if len(entries) == 1 else {"entries": entries})
 
 
-def _push(page: Any, item: Any, printer: Printer) -> dict[str, Any]:
+def _push(page: "PageLink", item: "Item", printer: Printer) -> dict[str, Any]:
     from peer.pushing.push_item import push_item
     from peer.pushing.pushing import Pushing
 
@@ -90,7 +95,7 @@ def _push(page: Any, item: Any, printer: Printer) -> dict[str, Any]:
     return {**entry, "skipped": skipped[:100], "sent": pushing.sent, "seconds": seconds}
 
 
-def _logged_in(page: Any, sessions: Any, work: Callable[[], _T]) -> _T:
+def _logged_in(page: "PageLink", sessions: "PageSessions", work: Callable[[], _T]) -> _T:
     """Do it; if the page wants a login, ask for one, and do it again."""
     from peer.pushing.page_link import LoggedOutError, LostError
 

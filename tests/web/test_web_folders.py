@@ -156,6 +156,9 @@ def test_files_and_folders_of_one_name(tmp_path: Path) -> None:
         said = metadata(folder=folder, path="c")
         headers = {"Upload-Length": "5", "Upload-Metadata": said} | BODY
         assert (await tus.ask("POST", UPLOADS, headers, data=b"34567"))[0] == 413
+        for empty in ("a", "a/b"):
+            finish = await tus.ask("POST", f"{FOLDERS}/{folder}/finish", json={"empty": [empty]})
+            assert finish[0] == 400
         assert (await tus.ask("POST", f"{FOLDERS}/{folder}/finish", json={}))[0] == 202
         view = await tus.settled(f"{UPLOADS}/{folder}")
         assert held_files(page, view["entry"]) == {"a": b"123", "b": b"4"}

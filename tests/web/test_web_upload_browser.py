@@ -93,7 +93,7 @@ def test_a_folder_of_1000_files_with_a_reload_in_the_middle(tmp_path: Path) -> N
 
 
 def test_dropped_files_become_entries(tmp_path: Path) -> None:
-    files = [[f"{number}.txt", f"text {number}"] for number in range(40)]
+    files = [[f"{number}.txt", f"text {number}"] for number in range(39)] + [["empty", ""]]
 
     async def work(page: PageUnderTest) -> None:
         async with browser() as context:

@@ -170,7 +170,8 @@ async function settle(id) {
     const entry = await awaitEntry(item.upload);
     works.delete(id);
     update(id, { state: "done", entry });
-    announced.set(`${item.name} is shared.`);
+    // The same words twice would be heard once.
+    announced.set(`${item.name} is shared.${announced.get().endsWith(" ") ? "" : " "}`);
     changed();
   } catch (error) {
     fail(id, error.message);
