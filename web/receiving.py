@@ -19,7 +19,9 @@ from web.upload_state import Upload, Writing
 IDLE_SECONDS = 30.0
 MAKE_WAY_SECONDS = 3.0
 PART_LENGTH = 64 << 20
-"""How much of one request is made durable at a time: the most that is ever sent again."""
+"""The most of one request that is not durable yet, and so is ever sent again."""
+_SYNC_EVERY = PART_LENGTH - (8 << 20)
+"""A little less, for what is in buffers on its way."""
 
 
 class Receiving:
@@ -73,22 +75,9 @@ class Receiving:
         checksum: Checksum | None,
     ) -> None:
         """Whatever ends this, what is durable by then counts."""
-        start = part.offset
-        sum_ = checksum.begin() if checksum else None
         try:
-            while part.offset - start < length:
-                content = await self._next(writing, body)
-                if not content:
-                    raise invalid("The upload was cut off.")
-                if part.offset - start + len(content) > length:
-                    raise invalid("More bytes came than Content-Length says.")
-                if sum_ is not None:
-                    sum_.update(content)
-                await part.write(content)
-                if sum_ is None and part.offset - part.synced >= PART_LENGTH:
-                    await part.sync()
-                    await self._book.note_bytes(upload, part.synced)
-            if checksum and sum_ and not hmac.compare_digest(sum_.digest(), checksum.digest):
+            digest = await self._copy(upload, writing, part, body, length, checksum)
+            if checksum and not hmac.compare_digest(digest, checksum.digest):
                 raise checksum_mismatch()
             await part.finish()
         except AnswerError as error:
@@ -103,6 +92,31 @@ class Receiving:
             raise
         finally:
             await self._book.note_bytes(upload, part.synced)
+
+    async def _copy(
+        self,
+        upload: Upload,
+        writing: Writing,
+        part: Part,
+        body: aiohttp.StreamReader,
+        length: int,
+        checksum: Checksum | None,
+    ) -> bytes:
+        """Write what comes until all has come; its digest, if one was promised."""
+        left = length
+        sum_ = checksum.begin() if checksum else None
+        while left:
+            content = await self._next(writing, body)
+            left -= len(content)
+            if not content or left < 0:
+                raise invalid("The upload was cut off." if left > 0 else "More came than was said.")
+            await part.write(content)
+            if sum_ is not None:
+                sum_.update(content)
+            elif part.offset - part.synced >= _SYNC_EVERY:
+                await part.sync()
+                await self._book.note_bytes(upload, part.synced)
+        return bytes(sum_.digest()) if sum_ else b""
 
     async def _next(self, writing: Writing, body: aiohttp.StreamReader) -> bytes:
         try:
