@@ -61,11 +61,15 @@ class Part:
             if self._filled == len(self._buffer):
                 await in_thread(self._drain)
 
-    async def sync(self) -> None:
-        """Have on disk, durably, what full buffers were written: the rest waits for `finish`."""
-        written = self._base
+    @property
+    def drained(self) -> int:
+        """How far it is written, beside what is in the buffer."""
+        return self._base
+
+    async def sync(self, drained: int) -> None:
+        """Have on disk, durably, what was drained so far; more may be written meanwhile."""
         await in_thread(self._sync)
-        self.synced = max(self.synced, written)
+        self.synced = max(self.synced, drained)
 
     async def finish(self) -> None:
         """Have everything on disk, durably, and be closed."""

@@ -20,8 +20,9 @@ IDLE_SECONDS = 30.0
 MAKE_WAY_SECONDS = 3.0
 PART_LENGTH = 64 << 20
 """The most of one request that is not durable yet, and so is ever sent again."""
-_SYNC_EVERY = PART_LENGTH - (8 << 20)
-"""A little less, for what is in buffers on its way."""
+_SYNC_EVERY = 16 << 20
+_FURTHEST_AHEAD = PART_LENGTH - (8 << 20)
+"""A little less than a part, for what is in buffers on its way."""
 
 
 class Receiving:
@@ -91,6 +92,8 @@ class Receiving:
                 await part.finish()
             raise
         finally:
+            if writing.syncing is not None:
+                await asyncio.gather(writing.syncing, return_exceptions=True)
             await self._book.note_bytes(upload, part.synced)
 
     async def _copy(
@@ -113,10 +116,25 @@ class Receiving:
             await part.write(content)
             if sum_ is not None:
                 sum_.update(content)
-            elif part.offset - part.synced >= _SYNC_EVERY:
-                await part.sync()
-                await self._book.note_bytes(upload, part.synced)
+            elif left:
+                await self._keep_up(upload, writing, part)
         return bytes(sum_.digest()) if sum_ else b""
+
+    async def _keep_up(self, upload: Upload, writing: Writing, part: Part) -> None:
+        """Have what came made durable beside what comes; wait for that only if it lags behind."""
+        if part.offset - part.synced < _SYNC_EVERY:
+            return
+        task = writing.syncing
+        if task is None or task.done():
+            if task is not None:
+                task.result()
+            task = writing.syncing = asyncio.create_task(self._sync(upload, part, part.drained))
+        if part.offset - part.synced >= _FURTHEST_AHEAD:
+            await asyncio.shield(task)
+
+    async def _sync(self, upload: Upload, part: Part, offset: int) -> None:
+        await part.sync(offset)
+        await self._book.note_bytes(upload, part.synced)
 
     async def _next(self, writing: Writing, body: aiohttp.StreamReader) -> bytes:
         try:

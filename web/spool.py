@@ -94,9 +94,9 @@ class Spool:
                 remove(path)
         yield from records.values()
 
-    def save(self, record: UploadRecord) -> None:
-        """Keep a record, durably. OSError."""
-        write_record(self.record(record.id), record)
+    def save(self, record: UploadRecord, *, lasting: bool = True) -> None:
+        """Keep a record. If not `lasting`, a power cut may bring back the one before. OSError."""
+        write_record(self.record(record.id), record, lasting=lasting)
 
     def make_tree(self, number: str) -> None:
         """Make the place of a folder's files. OSError."""

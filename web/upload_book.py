@@ -97,7 +97,9 @@ class UploadBook:
     async def save(self, upload: Upload) -> None:
         """Keep what is known of an upload, durably."""
         if self._uploads.get(upload.record.id) is upload:
-            await in_thread(self.spool.save, upload.record)
+            # An old name lost with the power says less than there is, never more.
+            lasting = upload.record.complete or not upload.saved
+            await in_thread(self.spool.save, upload.record, lasting=lasting)
             upload.saved = True
 
     async def note_bytes(self, upload: Upload, offset: int) -> None:

@@ -72,8 +72,8 @@ def read_record(path: Path) -> UploadRecord:
     return msgspec.json.decode(path.read_bytes(), type=UploadRecord)
 
 
-def write_record(path: Path, record: UploadRecord) -> None:
-    """Replace a record as one step, durable. OSError."""
+def write_record(path: Path, record: UploadRecord, *, lasting: bool = True) -> None:
+    """Replace a record as one step, durable at once if it must be `lasting`. OSError."""
     fresh = path.with_name(path.name + ".new")
     number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
@@ -82,7 +82,8 @@ def write_record(path: Path, record: UploadRecord) -> None:
     finally:
         os.close(number)
     fresh.replace(path)
-    sync_folder(path.parent)
+    if lasting:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,6 +14,8 @@ class Writing:
     moved: float
     """When bytes came last, by the event loop's clock."""
     deadline: asyncio.Timeout | None = None
+    syncing: asyncio.Task[None] | None = None
+    """What makes durable what came so far, beside what comes."""
     stopped: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 

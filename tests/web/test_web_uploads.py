@@ -242,7 +242,9 @@ async def added(tus: Tus, path: str) -> dict[str, Any]:
     return view
 
 
-def test_two_senders_do_not_mix(tmp_path: Path) -> None:
+def test_two_senders_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "MAKE_WAY_SECONDS", 60.0)
+
     async def work(page: PageUnderTest) -> None:
         tus = Tus(page)
         path = await tus.begin(3 << 20, name="a")
