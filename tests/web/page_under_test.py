@@ -29,12 +29,20 @@ class PageUnderTest:
     http: aiohttp.ClientSession = field(repr=False)
     runner: aiohttp.web.AppRunner = field(repr=False)
 
-    def cut(self) -> None:
-        """Lose every connection there is now, as a network that goes away does."""
+    async def vanish(self) -> None:
+        """Be gone, as behind a network that went away: nothing listens, every connection ends."""
+        for site in list(self.runner.sites):
+            await site.stop()
         assert self.runner.server is not None
         for connection in self.runner.server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
+
+    async def come_back(self) -> None:
+        """Listen again, where it was."""
+        host, _, port = self.origin.removeprefix("http://").partition(":")
+        listener = socket.create_server((host, int(port)))
+        await aiohttp.web.SockSite(self.runner, listener).start()
 
     def headers(self, **more: str) -> dict[str, str]:
         """What our own page sends: a session and its origin."""
