@@ -26,7 +26,7 @@ from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
-from web.uploads import Uploads
+from web.upload_room import UploadRoom
 
 _log = structlog.get_logger()
 
@@ -53,8 +53,7 @@ def make_page(
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
-    spool = Spool(data)
-    spool.remove_stale()
+    uploads = UploadRoom(daemon, Spool(data))
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
@@ -67,10 +66,11 @@ def make_page(
         probes,
         Api(daemon, fetches, body_seconds=limits.body_seconds),
         events,
-        Uploads(daemon, spool),
+        uploads,
         Downloads(daemon),
     )
     probes.describe(_add(application, areas), gate.is_open)
+    application.cleanup_ctx.append(uploads.live)
     application.on_shutdown.append(events.close)
     metrics.look(
         received=lambda: connections.received,

@@ -1,167 +1,168 @@
-"""Uploaded bytes on their way into the store: one part file each under DIR/spool.
+"""DIR/spool: what lies where while uploads are on their way, and how much room there is.
 
-Written a large buffer at a time in threads, flushed to disk before the daemon hears of it.
-Invariant: a part that is not handed over is removed, at the latest a day later at a start.
+An upload has a record (ID.json) and its bytes so far (ID.part); a folder has a record and, under
+ID.tree, its files that are here in full, each in its place. One page has the spool at a time.
 """
 
-import asyncio
-import contextlib
-import errno
 import fcntl
-import mmap
 import os
-import secrets
 import shutil
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
-from web.answers import AnswerError
+from web.upload_records import UploadRecord, read_record, sync_folder, write_record
 
-WRITE_LENGTH = 1 << 20
-STALE_SECONDS = 86_400
-_DIRECT = getattr(os, "O_DIRECT", 0)
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FICLONE = 0x40049409
 _log = structlog.get_logger()
-_Arguments = ParamSpec("_Arguments")
-_T = TypeVar("_T")
 
 
-def disk_full() -> AnswerError:
-    """A 507."""
-    text = "The disk of this machine is full. Make room there, or upload on another machine."
-    return AnswerError(507, "failed", text)
+class InTheWayError(Exception):
+    """A file and a folder would have one name."""
 
 
 class Spool:
-    """The folder of part files."""
+    """The folder of uploads."""
 
     def __init__(self, data: Path) -> None:
         self.folder = data / "spool"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = -1
 
-    def remove_stale(self) -> None:
-        """Remove parts left behind by a crash, a day old or older."""
-        limit = time.time() - STALE_SECONDS
-        for path in self.folder.glob("*.part"):
-            try:
-                if path.stat().st_mtime < limit:
-                    path.unlink()
-                    _log.info("removed a stale part", path=str(path))
-            except OSError as error:
-                _log.warning("cannot remove a stale part", path=str(path), error=error.strerror)
-
-    def check_room(self, length: int) -> None:
-        """AnswerError when the disk cannot take so many bytes."""
-        if length > shutil.disk_usage(self.folder).free:
-            raise disk_full()
-
-    def new_part(self) -> "Part":
-        """A fresh part, to be used as a context."""
-        return Part(self.folder / f"{secrets.token_hex(16)}.part")
-
-
-class Part:
-    """One upload's file; gone when the context ends, unless `keep` was called."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.length = 0
-        self._file = -1
-        # Page-aligned, as writing past the page cache wants it.
-        self._buffer = mmap.mmap(-1, WRITE_LENGTH)
-        self._filled = 0
-        self._kept = False
-
-    async def __aenter__(self) -> Self:
-        self._file = await _in_thread(_create, self.path)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        # Not awaited: also done while this task is being cancelled.
-        self._close()
-        if not self._kept:
-            self.path.unlink(missing_ok=True)
-
-    async def write(self, content: bytes) -> None:
-        """Take more bytes; AnswerError when the disk is full."""
-        rest = memoryview(content)
-        while rest:
-            taken = rest[: WRITE_LENGTH - self._filled]
-            self._buffer[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
-            self.length += len(taken)
-            rest = rest[len(taken) :]
-            if self._filled == WRITE_LENGTH:
-                await self._drain()
-
-    async def finish(self) -> None:
-        """Have everything on disk, durably."""
-        await _in_thread(_write_through_cache, self._file)  # the rest has no full page
-        await self._drain()
-        await _in_thread(os.fsync, self._file)
-        self._close()
-
-    def keep(self) -> None:
-        """The file belongs to somebody else from now on."""
-        self._kept = True
-
-    async def _drain(self) -> None:
-        with memoryview(self._buffer) as whole, whole[: self._filled] as content:
-            await _in_thread(_write_all, self._file, content)
-        self._filled = 0
-
-    def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-
-async def _in_thread(
-    work: Callable[_Arguments, _T], *arguments: _Arguments.args, **named: _Arguments.kwargs
-) -> _T:
-    # Shielded: a write that goes on in its thread must not find its file closed, and reused.
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-    except OSError as error:
-        if error.errno in _FULL:
-            raise disk_full() from None
-        _log.error("writing an upload failed", error=error.strerror)
-        raise AnswerError(500, "failed", "This machine could not write the file.") from None
-
-
-def _create(path: Path) -> int:
-    """A new file, written past the page cache where the file system can, which is faster."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    file = os.open(path, flags, 0o600)
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | _DIRECT)
-    return file
-
-
-def _write_through_cache(file: int) -> None:
-    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) & ~_DIRECT)
-
-
-def _write_all(file: int, content: memoryview) -> None:
-    written = 0
-    while written < len(content):
+    def lock(self) -> bool:
+        """Have the spool for ourselves until `unlock`; False when another page has it."""
+        number = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            written += os.write(file, content[written:])
-        except OSError as error:
-            if error.errno != errno.EINVAL or not fcntl.fcntl(file, fcntl.F_GETFL) & _DIRECT:
-                raise
-            _write_through_cache(file)
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(number)
+            return False
+        self._lock = number
+        return True
+
+    def unlock(self) -> None:
+        """Let another page have it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def record(self, number: str) -> Path:
+        """Where the record of an upload lies."""
+        return self.folder / f"{number}.json"
+
+    def part(self, number: str) -> Path:
+        """Where the bytes of a file lie until it is complete and in its folder, or added."""
+        return self.folder / f"{number}.part"
+
+    def tree(self, number: str) -> Path:
+        """Where the complete files of a folder lie."""
+        return self.folder / f"{number}.tree"
+
+    def free(self) -> int:
+        """Bytes the disk can still take."""
+        return shutil.disk_usage(self.folder).free
+
+    def shares(self) -> bool:
+        """Whether a copy of a file takes no room of its own here."""
+        with (
+            tempfile.TemporaryFile(dir=self.folder) as one,
+            tempfile.TemporaryFile(dir=self.folder) as two,
+        ):
+            one.write(bytes(4096))
+            one.flush()
+            try:
+                fcntl.ioctl(two.fileno(), _FICLONE, one.fileno())
+            except OSError:
+                return False
+        return True
+
+    def load(self) -> Iterator[UploadRecord]:
+        """Every record; what belongs to none is removed."""
+        records = {}
+        for path in self.folder.glob("*.json"):
+            try:
+                records[path.stem] = read_record(path)
+            except (ValueError, OSError) as error:
+                _log.warning("a damaged upload is given up", path=str(path), why=str(error))
+        for path in list(self.folder.iterdir()):
+            known = records.get(path.name.partition(".")[0])
+            if path.suffix in (".json", ".part", ".tree", ".new") and known is None:
+                _log.info("removed what a stop left in the spool", path=str(path))
+                remove(path)
+        yield from records.values()
+
+    def save(self, record: UploadRecord, *, lasting: bool = True) -> None:
+        """Keep a record. If not `lasting`, a power cut may bring back the one before. OSError."""
+        write_record(self.record(record.id), record, lasting=lasting)
+
+    def make_tree(self, number: str) -> None:
+        """Make the place of a folder's files. OSError."""
+        self.tree(number).mkdir(mode=0o700)
+
+    def remove(self, number: str) -> None:
+        """Remove all of an upload, its record last: half a removal is done again."""
+        for path in (self.part(number), self.tree(number), self.record(number)):
+            remove(path)
+
+    def remove_bytes(self, number: str) -> None:
+        """Remove what an upload brought, but keep what is known of it."""
+        for path in (self.part(number), self.tree(number)):
+            remove(path)
+
+
+def place(part: Path, target: Path, record: UploadRecord) -> int | None:
+    """Move a complete file into its folder; the size of what was there before.
+
+    InTheWayError when a file and a folder would have one name; OSError.
+    """
+    set_mode(part, record)
+    if record.modified is not None:
+        moment = record.modified * 1_000_000
+        os.utime(part, ns=(moment, moment))
+    before = None
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            before = target.lstat().st_size
+        part.replace(target)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise InTheWayError from None
+    return before
+
+
+def set_mode(part: Path, record: UploadRecord) -> None:
+    """Let a complete file be run, if its source may be. OSError."""
+    if record.executable:
+        part.chmod(0o700)
+
+
+def sync_tree(root: Path) -> None:
+    """Make every name below a folder durable. OSError."""
+    for folder, _, _ in os.walk(root):
+        sync_folder(Path(folder))
+    sync_folder(root.parent)
+
+
+def count_tree(root: Path) -> tuple[int, int, int]:
+    """How many files are below a folder, their bytes, and when the last one came (ms)."""
+    files = size = last = 0
+    for folder, _, names in os.walk(root):
+        last = max(last, os.stat(folder).st_mtime_ns // 1_000_000)
+        for name in names:
+            files += 1
+            size += os.lstat(f"{folder}/{name}").st_size
+    return files, size, last
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; what cannot be is left to the log."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("cannot remove from the spool", path=str(path), error=error.strerror)

@@ -1,108 +1,262 @@
-"""Uploads: a raw body streamed to the spool, then added to the swarm by the daemon.
+"""Uploads by tus 1.0 (https://tus.io): begin, send, ask how far, give up.
 
-Refuses bodies of unknown length, and those that stop coming for 30 seconds or end early.
+Metadata: `name`, or in a folder `folder` (its id) and `path`; also `modified` (milliseconds since
+1970), `caption`, `tags` (by commas) and `executable` ("1").
 """
 
-import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
 
-import aiohttp
 import aiohttp.web
-import msgspec
 
-from protocol.messages.operating import Add, Added, EntryView
-from protocol.paths import clean_name
-from web.answers import AnswerError, invalid, json_answer
-from web.daemon import Daemon
+from web.answers import AnswerError, error_answer, invalid
+from web.receiving import Receiving
 from web.routes import Raw, Route
-from web.spool import Part, Spool
+from web.tus_headers import (
+    ALGORITHMS,
+    BODY_TYPE,
+    CHECKSUM_MISMATCH,
+    EXTENSIONS,
+    VERSION,
+    http_date,
+    parse_checksum,
+    parse_length,
+    parse_metadata,
+)
+from web.upload_book import UploadBook
+from web.upload_limits import MAX_SIZE, check_about, checked_name, checked_path
+from web.upload_records import UploadRecord, now_ms
+from web.upload_state import Upload
 
-IDLE_SECONDS = 30.0
-
-
-class UploadQuery(msgspec.Struct, frozen=True):
-    """What the file is called and what is said of it; `tags` are separated by commas."""
-
-    name: str
-    caption: str = ""
-    tags: str = ""
+UPLOADS = "/api/v1/uploads"
+UPLOAD = UPLOADS + "/{id:[0-9a-f]{32}}"
+_ERRORS = (408, 409, 411, 412, 413, 415, 423, CHECKSUM_MISMATCH, 507)
+_OTHER_METHODS = frozenset({"PATCH", "DELETE", "HEAD"})
+_Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.Response]]
 
 
 class Uploads:
-    """POST /api/v1/upload."""
+    """The routes of the protocol."""
 
-    def __init__(self, daemon: Daemon, spool: Spool, *, idle: float = IDLE_SECONDS) -> None:
-        self._daemon = daemon
-        self._spool = spool
-        self._idle = idle
+    def __init__(self, book: UploadBook, receiving: Receiving) -> None:
+        self._book = book
+        self._receiving = receiving
 
     def routes(self) -> list[Route]:
-        """The one route."""
-        upload = Route(
-            "POST",
-            "/api/v1/upload",
-            self._upload,
-            "Share a file: its bytes are the body.",
-            {201: EntryView},
-            query=UploadQuery,
-            body=Raw("application/octet-stream"),
-            errors=(408, 411, 415, 507),
+        """All of them."""
+        tus = {"Tus-Resumable": "The version of tus that is spoken: 1.0.0."}
+        sent = tus | {"Upload-Checksum": "A hash of the body, as in `sha256 BASE64`."}
+        begun = sent | {
+            "Upload-Length": "How many bytes there are in all.",
+            "Upload-Metadata": "name, or folder and path; modified, caption, tags, executable.",
+        }
+        work = _speaking_tus
+        options, begin = "What of tus 1.0 is spoken here.", "Begin an upload by tus 1.0."
+        return [
+            Route("OPTIONS", UPLOADS, self._options, options, {204: None}),
+            Route("OPTIONS", UPLOAD, self._options, options, {204: None}),
+            Route(
+                "POST",
+                UPLOADS,
+                work(self._create),
+                begin,
+                {201: None},
+                headers=begun,
+                errors=(400, 404, *_ERRORS),
+            ),
+            Route(
+                "HEAD",
+                UPLOAD,
+                work(self._head),
+                "How much of an upload is here, durably.",
+                {200: None},
+                headers=tus,
+                errors=(412, 423),
+            ),
+            Route(
+                "PATCH",
+                UPLOAD,
+                work(self._patch),
+                "Send more of an upload.",
+                {204: None},
+                headers=sent | {"Upload-Offset": "Where in it the body begins."},
+                body=Raw(BODY_TYPE),
+                errors=_ERRORS,
+            ),
+            Route(
+                "DELETE",
+                UPLOAD,
+                work(self._delete),
+                "Give an upload up.",
+                {204: None},
+                headers=tus,
+                errors=(409, 412, 423),
+            ),
+            Route(
+                "POST",
+                UPLOAD,
+                work(self._other_method),
+                "The same for who can send nothing but GET and POST.",
+                {200: None, 204: None},
+                headers=sent
+                | {
+                    "Upload-Offset": "Where in it the body begins.",
+                    "X-HTTP-Method-Override": "PATCH, DELETE or HEAD.",
+                },
+                errors=(405, *_ERRORS),
+            ),
+        ]
+
+    async def _options(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
+        headers = {
+            "Tus-Resumable": VERSION,
+            "Tus-Version": VERSION,
+            "Tus-Extension": EXTENSIONS,
+            "Tus-Checksum-Algorithm": ALGORITHMS,
+            "Tus-Max-Size": str(MAX_SIZE),
+        }
+        return aiohttp.web.Response(status=204, headers=headers)
+
+    async def _create(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        length = request.content_length
+        checksum = parse_checksum(request.headers.get("Upload-Checksum"))
+        if length is None and request.body_exists:
+            raise _length_required()
+        if length:
+            _check_body(request)
+        record = self._describe(request)
+        if (length or 0) > record.size:
+            raise AnswerError(413, "too_large", "The body is longer than Upload-Length.")
+        upload = await self._book.begin(record)
+        if length or not record.size:
+            await self._receiving.receive(upload, request.content, length or 0, checksum)
+        else:
+            await self._book.save(upload)
+        headers = self._headers(upload) | {"Location": f"{UPLOADS}/{record.id}"}
+        return aiohttp.web.Response(status=201, headers=headers)
+
+    def _describe(self, request: aiohttp.web.Request) -> UploadRecord:
+        """What is to be uploaded; checked now, before the first byte is taken."""
+        if "Upload-Defer-Length" in request.headers:
+            raise invalid("Say how long it is, as Upload-Length: it cannot be deferred here.")
+        if "Upload-Concat" in request.headers:
+            raise invalid("Send it as one upload: parts cannot be put together here.")
+        size = parse_length(request.headers.get("Upload-Length"), "Upload-Length")
+        metadata = request.headers.get("Upload-Metadata", "")
+        said = parse_metadata(metadata)
+        folder, path = said.get("folder", ""), said.get("path", "")
+        if folder:
+            path = checked_path(path, self._book.spool.tree(self._book.folder(folder).record.id))
+        record = UploadRecord(
+            id=secrets.token_hex(16),
+            kind="file",
+            name=checked_name(said.get("name") or path.rpartition("/")[2]),
+            size=min(size, 1 << 48),
+            last=now_ms(),
+            modified=_moment(said.get("modified")),
+            caption=said.get("caption", ""),
+            tags=tags_of(said.get("tags", "").split(",")),
+            folder=folder,
+            path=path if folder else "",
+            executable=said.get("executable") == "1",
+            metadata=metadata,
         )
-        return [upload]
+        check_about(record.caption, record.tags)
+        return record
 
-    async def _upload(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        length = _declared_length(request)
-        wanted = _describe(request)
-        self._spool.check_room(length)
-        async with self._spool.new_part() as part:
-            await self._receive(request, part, length)
-            await part.finish()
-            entry = await self._add(wanted, part)
-        return json_answer(entry, status=201)
+    async def _head(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        upload = self._find(request)
+        await self._receiving.settle(upload)
+        headers = self._headers(upload) | {"Upload-Length": str(upload.record.size)}
+        if upload.record.metadata:
+            headers["Upload-Metadata"] = upload.record.metadata
+        return aiohttp.web.Response(headers=headers)
 
-    async def _receive(self, request: aiohttp.web.Request, part: Part, length: int) -> None:
+    async def _patch(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        _check_body(request)
+        offset = parse_length(request.headers.get("Upload-Offset"), "Upload-Offset")
+        checksum = parse_checksum(request.headers.get("Upload-Checksum"))
+        if request.content_length is None:
+            raise _length_required()
+        upload = self._find(request)
+        await self._receiving.settle(upload)
+        if offset != upload.record.offset:
+            text = f"The next byte to send is {upload.record.offset}, not {offset}."
+            raise AnswerError(409, "conflict", text)
+        if not upload.record.complete:
+            length = request.content_length
+            await self._receiving.receive(upload, request.content, length, checksum)
+        elif request.content_length:
+            raise AnswerError(413, "too_large", "All of it is here already.")
+        return aiohttp.web.Response(status=204, headers=self._headers(upload))
+
+    async def _delete(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        await self._book.drop(self._find(request))
+        return aiohttp.web.Response(status=204)
+
+    async def _other_method(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        """For those who can send nothing but GET and POST. Only POST: it has been checked as one
+        that changes something.
+        """
+        method = request.headers.get("X-HTTP-Method-Override", "")
+        if method not in _OTHER_METHODS:
+            raise AnswerError(405, "invalid", "This address does not take that method.")
+        work = {"PATCH": self._patch, "DELETE": self._delete, "HEAD": self._head}[method]
+        return await work(request)
+
+    def _find(self, request: aiohttp.web.Request) -> Upload:
+        upload = self._book.find(request.match_info["id"])
+        if upload.record.kind != "file":
+            raise invalid("This is a folder: send its files, then finish it.")
+        return upload
+
+    def _headers(self, upload: Upload) -> dict[str, str]:
+        headers = {"Upload-Offset": str(upload.record.offset)}
+        if not upload.record.complete:
+            headers["Upload-Expires"] = http_date(self._book.expires(upload))
+        return headers
+
+
+def tags_of(tags: list[str]) -> tuple[str, ...]:
+    """Each once, without those that say nothing."""
+    return tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+
+
+def _speaking_tus(work: _Handler) -> _Handler:
+    """Refuse other versions; say ours in every answer, good or bad."""
+
+    async def answer(request: aiohttp.web.Request) -> aiohttp.web.Response:
         try:
-            while content := await asyncio.wait_for(request.content.readany(), self._idle):
-                await part.write(content)
-        except TimeoutError:
-            text = f"The upload stopped: nothing came for {self._idle:.0f} seconds."
-            raise AnswerError(408, "failed", text) from None
-        except (ConnectionError, aiohttp.ClientPayloadError, aiohttp.web.HTTPException):
-            raise invalid("The upload was cut off.") from None
-        if part.length != length:
-            raise invalid("The upload was cut off.")
+            if request.headers.get("Tus-Resumable") != VERSION:
+                text = f"Uploads are sent by tus {VERSION}: say so with Tus-Resumable."
+                raise AnswerError(412, "invalid", text)
+            response = await work(request)
+        except AnswerError as error:
+            response = error_answer(request.path, error)
+            if error.status == CHECKSUM_MISMATCH:
+                response.set_status(CHECKSUM_MISMATCH, "Checksum Mismatch")
+            response.headers["Tus-Version"] = VERSION
+        response.headers["Tus-Resumable"] = VERSION
+        return response
 
-    async def _add(self, wanted: Add, part: Part) -> EntryView:
-        request = Add(
-            call=0,
-            path=str(part.path.resolve()),
-            name=wanted.name,
-            caption=wanted.caption,
-            tags=wanted.tags,
-            owned=True,
-        )
-        added = await self._daemon.ask(request, Added, within=None)
-        part.keep()
-        return added.entry
+    return answer
 
 
-def _declared_length(request: aiohttp.web.Request) -> int:
+def _check_body(request: aiohttp.web.Request) -> None:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise AnswerError(415, "invalid", "Send the file as it is, without Content-Encoding.")
-    if request.content_length is None:
-        raise AnswerError(411, "invalid", "Send the length of the file as Content-Length.")
-    return request.content_length
+    if request.content_type != BODY_TYPE:
+        raise AnswerError(415, "invalid", f"Send the bytes with Content-Type: {BODY_TYPE}.")
 
 
-def _describe(request: aiohttp.web.Request) -> Add:
-    """What the query says of the file; checked now, before the first byte is taken."""
-    name = request.query.get("name", "")
-    caption = request.query.get("caption", "")
-    tags = dict.fromkeys(tag.strip() for tag in request.query.get("tags", "").split(","))
-    tags.pop("", None)
-    if not name:
-        raise invalid("Give the file's name, as in /api/v1/upload?name=report.pdf")
-    if len(caption) > 4096:
-        raise invalid("The caption is too long: 4096 characters at most.")
-    if len(tags) > 32 or any(len(tag) > 64 for tag in tags):
-        raise invalid("At most 32 tags of 64 characters each.")
-    return Add(call=0, path="/", name=clean_name(name), caption=caption, tags=tuple(tags))
+def _length_required() -> AnswerError:
+    return AnswerError(411, "invalid", "Send the length of the body as Content-Length.")
+
+
+def _moment(text: str | None) -> int | None:
+    if not text:
+        return None
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 15):
+        raise invalid("“modified” in Upload-Metadata must be milliseconds since 1970.")
+    return int(text)

@@ -10,6 +10,7 @@ from peer.cli import (
     limit_command,
     machine_commands,
     member_commands,
+    push_command,
     scrub_command,
     standing_commands,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "limit_command",
     "machine_commands",
     "member_commands",
+    "push_command",
     "run_command",
     "scrub_command",
     "standing_commands",

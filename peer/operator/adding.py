@@ -1,7 +1,6 @@
 """`add`: from a path to a published entry, and the wait until it has its copies."""
 
 import math
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -66,11 +65,12 @@ class Adding:
         if not path.is_absolute():
             raise UsageError(f"{path} is not an absolute path")
         if request.owned and path.parent != self._spool:
-            raise UsageError("only files in the spool can become the store's own")
+            raise UsageError("only what lies in the spool can become the store's own")
         name = clean_name(request.name or path.name or "unnamed")
         found = await trio.to_thread.run_sync(survey, path)
         copy = None
-        if request.keep and not request.owned:
+        # The files of a spooled folder are not laid out as a content file is.
+        if (request.owned and not found.single) or (request.keep and not request.owned):
             copy = ImportedCopy(found, self._spool / f"{COPY}{secrets.token_hex(16)}")
         try:
             manifest = await self._split(found, request, tell, copy)
@@ -177,8 +177,6 @@ class Adding:
         contents = self._store.contents
         known = contents.get(manifest.id)
         if known is not None and known.complete and (copy is None or known.path is None):
-            if request.owned:
-                await trio.to_thread.run_sync(os.unlink, found.root)
             return known
         running = self._downloads.find(manifest.id)
         if running is not None:
@@ -187,7 +185,9 @@ class Adding:
         if copy is not None:
             return await self._store.adopt(copy.path, manifest, passing=True)
         if request.owned:
-            return await self._store.adopt(found.root, manifest, passing=True)
+            # Its name in the spool stays: who put it there takes it away once it is an entry, and
+            # asks again if a stop came before that.
+            return await self._store.adopt(found.root, manifest, passing=True, keep_name=True)
         stats: dict[int, FileStat] = {
             number: stat
             for number, (record, stat) in enumerate(zip(found.files, found.stats, strict=True))

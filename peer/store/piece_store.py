@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import trio
 
-from peer.data_dir import sync_directory
 from peer.errors import PeerError, PieceLostError, PieceUnreadError
 from peer.store.buffers import BufferPool
 from peer.store.contents import Content, Contents
@@ -23,6 +22,7 @@ from peer.store.hashing import Hashed, Hashing
 from peer.store.layout import Layout, Segment
 from peer.store.read_errors import UNDECIDED, Fault, fault_of
 from peer.store.segments import Filling, read_piece, sync_pieces, write_piece
+from peer.store.taking_in import take_in
 from peer.store.trash_rows import RELEASED
 from peer.store.user_files import claim, finish_files, prepare_files, remove
 from peer.store.write_errors import write_error
@@ -175,23 +175,23 @@ class PieceStore:
         return Hashing(self._cache, manifest, layout, self.in_thread)
 
     async def adopt(
-        self, content_path: Path, manifest: Manifest, *, passing: bool = False
+        self,
+        content_path: Path,
+        manifest: Manifest,
+        *,
+        passing: bool = False,
+        keep_name: bool = False,
     ) -> Content:
-        """Take a spooled file, already hashed, as our own content file; durable after."""
-        target = self.contents.content_file(manifest.id)
+        """Take a spooled file, already hashed, as our own content file; durable after.
 
-        def move() -> None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with content_path.open("rb") as spooled:
-                os.fsync(spooled.fileno())
-            os.replace(content_path, target)
-            sync_directory(target.parent)
-            sync_directory(target.parent.parent)
+        With `keep_name` it also stays where it is, if the file system has hard links.
+        """
+        target = self.contents.content_file(manifest.id)
 
         await self.contents.expect(manifest)
         with trio.CancelScope(shield=True):
             # Between the two steps lies a file that nobody would know of.
-            await self.in_thread(move)
+            await self.in_thread(partial(take_in, content_path, target, keep_name=keep_name))
             content = await self.contents.add(manifest, None, full=True, passing=passing)
         # An older content file of this name, with holes, must not be read any more.
         self._cache.forget(target)

@@ -177,9 +177,10 @@ class Progress(Message, frozen=True, kw_only=True, tag=True):
 class Add(Request, frozen=True, kw_only=True, tag=True):
     """Share one file or folder, given by absolute path.
 
-    `owned` files lie in the daemon's spool and become the store's own; `keep` copies into the
-    store, so that the files may change or go afterwards; others are shared where they lie. With
-    `wait`, the reply comes when the wanted copies exist.
+    What is `owned` lies in the daemon's spool and becomes the store's own: after the reply whoever
+    put it there removes it. `keep` copies into the store, so that the files may change or go
+    afterwards; others are shared where they lie. With `wait`, the reply comes when the wanted
+    copies exist.
     """
 
     path: PathText

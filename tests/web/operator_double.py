@@ -75,12 +75,15 @@ class OperatorDouble:
     breaks_at: int | None = None
     """Read fails from this offset on."""
     asked: list[str] = field(default_factory=list)
+    empty_folders: list[str] = field(default_factory=list)
+    """Those in the folders that were added."""
     map_bits: bytes | None = None
     address: Address | None = None
 
     def __post_init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
+        self._added: dict[str, str] = {}
 
     async def start(self) -> None:
         """Listen under fresh keys and tell operators how to come in."""
@@ -303,17 +306,27 @@ class OperatorDouble:
         return [steps, fetched]
 
     def _on_add(self, ask: op.Add) -> list[Message]:
+        """A copy of its own, as the daemon's; added again it is the same entry."""
         source = Path(ask.path)
-        if not source.is_file():
+        if not source.exists():
             raise RefusalError("invalid", "there is no such file")
-        place = self.data / "store" / os.urandom(8).hex()
-        place.parent.mkdir(exist_ok=True)
-        source.rename(place)
-        number = self._hold(
-            ask.name or source.name, "file", [("", place)], caption=ask.caption, tags=ask.tags
+        number = self._added.get(ask.path)
+        if number is None:
+            number = self._added[ask.path] = self._take_in(ask, source)
+        return [op.Added(call=ask.call, entry=self.entries[number].view, seconds=0.1)]
+
+    def _take_in(self, ask: op.Add, source: Path) -> str:
+        name = ask.name or source.name
+        if source.is_file():
+            content = source.read_bytes()
+            return self.hold_file(name, content, caption=ask.caption, tags=ask.tags)
+        paths = sorted(path for path in source.rglob("*") if path.is_file())
+        empty = sorted(
+            path for path in source.rglob("*") if path.is_dir() and not any(path.iterdir())
         )
-        view = self.entries[number].view
-        return [op.Added(call=ask.call, entry=view, seconds=0.1)]
+        self.empty_folders += [str(path.relative_to(source)) for path in empty]
+        files = {str(path.relative_to(source)): path.read_bytes() for path in paths}
+        return self.hold_folder(name, files, caption=ask.caption, tags=ask.tags)
 
     def _on_read(self, ask: op.Read) -> list[Message]:
         held = self._find(ask.entry)

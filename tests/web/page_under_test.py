@@ -31,6 +31,16 @@ class PageUnderTest:
     cookie: dict[str, str]
     http: aiohttp.ClientSession = field(repr=False)
 
+    def vanish(self) -> None:
+        """Be gone, as behind a network that went away: every connection ends, and none begins."""
+        connections = self.page.connections
+        connections.admit = lambda _: False  # type: ignore[method-assign]
+        connections.cut_all()
+
+    def come_back(self) -> None:
+        """Take connections again."""
+        del self.page.connections.admit
+
     def headers(self, **more: str) -> dict[str, str]:
         """What our own page sends: a session and its origin."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookie.items())

@@ -112,6 +112,9 @@ def test_it_does_what_it_says(tmp_path: Path, mode: GenerationMode) -> None:
         for found in schema.get_all_operations():
             operation = found.ok()
             raw = operation.definition.raw
+            if any(each["name"] == "Tus-Resumable" for each in raw.get("parameters", ())):
+                # A protocol of its own, not JSON: test_web_uploads.py tries it.
+                continue
             if mode is GenerationMode.POSITIVE or "parameters" in raw or "requestBody" in raw:
                 _try(operation, page, mode, [*CHECKS, *more])
 

@@ -7,13 +7,14 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(method, path, body) {
+/** One request; the JSON it answers, or null. */
+export async function ask(method, path, body, headers = {}) {
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, {
       method,
-      headers: body ? { "Content-Type": "application/json" } : {},
-      body: body && JSON.stringify(body),
+      headers: body ? { "Content-Type": "application/json", ...headers } : headers,
+      body: body ? JSON.stringify(body) : undefined,
     });
   } catch {
     throw new ApiError(0, "This page lost its connection. Is the machine still on?");

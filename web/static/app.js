@@ -8,7 +8,7 @@ import { Machines } from "./machines.js";
 import { Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
 import { Transfers } from "./transfers.js";
-import { DropAnywhere } from "./upload_list.js";
+import { DropAnywhere } from "./upload_pick.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
 
 const PLACES = [["library", "Library", "#/"], ["transfers", "Transfers", "#/transfers"], ["machines", "Machines", "#/machines"], ["health", "Health", "#/health"]];

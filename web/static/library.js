@@ -4,7 +4,8 @@ import { api } from "./api.js";
 import { age, bytes, count, moment } from "./format.js";
 import { Copies, copyLink, Empty, Icon, onMachines, Problem, Waiting } from "./parts.js";
 import { changes, route, tell, use, useRefresh } from "./store.js";
-import { PickFiles, UploadList } from "./upload_list.js";
+import { UploadList } from "./upload_list.js";
+import { PickFiles } from "./upload_pick.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const PAUSE = 200;
@@ -113,7 +114,7 @@ function NothingFound({ words }) {
 
 function NothingYet() {
   return html`<${Empty} icon="upload" title="Share the first file">
-    <p>Drop files anywhere on this page. Every piece is kept on two machines of your swarm.</p>
+    <p>Drop files and folders anywhere on this page. Every piece is kept on two machines of your swarm.</p>
     <${PickFiles} primary=${true} />
   <//>`;
 }

@@ -1,79 +1,85 @@
-// What is being uploaded, and the ways to add to it: a picker, and dropping anywhere on the page.
+// What is being uploaded: how far, how fast, how long yet, and what can be done about each.
 
-import { bytes, duration, percent } from "./format.js";
+import { bytes, count, duration, percent } from "./format.js";
 import { Bar, Icon } from "./parts.js";
-import { tell, use } from "./store.js";
-import { cancel, clear, enqueue, queue, retry } from "./uploads.js";
-import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { use } from "./store.js";
+import { Pick } from "./upload_pick.js";
+import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
+import { html } from "./vendor/preact-htm.js";
 
-export function PickFiles({ primary }) {
-  const input = useRef(null);
-  const pick = (event) => {
-    enqueue(event.target.files);
-    event.target.value = "";
-  };
-  return html`<span class="pick">
-    <input class="sr" ref=${input} type="file" multiple tabindex="-1" aria-label="Files to upload" onChange=${pick} />
-    <button type="button" class=${`button ${primary ? "primary" : ""}`} onClick=${() => input.current.click()}><${Icon} name="upload" />Upload files</button>
-  </span>`;
-}
+const SHOWN = 30;
+const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
+const OVER = ["done", "cancelled", "failed"];
 
 export function UploadList() {
   const items = use(queue);
   if (items.length === 0) return null;
-  const open = items.filter((item) => ["waiting", "sending", "adding"].includes(item.state)).length;
+  const over = items.filter((item) => OVER.includes(item.state)).length;
+  const shown = [...items].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, SHOWN).sort((a, b) => a.id - b.id);
   return html`<section class="card uploads" aria-labelledby="uploads">
-    <header><h2 id="uploads">${open ? `Uploading ${items.length - open + 1} of ${items.length}` : "Uploads"}</h2>
-      ${open < items.length && html`<button class="button quiet" onClick=${clear}>Clear finished</button>`}</header>
-    <ul>${items.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
+    <header><h2 id="uploads"><${Heading} items=${items} /></h2>
+      ${over > 0 && html`<button class="button quiet" onClick=${clear}>Clear finished</button>`}</header>
+    <${All} items=${items} />
+    <ul>${shown.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
+    ${items.length > SHOWN && html`<p class="soft tally">and ${count(items.length - SHOWN, "more")}</p>`}
   </section>`;
 }
 
+function Heading({ items }) {
+  const open = items.filter((item) => OPEN.includes(item.state) || item.state === "adding").length;
+  if (open) return `Uploading ${count(open, "item")}`;
+  return items.some((item) => item.state === "unfinished") ? "Unfinished uploads" : "Uploads";
+}
+
+/** All of them together, where there are several. */
+function All({ items }) {
+  const { rate, left } = use(overall);
+  const counted = items.filter((item) => OPEN.includes(item.state));
+  if (counted.length < 2) return null;
+  const sum = (what) => counted.reduce((total, item) => total + item[what], 0);
+  const size = sum("size"), sent = sum("sent");
+  return html`<div class="upload all"><div class="what"><span class="name">All together</span>
+    <span class="about">${progress(sent, size, rate, left)}</span></div><${Bar} done=${sent} total=${size} label="All uploads" /></div>`;
+}
+
 function Upload({ item }) {
-  const going = item.state === "sending" || item.state === "adding";
+  const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
-    <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry.id}`}><span class="name">${item.name}</span>
+    <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry}`}><span class="name">${item.name || "Reading…"}</span>
       <span class=${`about ${item.state}`}>${words(item)}</span><//>
-    ${going && html`<${Bar} done=${item.sent} total=${item.size} label=${`Upload of ${item.name}`} />`}
-    ${item.state === "failed" && html`<button class="button" onClick=${() => retry(item.id)}>Try again</button>`}
-    ${(item.state === "waiting" || item.state === "sending") && html`<button class="button quiet icon-only" aria-label=${`Cancel the upload of ${item.name}`} title="Cancel" onClick=${() => cancel(item.id)}><${Icon} name="close" /></button>`}
+    ${bar && html`<${Bar} done=${item.sent} total=${item.size} label=${`Upload of ${item.name}`} />`}
+    <span class="controls"><${Controls} item=${item} /></span>
   </li>`;
 }
 
+function Controls({ item }) {
+  const { id, name, state } = item;
+  const folder = item.kind === "folder";
+  return html`
+    ${state === "failed" && html`<button class="button" aria-label=${`Try ${name} again`} onClick=${() => retry(id)}>Try again</button>`}
+    ${state === "paused" && html`<button class="button" aria-label=${`Go on with ${name}`} onClick=${() => retry(id)}>Go on</button>`}
+    ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${`Pause ${name}`} onClick=${() => pause(id)}>Pause</button>`}
+    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? "Pick the folder" : "Pick the file"} label=${`Pick ${name} again to go on`} />`}
+    ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${`Cancel the upload of ${name}`} title="Cancel" onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
+}
+
 function words(item) {
-  if (item.state === "waiting") return `${bytes(item.size)} · waiting`;
-  if (item.state === "adding") return "Adding to the swarm…";
-  if (item.state === "done") return `${bytes(item.size)} · shared`;
-  if (item.state === "cancelled") return "Cancelled";
-  if (item.state === "failed") return item.text;
-  const left = item.rate ? ` · ${bytes(item.rate)}/s · ${duration((item.size - item.sent) / item.rate)} left` : "";
-  return `${percent(item.sent, item.size)} % of ${bytes(item.size)}${left}`;
+  const { state, size, sent } = item;
+  const what = item.kind === "folder" ? `${count(item.files, "file")}, ${bytes(size)}` : bytes(size);
+  if (state === "reading") return "Looking into it…";
+  if (state === "waiting") return `${what} · waiting`;
+  if (state === "adding") return "All sent · adding it to the swarm…";
+  if (state === "done") return `${what} · shared`;
+  if (state === "cancelled") return "Cancelled";
+  if (state === "failed") return item.text;
+  const far = `${percent(sent, size)} % of ${what}`;
+  if (state === "paused") return `${far} · paused`;
+  if (state === "offline") return `${far} · no connection, goes on by itself`;
+  if (state === "unfinished") return `${far} is here · pick the ${item.kind} again to go on`;
+  return progress(sent, size, item.rate, item.rate ? (size - sent) / item.rate : null, what);
 }
 
-/** The whole page takes files that are dropped on it. */
-export function DropAnywhere() {
-  const [over, setOver] = useState(false);
-  useEffect(() => {
-    const files = (event) => event.dataTransfer?.types.includes("Files");
-    const enter = (event) => { if (files(event)) { event.preventDefault(); setOver(true); } };
-    const leave = (event) => { if (!event.relatedTarget) setOver(false); };
-    const drop = (event) => {
-      if (!files(event)) return;
-      event.preventDefault();
-      setOver(false);
-      take(event.dataTransfer);
-    };
-    const pairs = [["dragenter", enter], ["dragover", enter], ["dragleave", leave], ["drop", drop]];
-    for (const [name, listener] of pairs) addEventListener(name, listener);
-    return () => { for (const [name, listener] of pairs) removeEventListener(name, listener); };
-  }, []);
-  return html`<div aria-hidden="true">${over && html`<div class="drop"><div><${Icon} name="upload" />Drop to share with the swarm</div></div>`}</div>`;
-}
-
-function take(transfer) {
-  const items = [...transfer.items].filter((item) => item.kind === "file");
-  const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
-  const files = items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile());
-  if (folders.length) tell("Folders are shared from the command line: twofold add FOLDER", false);
-  if (files.length) enqueue(files);
+function progress(sent, size, rate, left, what = bytes(size)) {
+  const fast = rate ? ` · ${bytes(rate)}/s · ${left === null ? "" : `${duration(left)} left`}` : "";
+  return `${percent(sent, size)} % of ${what}${fast}`;
 }

@@ -1,83 +1,213 @@
-// The upload queue: one file at a time, raw bytes in one request each, progress as it goes.
+// The upload queue: what waits, runs, is paused, goes on by itself, or ended; and what a reload left.
 
-import { errorText } from "./api.js";
-import { cell, changed, tell } from "./store.js";
+import { cell, changed, changes, connection, tell } from "./store.js";
+import { Pace } from "./pace.js";
+import { findKnown, uploadApi } from "./upload_api.js";
+import { sendFolder } from "./upload_folder.js";
+import { awaitEntry } from "./upload_settling.js";
+import { sendFile } from "./upload_tus.js";
 
-/** Each item: {id, file, name, state: waiting|sending|adding|done|failed|cancelled, sent, rate, text, entry}. */
+/**
+ * Each item: {id, kind, name, size, files, state, sent, rate, text, upload, entry}. States: reading,
+ * waiting, sending, offline, paused, adding, done, failed, cancelled, and unfinished: begun by
+ * another page or before a reload, its file unknown here. `upload` is its id at the machine.
+ */
 export const queue = cell([]);
+/** What a screen reader is told: the end of each. */
+export const announced = cell("");
+/** Of everything under way: {rate, left}. */
+export const overall = cell({ rate: 0, left: null });
 
-let next = 1;
-let current = null;
+const RUNNING = 3, TICK = 400;
+export const OPEN = ["reading", "waiting", "sending", "offline"];
+const works = new Map();
+let next = 1, ticking = 0, unfinished = [];
 
-export function enqueue(files) {
-  const items = [...files].map((file) => ({
-    id: next++, file, name: file.name, size: file.size, state: "waiting", sent: 0, rate: 0, text: "", entry: null,
-  }));
-  queue.set([...queue.get(), ...items]);
+/** Take what was dropped or picked: promises of files and folders. */
+export async function enqueue(things) {
+  await Promise.all([refresh(), ...things.map(take)]);
+  for (const item of queue.get()) if (item.state === "waiting" && !item.upload) claim(item.id);
   pump();
 }
 
-export function cancel(id) {
-  if (current?.id === id) current.request.abort();
-  else update(id, { state: "cancelled" });
+/** Go on with what the machine has of this already, if it has. */
+function claim(id) {
+  const known = findKnown(unfinished.filter(isFree), works.get(id).thing);
+  if (!known) return;
+  update(id, { upload: known.id, sent: known.offset });
+  takeOver(known.id);
 }
 
+async function take(promise) {
+  const id = next++;
+  queue.set([...queue.get(), { id, kind: "file", name: "", size: 0, files: 1, state: "reading", sent: 0, rate: 0, text: "", upload: null, entry: null }]);
+  let thing = null;
+  try {
+    thing = await promise;
+  } catch { /* told below */ }
+  if (!thing || (thing.kind === "folder" && thing.files.length === 0)) {
+    queue.set(queue.get().filter((item) => item.id !== id));
+    return tell(thing ? `“${thing.name}” has no files in it: there is nothing to share.` : "This cannot be read. Pick it again, or copy it elsewhere first.", false);
+  }
+  works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
+  return update(id, { kind: thing.kind, name: thing.name, size: thing.size, files: thing.files?.length ?? 1, state: "waiting" });
+}
+
+/** Look at what the machine has not finished; show what this page knows nothing of. */
+export async function refresh() {
+  try {
+    unfinished = await uploadApi.unfinished();
+  } catch {
+    return;
+  }
+  const mine = new Set(queue.get().map((item) => item.upload));
+  const fresh = unfinished.filter((one) => !one.folder && !mine.has(one.id)).map((one) => ({
+    id: next++, kind: one.kind, name: one.name, size: one.size, files: one.files, sent: one.offset, rate: 0,
+    state: one.state === "receiving" ? "unfinished" : one.state, text: one.text, upload: one.id, entry: null,
+  }));
+  const offsets = new Map(unfinished.map((one) => [one.id, one.offset]));
+  const kept = queue.get().filter((item) => item.state !== "unfinished" || offsets.has(item.upload))
+    .map((item) => (item.state === "unfinished" ? { ...item, sent: offsets.get(item.upload) } : item));
+  queue.set([...kept, ...fresh]);
+  for (const item of fresh) if (item.state === "adding") settle(item.id);
+}
+
+export function pause(id) {
+  update(id, { state: "paused", rate: 0 });
+  works.get(id)?.abort?.abort();
+}
+
+/** Go on with what is paused or failed. */
 export function retry(id) {
-  update(id, { state: "waiting", sent: 0, rate: 0, text: "" });
+  const item = find(id);
+  if (works.has(id) && !(item.state === "failed" && item.complete)) {
+    update(id, { state: "waiting", text: "" });
+    return pump();
+  }
+  update(id, { state: "adding", text: "" });
+  return uploadApi.addAgain(item.upload).then(() => settle(id), (error) => fail(id, error.message));
+}
+
+/** Give it up, here and at the machine. */
+export async function cancel(id) {
+  const item = find(id);
+  update(id, { state: "cancelled", rate: 0 });
+  works.get(id)?.abort?.abort();
+  works.delete(id);
+  if (item.upload) await uploadApi.drop(item.kind, item.upload).catch(() => {});
+  if (item.state === "unfinished") queue.set(queue.get().filter((one) => one.id !== id));
   pump();
 }
 
 /** Forget everything that is over. */
 export function clear() {
-  queue.set(queue.get().filter((item) => ["waiting", "sending", "adding"].includes(item.state)));
+  queue.set(queue.get().filter((item) => !["done", "cancelled", "failed"].includes(item.state)));
 }
 
-export const isBusy = () => current !== null;
+export const isBusy = () => queue.get().some((item) => OPEN.includes(item.state));
+
+const find = (id) => queue.get().find((item) => item.id === id);
 
 function update(id, fields) {
   queue.set(queue.get().map((item) => (item.id === id ? { ...item, ...fields } : item)));
 }
 
 function pump() {
-  if (current) return;
-  const item = queue.get().find((candidate) => candidate.state === "waiting");
-  if (item) send(item);
+  const items = queue.get();
+  let room = RUNNING - items.filter((item) => item.state === "sending" || item.state === "offline").length;
+  for (const item of items) if (item.state === "waiting" && room-- > 0) send(item);
+  if (isBusy() && !ticking) ticking = setInterval(tick, TICK);
 }
 
-function send(item) {
-  const request = new XMLHttpRequest();
-  current = { id: item.id, request };
-  const started = performance.now();
-  update(item.id, { state: "sending" });
-  request.upload.onprogress = (event) => {
-    const seconds = (performance.now() - started) / 1000;
-    const rate = seconds > 0.5 ? event.loaded / seconds : 0;
-    update(item.id, { sent: event.loaded, rate });
+async function send(item) {
+  const { id } = item, work = works.get(id), abort = work.abort = new AbortController();
+  const known = item.upload && (unfinished.find((one) => one.id === item.upload) ?? { id: item.upload });
+  update(id, { state: "sending" });
+  work.pace.clear();
+  const options = {
+    signal: abort.signal,
+    onSent: (sent) => { work.sent = sent; if (find(id)?.state === "offline") update(id, { state: "sending" }); },
+    onWait: () => { if (!abort.signal.aborted) update(id, { state: "offline", rate: 0 }); work.pace.clear(); },
   };
-  request.upload.onload = () => update(item.id, { state: "adding", sent: item.size });
-  request.onload = () => finish(item, outcome(request));
-  request.onerror = () => finish(item, { state: "failed", text: "The connection was lost." });
-  request.onabort = () => finish(item, { state: "cancelled" });
-  request.responseType = "json";
-  request.open("POST", `/api/v1/upload?${new URLSearchParams({ name: item.name })}`);
-  request.setRequestHeader("Content-Type", "application/octet-stream");
-  request.send(item.file);
+  try {
+    if (!known?.state || known.state === "receiving") await bring(id, work, known, options);
+    update(id, { state: "adding", sent: item.size, rate: 0, complete: true });
+    pump();
+    await settle(id);
+  } catch (error) {
+    if (!abort.signal.aborted) fail(id, error.message);
+    pump();
+  }
 }
 
-function outcome(request) {
-  if (request.status === 201) return { state: "done", entry: request.response };
-  if (request.status === 401) location.assign("/login");
-  return { state: "failed", text: errorText(request.response, request.status) };
+/** Whether no item here sends this upload already. */
+const isFree = (known) => !queue.get().some((item) => item.upload === known.id && item.state !== "unfinished");
+
+/** An upload that is gone on with is not shown as an unfinished one any more. */
+function takeOver(upload) {
+  queue.set(queue.get().filter((item) => item.state !== "unfinished" || item.upload !== upload));
 }
 
-function finish(item, fields) {
-  current = null;
-  update(item.id, fields);
-  if (fields.state === "done") changed();
-  if (fields.state === "failed") tell(`${item.name} was not uploaded: ${fields.text}`, false);
-  pump();
+async function bring(id, work, known, options) {
+  const note = (upload) => {
+    update(id, { upload });
+    takeOver(upload);
+  };
+  if (work.thing.kind === "folder") {
+    const now = known ? await uploadApi.unfinished() : [];
+    return sendFolder(work.thing, { ...options, known, unfinished: now, onId: note });
+  }
+  const idOf = (url) => url.split("/").at(-1);
+  const url = known ? `/api/v1/uploads/${known.id}` : null;
+  const { thing } = work;
+  return note(idOf(await sendFile(thing.file, { ...options, said: { name: thing.name }, url, onUrl: (at) => note(idOf(at)) })));
+}
+
+/** Wait for the entry that a complete upload becomes. */
+async function settle(id) {
+  const item = find(id);
+  try {
+    const entry = await awaitEntry(item.upload);
+    works.delete(id);
+    update(id, { state: "done", entry });
+    // The same words twice would be heard once.
+    announced.set(`${item.name} is shared.${announced.get().endsWith(" ") ? "" : " "}`);
+    changed();
+  } catch (error) {
+    fail(id, error.message);
+  }
+}
+
+function fail(id, text) {
+  update(id, { state: "failed", text, rate: 0 });
+  tell(`${find(id)?.name} was not uploaded: ${text}`, false);
+}
+
+function tick() {
+  const now = performance.now();
+  const items = queue.get().map((item) => {
+    const work = works.get(item.id);
+    if (!work || item.state !== "sending") return item;
+    work.pace.note(work.sent, now);
+    return { ...item, sent: work.sent, rate: work.pace.rate };
+  });
+  queue.set(items);
+  const open = items.filter((item) => OPEN.includes(item.state));
+  const left = open.reduce((sum, item) => sum + item.size - item.sent, 0);
+  const rate = open.reduce((sum, item) => sum + item.rate, 0);
+  overall.set({ rate, left: rate > 0 ? left / rate : null });
+  if (!isBusy()) {
+    clearInterval(ticking);
+    ticking = 0;
+  }
 }
 
 addEventListener("beforeunload", (event) => {
   if (isBusy()) event.preventDefault();
 });
+let was = connection.get();
+connection.listen((state) => {
+  if (state === "live" && was !== "live") refresh();
+  was = state;
+});
+changes.listen(() => { if (queue.get().some((item) => item.state === "unfinished")) refresh(); });

@@ -1,0 +1,1 @@
+"""Uploading to another machine's page, over HTTP: what `twofold push` does."""

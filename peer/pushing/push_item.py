@@ -1,0 +1,138 @@
+"""One file or folder pushed: found again if the page knows it, sent, finished, added."""
+
+import stat
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peer.errors import NotFoundError, PeerError, UsageError
+from peer.pushing.pushing import FOLDERS, Pushing, Source
+from peer.store.splitter import Survey, survey
+
+AT_ONCE = 4
+TELL_EVERY = 0.25
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is pushed: a path on this machine, and what is said of it there."""
+
+    path: Path
+    name: str
+    caption: str
+    tags: tuple[str, ...]
+
+
+Tell = Callable[[int, int], None]
+"""Called with bytes the page has, and bytes in all."""
+
+
+def push_item(pushing: Pushing, item: Item, tell: Tell) -> tuple[str, list[str]]:
+    """Send it all; the id of the upload it was, and what was passed over. Raises PeerError."""
+    found = survey(item.path)
+    if found.single:
+        return _push_file(pushing, item, found, tell), []
+    return _push_folder(pushing, item, found, tell), found.skipped
+
+
+def _push_file(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
+    source = _source(found, 0)
+    looks = {"kind": "file", "name": item.name, "size": source.size, "modified": source.modified}
+    known = _known(pushing, looks)
+    said = {"name": item.name, "modified": source.modified}
+    said |= {"caption": item.caption} if item.caption else {}
+    said |= {"tags": ",".join(item.tags)} if item.tags else {}
+    said |= {"executable": "1"} if source.executable else {}
+    with ThreadPoolExecutor(1) as pool:
+        number = pool.submit(pushing.file, source, said, known["id"] if known else None)
+        _watch(pushing, [number], found.size, tell)
+    return number.result()
+
+
+def _push_folder(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
+    numbers = [n for n, record in enumerate(found.files) if not record.directory]
+    looks = {"kind": "folder", "name": item.name, "size": found.size, "files": len(numbers)}
+    folder = _known(pushing, looks)
+    if folder is None:
+        about = {"caption": item.caption, "tags": list(item.tags)}
+        fields = {"name": item.name, "files": len(numbers), "size": found.size, **about}
+        folder = pushing.json("POST", FOLDERS, fields)
+    number = str(folder["id"])
+    if folder["state"] == "receiving":
+        _send_files(pushing, number, found, numbers, tell)
+        empty = [record.path for record in found.files if record.directory]
+        pushing.json("POST", f"{FOLDERS}/{number}/finish", {"empty": empty})
+    return number
+
+
+def _send_files(
+    pushing: Pushing, folder: str, found: Survey, numbers: list[int], tell: Tell
+) -> None:
+    """Every file of a folder that is not there yet, a few at a time."""
+    begun = {u["path"]: u for u in pushing.uploads() if u["folder"] == folder}
+    there = _there(pushing, folder)
+
+    def send(number: int) -> None:
+        source, path = _source(found, number), found.files[number].path
+        if there.get(path) == (source.size, source.modified):
+            pushing.done += source.size
+            return
+        half = begun.get(path)
+        same = half and (half["size"], half["modified"]) == (source.size, source.modified)
+        said = {"folder": folder, "path": path, "modified": source.modified}
+        said |= {"executable": "1"} if source.executable else {}
+        pushing.file(source, said, str(half["id"]) if half and same else None)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        _watch(pushing, [pool.submit(send, n) for n in numbers], found.size, tell)
+
+
+def _there(pushing: Pushing, folder: str) -> dict[str, tuple[int, int]]:
+    """The files of a folder that the page has in full: size and time by path."""
+    found: dict[str, tuple[int, int]] = {}
+    start: int | None = 0
+    while start is not None:
+        page = pushing.json("GET", f"{FOLDERS}/{folder}/files?start={start}")
+        found |= {each["path"]: (each["size"], each["modified"]) for each in page["files"]}
+        start = page["next"]
+    return found
+
+
+def _known(pushing: Pushing, looks: Mapping[str, object]) -> dict[str, Any] | None:
+    """An unfinished upload of the same thing, whoever began it."""
+    for upload in pushing.uploads():
+        same = all(upload[key] == value for key, value in looks.items())
+        if same and not upload["folder"]:
+            return upload
+    return None
+
+
+def _source(found: Survey, number: int) -> Source:
+    path = Path(found.path_of(number))
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise NotFoundError(f"cannot read {path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{path} is no file any more")
+    if status.st_size != found.files[number].size:
+        raise PeerError(f"{path} changed while it was sent; send it again")
+    return Source(path, status)
+
+
+def _watch(pushing: Pushing, futures: "list[Future[Any]]", total: int, tell: Tell) -> None:
+    """Wait for all of them, telling how far they are; the first error ends the others."""
+    waiting = set(futures)
+    try:
+        while waiting:
+            done, waiting = wait(waiting, TELL_EVERY, return_when="FIRST_EXCEPTION")
+            tell(min(pushing.done, total), total)
+            for future in done:
+                future.result()
+    except BaseException:
+        pushing.stop.set()
+        for future in waiting:
+            future.cancel()
+        raise

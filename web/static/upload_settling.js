@@ -1,0 +1,38 @@
+// Waiting for entries: one request at a time, however many uploads are being added.
+
+import { ApiError } from "./api.js";
+import { uploadApi } from "./upload_api.js";
+
+const waiting = [];
+let running = false;
+
+/**
+ * The id of the entry that a complete upload becomes.
+ * @returns {Promise<string>} rejects with why it became none.
+ */
+export function awaitEntry(upload) {
+  return new Promise((resolve, reject) => {
+    waiting.push({ upload, resolve, reject });
+    if (!running) run();
+  });
+}
+
+async function run() {
+  running = true;
+  while (waiting.length) {
+    const one = waiting.shift();
+    try {
+      const view = await uploadApi.one(one.upload);
+      if (view.state === "added") one.resolve(view.entry);
+      else if (view.state === "adding") waiting.push(one);
+      else one.reject(new Error(view.text || "The machine lost a part of it. Try again."));
+    } catch (error) {
+      if (error instanceof ApiError && error.status !== 0 && error.status < 500) one.reject(error);
+      else {
+        waiting.push(one);
+        await new Promise((resolve) => { setTimeout(resolve, 1000); });
+      }
+    }
+  }
+  running = false;
+}

@@ -1,0 +1,80 @@
+"""From a complete upload to an entry: the daemon adds it, also after either of them was stopped.
+
+Adding twice makes the same entry, so what was not told in time is simply asked for again.
+"""
+
+import asyncio
+
+import structlog
+
+from protocol.messages.operating import Add, Added, Progress
+from web.answers import AnswerError
+from web.daemon import Daemon
+from web.upload_book import UploadBook
+from web.upload_state import Upload
+
+AT_ONCE = 4
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
+_log = structlog.get_logger()
+
+
+class UploadAdding:
+    """Adds what is complete, a few at a time, until that is done or refused."""
+
+    def __init__(self, daemon: Daemon, book: UploadBook) -> None:
+        self._daemon = daemon
+        self._book = book
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, upload: Upload) -> None:
+        """Add this one, in the background."""
+        task = asyncio.create_task(self._add(upload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Leave the rest to the next start."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _add(self, upload: Upload) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with self._turns:
+                    entry = await self._ask(upload)
+                return await self._book.settle(upload, entry=entry)
+            except AnswerError as error:
+                if error.status != 503:
+                    _log.warning("an upload was not added", id=upload.record.id, kind=error.kind)
+                    return await self._fail(upload, error.text)
+            # The daemon is away; it comes back.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _ask(self, upload: Upload) -> str:
+        record, spool = upload.record, self._book.spool
+        lies = spool.tree(record.id) if record.kind == "folder" else spool.part(record.id)
+
+        def note(progress: Progress) -> None:
+            upload.progress = progress
+
+        request = Add(
+            call=0,
+            path=str(lies.resolve()),
+            name=record.name,
+            caption=record.caption,
+            tags=record.tags,
+            owned=True,
+        )
+        added = await self._daemon.ask(request, Added, within=None, on_progress=note)
+        return added.entry.id
+
+    async def _fail(self, upload: Upload, why: str) -> None:
+        try:
+            await self._book.settle(upload, failed=why)
+        except AnswerError as error:
+            _log.error("cannot note that an upload failed", id=upload.record.id, why=error.text)
