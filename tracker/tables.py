@@ -109,6 +109,34 @@ entries = Table(
 `restored` once it was deleted and is there again. `copies` and `size` are the record's, 0 of a
 tombstone."""
 
+search_keys = Table(
+    "search_keys",
+    metadata,
+    Column(
+        "number",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("created", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("author", LargeBinary, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("named", Text, nullable=False),
+    Index("ix_search_keys_newest", "created", "id"),
+    Index("ix_search_keys_name", "name", "id"),
+    Index("ix_search_keys_size", "size", "id"),
+    Index("ix_search_keys_author", "author"),
+    Index("ix_search_keys_manifest", "manifest"),
+    Index("ix_search_keys_kind", "kind"),
+)
+"""What shown entries are found and sorted by, by their number: a third of their own rows, so that
+many can be looked at. `kind` is a ContentKind; `name` and `named` are `name_key` and `spaced` of
+the name."""
+
 held_tombstones = Table(
     "held_tombstones",
     metadata,
@@ -172,6 +200,14 @@ holdings = Table(
         "manifest",
         sqlite_where=text("bits IS NOT NULL"),
         postgresql_where=text("bits IS NOT NULL"),
+    ),
+    Index(
+        "ix_holdings_whole",
+        "peer",
+        "manifest",
+        "doubted",
+        sqlite_where=text("bits IS NULL"),
+        postgresql_where=text("bits IS NULL"),
     ),
 )
 """What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces. Reported as

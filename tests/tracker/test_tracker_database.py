@@ -28,7 +28,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0005",)]
+        assert [tuple(row) for row in versions] == [("0006",)]
         database.close()
 
 
@@ -55,7 +55,8 @@ def test_entries_of_before_get_their_copies_and_size(tmp_path: Path) -> None:
     database.close()
     with closing(sqlite3.connect(directory.database)) as raw:
         raw.executescript(
-            "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
+            "DROP INDEX ix_holdings_partial; DROP INDEX ix_holdings_whole; DROP TABLE search_keys;"
+            "ALTER TABLE entries DROP COLUMN copies;"
             "ALTER TABLE entries DROP COLUMN size; UPDATE alembic_version SET version_num = '0004'"
         )
     database = open_database(directory.database)

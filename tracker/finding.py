@@ -1,0 +1,208 @@
+"""One page of a search: which entries, in which order, and how many there are.
+
+What few entries meet is looked up and sorted. Where no condition is met by few, the order's own
+index is walked until the page is full, which is soon, as many meet them. So no query sorts much,
+and the cost of a page hardly grows with the catalogue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    not_,
+    select,
+    tuple_,
+)
+
+from protocol.messages.finding import MOST_COUNTED, Sort
+from protocol.sorting import DESCENDING, Place
+from protocol.words import EXACT, PART, PREFIX, WORD, Words
+from tracker import search_index
+from tracker.search_index import Condition, keys
+
+FEW = MOST_COUNTED
+"""So many entries are looked up and sorted; for more the order's index is walked."""
+_COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Match:
+    """An entry that was found, and where it is in the order."""
+
+    number: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order that is wanted, and the place after which to go on (None: from the start)."""
+
+    sort: Sort
+    after: Place | None
+    limit: int
+
+
+def find(
+    connection: Connection, words: Words, filters: Sequence[Condition], order: Order
+) -> list[Match]:
+    """The next entries in this order, `limit` of them if there are as many."""
+    conditions = [*search_index.has_words(words), *filters]
+    rarest = _rarest(connection, conditions)
+    if order.sort != "relevance":
+        return _in_order(connection, conditions, rarest, order)
+    if rarest is not None:
+        return _by_nearness(connection, conditions, rarest, words, order)
+    return _nearest_first(connection, conditions, words, order)
+
+
+def count(connection: Connection, words: Words, filters: Sequence[Condition]) -> tuple[int, bool]:
+    """How many there are, and whether there are more: beyond MOST_COUNTED nobody counts."""
+    conditions = [*search_index.has_words(words), *filters]
+    if not conditions:
+        everything = select(func.count()).select_from(keys)
+        return connection.execute(everything).scalar_one(), False
+    rarest = _rarest(connection, conditions)
+    if rarest is None and len(conditions) == 1 and conditions[0].rows is not None:
+        return MOST_COUNTED, True
+    found = _among(select(literal_column("1")).select_from(keys), conditions, rarest)
+    number = _bounded(connection, found, MOST_COUNTED + 1)
+    return min(number, MOST_COUNTED), number > MOST_COUNTED
+
+
+def _rarest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:
+    """The condition that the fewest entries meet, if they are few."""
+    found, fewest = None, FEW + 1
+    for condition in conditions:
+        if condition.rows is not None:
+            number = _bounded(connection, condition.rows, fewest)
+            if number < fewest:
+                found, fewest = condition, number
+    return found
+
+
+def _bounded(connection: Connection, rows: Select[Any], most: int) -> int:
+    number: int = connection.execute(
+        select(func.count()).select_from(rows.limit(most).subquery())
+    ).scalar_one()
+    return number
+
+
+def _among(
+    found: Select[Any],
+    conditions: Sequence[Condition],
+    rarest: Condition | None,
+    column: str = "",
+) -> Select[Any]:
+    """Only what meets all conditions: looked up by the rarest, or along the index of `column`."""
+    for condition in conditions:
+        if condition is rarest and condition.rows is not None:
+            found = found.where(keys.c.number.in_(condition.rows))
+        elif rarest is None and condition.column == column and condition.sought is not None:
+            found = found.where(condition.sought)
+        else:
+            found = found.where(condition.test)
+    return found
+
+
+def _in_order(
+    connection: Connection,
+    conditions: Sequence[Condition],
+    rarest: Condition | None,
+    order: Order,
+) -> list[Match]:
+    column = _COLUMN.get(order.sort, "created")
+    key = search_index.sorter(column, walked=rarest is None)
+    found = _among(select(keys.c.number, key.label("key"), keys.c.id), conditions, rarest, column)
+    found = _after(found, (key, keys.c.id), order)
+    rows = connection.execute(found).all()
+    return [Match(row.number, Place(_key(row.key), row.id)) for row in rows]
+
+
+def _by_nearness(
+    connection: Connection,
+    conditions: Sequence[Condition],
+    rarest: Condition,
+    words: Words,
+    order: Order,
+) -> list[Match]:
+    near, created = _nearness(words), search_index.sorter("created", walked=False)
+    columns = (keys.c.number, near.label("near"), created.label("created"), keys.c.id)
+    found = _after(_among(select(*columns), conditions, rarest), (near, created, keys.c.id), order)
+    rows = connection.execute(found).all()
+    return [Match(row.number, Place((row.near, row.created), row.id)) for row in rows]
+
+
+def _nearest_first(
+    connection: Connection, conditions: Sequence[Condition], words: Words, order: Order
+) -> list[Match]:
+    """The same where many are found: one degree of nearness after the other, newest first."""
+    start = order.after.key[0] if order.after else EXACT
+    found: list[Match] = []
+    for near in range(int(start), PART - 1, -1):
+        after = None
+        if order.after and near == start:
+            after = Place(order.after.key[1:], order.after.id)
+        of_it = [*conditions, _is_near(near, words)]
+        rest = Order("newest", after, order.limit - len(found))
+        for match in _in_order(connection, of_it, _rarest(connection, of_it[-1:]), rest):
+            key = (near, *match.place.key)
+            found.append(Match(match.number, Place(key, match.place.id)))
+        if len(found) >= order.limit:
+            break
+    return found
+
+
+def _after(found: Select[Any], columns: tuple[Any, ...], order: Order) -> Select[Any]:
+    descending = order.sort in DESCENDING
+    if order.after is not None:
+        key = order.after.key
+        place = tuple_(*([key] if isinstance(key, str) else key), order.after.id)
+        this = tuple_(*columns)
+        found = found.where(this < place if descending else this > place)
+    sorted_by = (column.desc() if descending else column.asc() for column in columns)
+    return found.order_by(*sorted_by).limit(order.limit)
+
+
+def _key(value: int | str) -> tuple[int, ...] | str:
+    return value if isinstance(value, str) else (value,)
+
+
+def _exact(words: Words) -> ColumnElement[bool]:
+    return keys.c.name == words.together
+
+
+def _prefix(words: Words) -> ColumnElement[bool]:
+    return and_(keys.c.name >= words.together, keys.c.name < words.together + _LAST_CHARACTER)
+
+
+def _nearness(words: Words) -> ColumnElement[int]:
+    return case(
+        (_exact(words), literal(EXACT)),
+        (_prefix(words), literal(PREFIX)),
+        (search_index.has_in_name(words), literal(WORD)),
+        else_=literal(PART),
+    )
+
+
+def _is_near(near: int, words: Words) -> Condition:
+    """That an entry which has the words is just so near to them."""
+    rows = select(keys.c.number)
+    if near == EXACT:
+        return Condition(_exact(words), rows.where(_exact(words)))
+    # With a plus nothing is tempted off the index that is walked.
+    name = search_index.sorter("name", walked=False)
+    begins = and_(name >= words.together, name < words.together + _LAST_CHARACTER)
+    if near == PREFIX:
+        return Condition(and_(begins, name != words.together), rows.where(_prefix(words)))
+    in_name = search_index.has_in_name(words)
+    return Condition(and_(not_(begins), in_name if near == WORD else not_(in_name)))
