@@ -39,7 +39,7 @@ def conditions_of(
         found.append(search_index.is_held(_members(connection, filters.machine), now))
     if filters.copies is not None:
         listed = (filters.copies == "short") == short.lists_short
-        found.append(search_index.is_listed(short.numbers, listed=listed))
+        found.append(search_index.is_listed(short.listed, listed=listed))
     return found
 
 

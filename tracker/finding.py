@@ -31,6 +31,8 @@ from tracker.search_index import Condition, keys
 
 FEW = MOST_COUNTED
 """So many entries are looked up and sorted; for more the order's index is walked."""
+MOST_SCANNED = 1_000
+"""What meets several conditions, none of which few meet, is counted up to here."""
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -73,10 +75,12 @@ def count(connection: Connection, words: Words, filters: Sequence[Condition]) ->
         return connection.execute(everything).scalar_one(), False
     rarest = _rarest(connection, conditions)
     if rarest is None and len(conditions) == 1 and conditions[0].rows is not None:
-        return MOST_COUNTED, True
+        number = _bounded(connection, conditions[0].rows, MOST_COUNTED + 1)
+        return min(number, MOST_COUNTED), number > MOST_COUNTED
+    most = MOST_COUNTED if rarest is not None else MOST_SCANNED
     found = _among(select(literal_column("1")).select_from(keys), conditions, rarest)
-    number = _bounded(connection, found, MOST_COUNTED + 1)
-    return min(number, MOST_COUNTED), number > MOST_COUNTED
+    number = _bounded(connection, found, most + 1)
+    return min(number, most), number > most
 
 
 def _rarest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:
@@ -152,9 +156,10 @@ def _nearest_first(
         after = None
         if order.after and near == start:
             after = Place(order.after.key[1:], order.after.id)
-        of_it = [*conditions, _is_near(near, words)]
+        of_it = _is_near(near, words)
         rest = Order("newest", after, order.limit - len(found))
-        for match in _in_order(connection, of_it, _rarest(connection, of_it[-1:]), rest):
+        rarest = _rarest(connection, of_it)
+        for match in _in_order(connection, [*of_it, *conditions], rarest, rest):
             key = (near, *match.place.key)
             found.append(Match(match.number, Place(key, match.place.id)))
         if len(found) >= order.limit:
@@ -194,15 +199,16 @@ def _nearness(words: Words) -> ColumnElement[int]:
     )
 
 
-def _is_near(near: int, words: Words) -> Condition:
+def _is_near(near: int, words: Words) -> list[Condition]:
     """That an entry which has the words is just so near to them."""
     rows = select(keys.c.number)
     if near == EXACT:
-        return Condition(_exact(words), rows.where(_exact(words)))
-    # With a plus nothing is tempted off the index that is walked.
+        return [Condition(_exact(words), rows.where(_exact(words)))]
     name = search_index.sorter("name", walked=False)
     begins = and_(name >= words.together, name < words.together + _LAST_CHARACTER)
     if near == PREFIX:
-        return Condition(and_(begins, name != words.together), rows.where(_prefix(words)))
-    in_name = search_index.has_in_name(words)
-    return Condition(and_(not_(begins), in_name if near == WORD else not_(in_name)))
+        test = and_(begins, name != words.together)
+        return [Condition(test, rows.where(_prefix(words))), Condition(name != words.together)]
+    if near == WORD:
+        return [Condition(not_(begins)), *search_index.names_hold(words)]
+    return [Condition(and_(not_(begins), not_(search_index.has_in_name(words))))]

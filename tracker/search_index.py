@@ -1,12 +1,11 @@
 """The search index of SQLite: two FTS5 tables and the narrow one of keys; how rows are met by it.
 
 `entry_text` holds the folded text under trigrams, for words of three characters or more.
-`entry_short` holds each entry's one- and two-character terms, spelled in hexadecimal so that no
-script or punctuation matters to the tokenizer. So every word is answered from an index. Another
-engine (PostgreSQL's pg_trgm) replaces this file.
+`entry_short` holds each entry's one- and two-character terms, and the whole words of its name, all
+spelled in hexadecimal so that no script or punctuation matters to the tokenizer. So every word is
+answered from an index. Another engine (PostgreSQL's pg_trgm) replaces this file.
 """
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -53,17 +52,23 @@ class Condition:
 def put(connection: Connection, number: int, entry: Entry, author: str) -> None:
     """Make entry `number` findable as this, by its author's name too, and as nothing else."""
     remove(connection, number)
-    folded = searchable((entry.name, entry.caption, *entry.tags, author))
+    put_new(connection, [(number, entry, author)])
+
+
+def put_new(connection: Connection, added: Iterable[tuple[int, Entry, str]]) -> None:
+    """The same for entries that nothing is kept of yet: number, entry, author's name."""
+    texts, shorts, columns = [], [], []
+    for number, entry, author in added:
+        folded = searchable((entry.name, entry.caption, *entry.tags, author))
+        spelled = " ".join([*map(_spell, terms(folded)), *map(_spell_name, _parts(entry.name))])
+        texts.append({"number": number, "text": folded})
+        shorts.append({"number": number, "terms": spelled})
+        columns.append({"number": number, **_key_columns(entry)})
+    connection.execute(text("INSERT INTO entry_text(rowid, text) VALUES (:number, :text)"), texts)
     connection.execute(
-        text("INSERT INTO entry_text(rowid, text) VALUES (:number, :text)"),
-        {"number": number, "text": folded},
+        text("INSERT INTO entry_short(rowid, terms) VALUES (:number, :terms)"), shorts
     )
-    spelled = " ".join(_spell(term) for term in terms(folded))
-    connection.execute(
-        text("INSERT INTO entry_short(rowid, terms) VALUES (:number, :terms)"),
-        {"number": number, "terms": spelled},
-    )
-    connection.execute(insert(keys).values(number=number, **_key_columns(entry)))
+    connection.execute(insert(keys), columns)
 
 
 def remove(connection: Connection, number: int) -> None:
@@ -91,6 +96,17 @@ def has_in_name(words: Words) -> ColumnElement[bool]:
     return and_(*(func.instr(named, spaced(word)) > 0 for word in words.each))
 
 
+def names_hold(words: Words) -> list[Condition]:
+    """The same as conditions, none of which an entry may miss."""
+    parts = list(dict.fromkeys(part for word in words.each for part in spaced(word).split()))
+    test = has_in_name(words)
+    if not parts:
+        return [Condition(test)]
+    rows = _found_in("entry_short", " ".join(_spell_name(part) for part in parts), "entry_named")
+    # Parts of one word are found wherever they are in the name: whether side by side is tested.
+    return [Condition(test, rows), *([Condition(test)] if len(parts) > len(words.each) else [])]
+
+
 def is_one_of(column: str, values: Collection[Any]) -> Condition:
     """That a column is one of these."""
     rows = select(keys.c.number).where(keys.c[column].in_(values))
@@ -110,9 +126,9 @@ def is_within(column: str, least: int | None, most: int | None) -> Condition:
     )
 
 
-def is_listed(numbers: Iterable[int], *, listed: bool) -> Condition:
-    """That an entry is one of these, or (not `listed`) none of them."""
-    each = func.json_each(json.dumps(list(numbers))).table_valued("value")
+def is_listed(numbers: str, *, listed: bool) -> Condition:
+    """That an entry is one of these (a JSON list), or (not `listed`) none of them."""
+    each = func.json_each(numbers).table_valued("value")
     rows = select(each.c.value)
     found = keys.c.number.in_(rows)
     return Condition(found, rows) if listed else Condition(~found)
@@ -151,6 +167,7 @@ def _key_columns(entry: Entry) -> dict[str, object]:
         "created": entry.created,
         "size": entry.size,
         "kind": content_kind(entry.kind, entry.name),
+        "copies": entry.copies,
         "author": entry.author,
         "manifest": entry.manifest,
         "id": entry.id,
@@ -159,8 +176,8 @@ def _key_columns(entry: Entry) -> dict[str, object]:
     }
 
 
-def _found_in(name: str, query: str) -> Select[Any]:
-    matched = literal_column(name).op("MATCH")(bindparam(f"{name}_query", query))
+def _found_in(name: str, query: str, called: str = "") -> Select[Any]:
+    matched = literal_column(name).op("MATCH")(bindparam(f"{called or name}_query", query))
     return select(literal_column("rowid")).select_from(table(name)).where(matched)
 
 
@@ -180,5 +197,13 @@ def _quote(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
+def _parts(name: str) -> list[str]:
+    return list(dict.fromkeys(spaced(fold(name)).split()))
+
+
 def _spell(term: str) -> str:
     return "x" + term.encode().hex()
+
+
+def _spell_name(word: str) -> str:
+    return "n" + word.encode().hex()

@@ -3,12 +3,13 @@
 The smaller side is kept: the short ones, or if most are short the safe ones.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import trio
-from sqlalchemy import Connection, Subquery, case, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import PeerState
@@ -17,9 +18,11 @@ from tracker.database import Database
 from tracker.holdings import load_holders
 
 REST = 20
-"""Times as long as counting took a count is used, though something was written meanwhile."""
+"""Times as long as counting took a count is used, though something has changed meanwhile."""
+QUICK = 0.02
+"""Seconds: who asks waits for a count that takes no longer; longer ones are made meanwhile."""
 _AT_ONCE = 500
-_entries = tables.entries
+_keys = tables.search_keys
 _holdings = tables.holdings
 
 States = Mapping[PeerId, PeerState]
@@ -27,9 +30,9 @@ States = Mapping[PeerId, PeerState]
 
 @dataclass(frozen=True)
 class Shortness:
-    """The numbers of all short entries, or (not `lists_short`) of all that are safe."""
+    """The numbers of all short entries, or (not `lists_short`) of all that are safe, as JSON."""
 
-    numbers: tuple[int, ...] = ()
+    listed: str = "[]"
     lists_short: bool = True
 
 
@@ -39,63 +42,75 @@ class ShortEntries:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = trio.Lock()
+        self._asked = trio.Event()
         self._counted: Shortness | None = None
         self._of: tuple[States, int] = ({}, 0)
-        self._fresh_until = 0.0
+        self._took = 0.0
+        self._rested = 0.0
 
     async def now(self, states: States, wall: int) -> Shortness:
         """With members in these states; `wall` is milliseconds since 1970."""
+        if self._counted is None or self._took < QUICK:
+            await self._count(states, wall)
+        self._asked.set()
+        assert self._counted is not None
+        return self._counted
+
+    async def keep_counting(self, states: Callable[[], States], wall: Callable[[], int]) -> None:
+        """Count again what takes long, as long as somebody asks: without end."""
+        while True:
+            await self._asked.wait()
+            self._asked = trio.Event()
+            await trio.sleep_until(self._rested)
+            await self._count(states(), wall())
+
+    async def _count(self, states: States, wall: int) -> None:
         async with self._lock:
-            began, of = trio.current_time(), (states, self._database.writes)
-            rested = began > self._fresh_until and of != self._of
-            if self._counted is None or states != self._of[0] or rested:
-                self._counted = await self._database.read(
-                    lambda connection: count_short(connection, states, wall)
-                )
-                ended = trio.current_time()
-                self._of = of
-                self._fresh_until = ended + REST * (ended - began)
-            return self._counted
+            of = (dict(states), self._database.writes)
+            if self._counted is not None and of == self._of:
+                return
+            began = trio.current_time()
+            self._counted = await self._database.read(
+                lambda connection: count_short(connection, states, wall)
+            )
+            self._of = of
+            self._took = trio.current_time() - began
+            self._rested = trio.current_time() + REST * self._took
 
 
 def count_short(connection: Connection, states: States, now: int) -> Shortness:
     """Look at all entries."""
-    held = _held(states, now)
-    live, parts = func.coalesce(held.c.live, 0), func.coalesce(held.c.parts, 0)
-    both = _entries.outerjoin(held, held.c.manifest == _entries.c.manifest)
-    lacking = select(
-        _entries.c.number, _entries.c.manifest, _entries.c.copies, parts.label("parts")
-    )
-    lacking = lacking.select_from(both).where(_entries.c.shown, live < _entries.c.copies)
-    rows = connection.execute(lacking).all()
-    made_up = set(_made_up(connection, [row for row in rows if row.parts], states, now))
-    short = [row.number for row in rows if row.number not in made_up]
-    shown = connection.execute(select(func.count()).where(_entries.c.shown)).scalar_one()
-    if 2 * len(short) <= shown:
-        return Shortness(tuple(short))
-    enough = select(_entries.c.number).select_from(both)
-    enough = enough.where(_entries.c.shown, live >= _entries.c.copies)
-    safe = connection.execute(enough).scalars()
-    return Shortness((*safe, *made_up), lists_short=False)
-
-
-def _held(states: States, now: int) -> Subquery:
-    """By manifest: how many live members hold all of it, and how many a part."""
     live = [peer for peer, state in states.items() if state == "live"]
-    whole = _holdings.c.bits.is_(None)
-    return (
-        select(
-            _holdings.c.manifest,
-            func.sum(case((whole, 1), else_=0)).label("live"),
-            func.sum(case((whole, 0), else_=1)).label("parts"),
-        )
-        .where(
-            _holdings.c.peer.in_(live),
-            or_(_holdings.c.doubted.is_(None), _holdings.c.doubted <= now),
-        )
-        .group_by(_holdings.c.manifest)
-        .subquery()
+    short = _lacking(connection, live, now)
+    parts = select(_holdings.c.manifest).where(
+        _holdings.c.bits.is_not(None), _holdings.c.peer.in_(live)
     )
+    in_part = select(_keys.c.number, _keys.c.manifest, _keys.c.copies).where(
+        _keys.c.manifest.in_(parts)
+    )
+    rows = [row for row in connection.execute(in_part) if row.number in short]
+    short -= set(_made_up(connection, rows, states, now))
+    shown = connection.execute(select(func.count()).select_from(_keys)).scalar_one()
+    if 2 * len(short) <= shown:
+        return Shortness(json.dumps(sorted(short)))
+    safe = set(connection.execute(select(_keys.c.number)).scalars()) - short
+    return Shortness(json.dumps(sorted(safe)), lists_short=False)
+
+
+def _lacking(connection: Connection, live: list[PeerId], now: int) -> set[int]:
+    """The entries of which fewer live members hold all than are wanted."""
+    whole = (
+        select(func.count())
+        .where(
+            _holdings.c.manifest == _keys.c.manifest,
+            _holdings.c.bits.is_(None),
+            _holdings.c.peer.in_(live),
+            func.coalesce(_holdings.c.doubted, 0) <= now,
+        )
+        .correlate(_keys)
+        .scalar_subquery()
+    )
+    return set(connection.execute(select(_keys.c.number).where(whole < _keys.c.copies)).scalars())
 
 
 def _made_up(connection: Connection, rows: list[Any], states: States, now: int) -> Iterator[int]:

@@ -121,6 +121,7 @@ search_keys = Table(
     Column("created", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("copies", Integer, nullable=False),
     Column("author", LargeBinary, nullable=False),
     Column("manifest", LargeBinary, nullable=False),
     Column("id", LargeBinary, nullable=False),
@@ -203,8 +204,8 @@ holdings = Table(
     ),
     Index(
         "ix_holdings_whole",
-        "peer",
         "manifest",
+        "peer",
         "doubted",
         sqlite_where=text("bits IS NULL"),
         postgresql_where=text("bits IS NULL"),

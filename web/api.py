@@ -12,7 +12,6 @@ from protocol.messages.deleting import Removed
 from protocol.messages.health import GetHealth, Health
 from protocol.messages.operating import (
     Files,
-    Find,
     Found,
     GetFiles,
     GetPeers,
@@ -27,13 +26,13 @@ from protocol.messages.operating import (
 )
 from web.answers import AnswerError, invalid, json_answer, plain
 from web.daemon import Daemon
+from web.entries_query import read_entries_query
 from web.fetches import Fetches
 from web.piece_runs import piece_map_view
 
 ENTRY = "{id:[0-9a-f]{6,64}}"
 _LONGEST_BODY = 16 << 10
 _BODY_SECONDS = 30.0
-_PAGE = 50
 
 
 class WantedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,12 +78,7 @@ class Api:
         return json_answer(plain(await self._daemon.ask(GetPeers(call=0), Peers)))
 
     async def _entries(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        question = Find(
-            call=0,
-            words=request.query.get("q", ""),
-            cursor=request.query.get("cursor", ""),
-            limit=number_in_query(request, "limit", default=_PAGE, least=1, most=_PAGE),
-        )
+        question = read_entries_query(request.query).question()
         return json_answer(plain(await self._daemon.ask(question, Found)))
 
     async def _entry(self, request: aiohttp.web.Request) -> aiohttp.web.Response:

@@ -12,7 +12,8 @@ SORTS: tuple[str, ...] = get_args(Sort)
 MOST_COUNTED = 10_000
 """What is found is counted up to here; beyond, answers say "more than"."""
 MAX_CURSOR = 256
-SearchWords = Annotated[str, Meta(max_length=512)]
+MAX_SEARCH = 512
+SearchWords = Annotated[str, Meta(max_length=MAX_SEARCH)]
 SearchCursor = Annotated[bytes, Meta(max_length=MAX_CURSOR)]
 _Who = Annotated[str, Meta(min_length=1, max_length=255)]
 

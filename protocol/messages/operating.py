@@ -250,10 +250,7 @@ class Find(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Found(Reply, frozen=True, kw_only=True, tag=True):
-    """A page of entries; `local` when the tracker could not be asked.
-
-    `more`: there are more than `total`, which is counted up to 10,000 where words or filters are.
-    """
+    """A page of entries; `local` when the tracker could not be asked; `more` than `total` exist."""
 
     entries: tuple[EntryView, ...]
     total: Count

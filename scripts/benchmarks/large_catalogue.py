@@ -11,11 +11,12 @@ import random
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Table, insert
 from swarm import Peer, Swarm
 
 from peer.data_dir import DataDir as PeerDir
@@ -33,6 +34,7 @@ _NAMES = Path("/usr")
 _ENDINGS = ("", ".jpg", ".mp4", ".flac", ".pdf", ".zip", ".txt", ".png")
 _TWO_YEARS = 2 * 365 * 86_400_000
 _SEED = 11
+_AT_ONCE = 1000
 
 
 def fill_tracker(swarm: Swarm, authors: list[Peer], entries: int) -> None:
@@ -69,65 +71,75 @@ def names() -> Iterator[tuple[str, str]]:
             folders.sort()
             caption = path if chance.random() < 0.3 else ""
             for name in sorted(files):
-                stem, dot, ending = name.rpartition(".")
-                yield (
-                    f"{stem or ending}{again}{dot if stem else ''}{ending if stem else ''}",
-                    caption,
-                )
+                stem, _, ending = name.rpartition(".")
+                yield f"{stem}{again}.{ending}" if stem else f"{name}{again}", caption
         turn += 1
 
 
 def _fill(connection: Connection, number: int, authors: list[Identity]) -> None:
     chance = random.Random(_SEED)
-    now = int(time.time() * 1000)
-    pairs = list(islice(names(), 4 * number))
-    for name, caption in chance.sample(pairs, number):
-        author = chance.choice(authors)
-        salt = chance.randbytes(16)
-        entry = Entry(
-            salt=salt,
-            author=AuthorKey(author.peer),
-            sequence=1,
-            name=name[:255].encode(errors="replace").decode() or "x",
-            caption=caption.encode(errors="replace").decode(),
-            tags=tuple(chance.sample(("photos", "work", "old", "music", "2024"), 2)),
-            manifest=ManifestId(hash_entry(salt, b"manifest") + salt),
-            size=int(chance.lognormvariate(13, 4)) % (1 << 40),
-            pieces=1,
-            files=1,
-            kind="folder" if chance.random() < 0.05 else "file",
-            created=now - chance.randrange(_TWO_YEARS),
-        )
-        _put(connection, entry, author, chance.sample(authors, chance.choice((1, 2, 2, 2))))
+    pairs = chance.sample(list(islice(names(), 2 * number)), number)
+    for start in range(0, number, _AT_ONCE):
+        rows: dict[Table, list[dict[str, object]]] = defaultdict(list)
+        found = []
+        for name, caption in pairs[start : start + _AT_ONCE]:
+            author = chance.choice(authors)
+            entry = _entry(name, caption, author, chance)
+            change = next_change(connection)
+            found.append((change, entry, "desk"))
+            held = chance.sample(authors, chance.choice((1, 2, 2, 2)))
+            for table, row in _rows(entry, change, author, held):
+                rows[table].append(row)
+        for table, of_it in rows.items():
+            connection.execute(insert(table), of_it)
+        search_index.put_new(connection, found)
 
 
-def _put(connection: Connection, entry: Entry, author: Identity, held: list[Identity]) -> None:
+def _entry(name: str, caption: str, author: Identity, chance: random.Random) -> Entry:
+    salt = chance.randbytes(16)
+    return Entry(
+        salt=salt,
+        author=AuthorKey(author.peer),
+        sequence=1,
+        name=name[:255].encode(errors="replace").decode(),
+        caption=caption.encode(errors="replace").decode(),
+        tags=tuple(chance.sample(("photos", "work", "old", "music", "2024"), 2)),
+        manifest=ManifestId(hash_entry(salt, b"manifest") + salt),
+        size=int(chance.lognormvariate(13, 4)) % (1 << 40),
+        pieces=1,
+        files=1,
+        kind="folder" if chance.random() < 0.05 else "file",
+        created=int(time.time() * 1000) - chance.randrange(_TWO_YEARS),
+    )
+
+
+def _rows(
+    entry: Entry, number: int, author: Identity, held: list[Identity]
+) -> Iterator[tuple[Table, dict[str, object]]]:
     signed = sign_record(entry, author.signing)
-    number = next_change(connection)
-    manifest = {"id": entry.manifest, "pieces": 1, "encoded": b""}
-    row = {
-        "number": number,
-        "id": entry.id,
-        "author": entry.author,
-        "manifest": entry.manifest,
-        "sequence": 1,
-        "body": signed.body,
-        "signature": signed.signature,
-        "deleted": False,
-        "shown": True,
-        "created": entry.created,
-        "restored": False,
-        "copies": entry.copies,
-        "size": entry.size,
-    }
+    yield tables.manifests, {"id": entry.manifest, "pieces": 1, "encoded": b""}
+    yield (
+        tables.entries,
+        {
+            "number": number,
+            "id": entry.id,
+            "author": entry.author,
+            "manifest": entry.manifest,
+            "sequence": 1,
+            "body": signed.body,
+            "signature": signed.signature,
+            "deleted": False,
+            "shown": True,
+            "created": entry.created,
+            "restored": False,
+            "copies": entry.copies,
+            "size": entry.size,
+        },
+    )
     named = {"entry": entry.id, "manifest": entry.manifest, "change": number}
-    connection.execute(insert(tables.manifests).values(**manifest))
-    connection.execute(insert(tables.entries).values(**row))
-    connection.execute(insert(tables.entry_manifests).values(**named))
-    search_index.put(connection, number, entry, "desk")
+    yield tables.entry_manifests, named
     for holder in held:
-        holding = {"peer": holder.peer, "manifest": entry.manifest, "bits": None}
-        connection.execute(insert(tables.holdings).values(**holding))
+        yield tables.holdings, {"peer": holder.peer, "manifest": entry.manifest, "bits": None}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ branch_labels = None
 depends_on = None
 
 _AT_ONCE = 1000
+_TERMS = sa.text("SELECT terms FROM entry_short WHERE rowid = :number")
+_FORGET = sa.text("DELETE FROM entry_short WHERE rowid = :number")
+_KEEP = sa.text("INSERT INTO entry_short(rowid, terms) VALUES (:number, :terms)")
 
 
 def upgrade() -> None:
@@ -34,7 +37,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_holdings_whole",
         "holdings",
-        ["peer", "manifest", "doubted"],
+        ["manifest", "peer", "doubted"],
         sqlite_where=whole,
         postgresql_where=whole,
     )
@@ -52,6 +55,7 @@ def _make_table() -> sa.Table:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("copies", sa.Integer(), nullable=False),
         sa.Column("author", sa.LargeBinary(), nullable=False),
         sa.Column("manifest", sa.LargeBinary(), nullable=False),
         sa.Column("id", sa.LargeBinary(), nullable=False),
@@ -75,10 +79,24 @@ def _fill(connection: sa.Connection, keys: sa.Table) -> None:
         if not rows:
             return
         last = rows[-1].number
-        connection.execute(sa.insert(keys), [_row(row) for row in rows])
+        found = [_row(row) for row in rows]
+        connection.execute(sa.insert(keys), found)
+        if connection.dialect.name == "sqlite":
+            _index_names(connection, found)
 
 
-def _row(row: Any) -> dict[str, object]:
+def _index_names(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    """Put the words of names beside the terms that are there: rows of FTS5 are written anew."""
+    for row in rows:
+        number = {"number": row["number"]}
+        terms = connection.execute(_TERMS, number).scalar() or ""
+        words = dict.fromkeys(row["named"].split())
+        spelled = " ".join([terms, *("n" + word.encode().hex() for word in words)])
+        connection.execute(_FORGET, number)
+        connection.execute(_KEEP, number | {"terms": spelled})
+
+
+def _row(row: Any) -> dict[str, Any]:
     entry = read_record(row.body)
     assert isinstance(entry, Entry)  # a tombstone is never shown
     return {
@@ -86,6 +104,7 @@ def _row(row: Any) -> dict[str, object]:
         "created": entry.created,
         "size": entry.size,
         "kind": content_kind(entry.kind, entry.name),
+        "copies": entry.copies,
         "author": entry.author,
         "manifest": entry.manifest,
         "id": entry.id,
