@@ -35,11 +35,11 @@ def conditions_of(
             found.append(search_index.is_within(column, *bounds))
     if filters.author is not None:
         found.append(search_index.is_one_of("author", _members(connection, filters.author)))
-    if filters.machine is not None:
-        found.append(search_index.is_held(_members(connection, filters.machine), now))
     if filters.copies is not None:
         listed = (filters.copies == "short") == short.lists_short
         found.append(search_index.is_listed(short.listed, listed=listed))
+    if filters.machine is not None:
+        found.append(search_index.is_held(_members(connection, filters.machine), now))
     return found
 
 

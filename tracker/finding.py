@@ -58,7 +58,7 @@ def find(
     connection: Connection, words: Words, filters: Sequence[Condition], order: Order
 ) -> list[Match]:
     """The next entries in this order, `limit` of them if there are as many."""
-    conditions = [*search_index.has_words(words), *filters]
+    conditions = [*filters, *search_index.has_words(words)]  # what costs most comes last
     rarest = _rarest(connection, conditions)
     if order.sort != "relevance":
         return _in_order(connection, conditions, rarest, order)
@@ -69,13 +69,14 @@ def find(
 
 def count(connection: Connection, words: Words, filters: Sequence[Condition]) -> tuple[int, bool]:
     """How many there are, and whether there are more: beyond MOST_COUNTED nobody counts."""
-    conditions = [*search_index.has_words(words), *filters]
+    conditions = [*filters, *search_index.has_words(words)]  # what costs most comes last
     if not conditions:
         everything = select(func.count()).select_from(keys)
         return connection.execute(everything).scalar_one(), False
     rarest = _rarest(connection, conditions)
     if rarest is None and len(conditions) == 1 and conditions[0].rows is not None:
-        number = _bounded(connection, conditions[0].rows, MOST_COUNTED + 1)
+        sized = conditions[0].rows if conditions[0].sized is None else conditions[0].sized
+        number = _bounded(connection, sized, MOST_COUNTED + 1)
         return min(number, MOST_COUNTED), number > MOST_COUNTED
     most = MOST_COUNTED if rarest is not None else MOST_SCANNED
     found = _among(select(literal_column("1")).select_from(keys), conditions, rarest)
@@ -88,7 +89,8 @@ def _rarest(connection: Connection, conditions: Sequence[Condition]) -> Conditio
     found, fewest = None, FEW + 1
     for condition in conditions:
         if condition.rows is not None:
-            number = _bounded(connection, condition.rows, fewest)
+            sized = condition.rows if condition.sized is None else condition.sized
+            number = _bounded(connection, sized, fewest)
             if number < fewest:
                 found, fewest = condition, number
     return found
@@ -159,7 +161,7 @@ def _nearest_first(
         of_it = _is_near(near, words)
         rest = Order("newest", after, order.limit - len(found))
         rarest = _rarest(connection, of_it)
-        for match in _in_order(connection, [*of_it, *conditions], rarest, rest):
+        for match in _in_order(connection, [*conditions, *of_it], rarest, rest):
             key = (near, *match.place.key)
             found.append(Match(match.number, Place(key, match.place.id)))
         if len(found) >= order.limit:

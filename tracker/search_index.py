@@ -40,13 +40,15 @@ class Condition:
     """Something an entry must be. `rows` are the numbers of all that are, where an index has them.
 
     `test` is of one row of `keys`, and tempts SQLite to no index. `sought` is the same for a walk
-    along the index of the column that it bounds, `column`.
+    along the index of the column that it bounds, `column`. `sized` has at least as many rows as
+    `rows`, and is counted instead.
     """
 
     test: ColumnElement[bool]
     rows: Select[Any] | None = None
     column: str = ""
     sought: ColumnElement[bool] | None = None
+    sized: Select[Any] | None = None
 
 
 def put(connection: Connection, number: int, entry: Entry, author: str) -> None:
@@ -144,7 +146,7 @@ def is_held(peers: Collection[bytes], now: int) -> Condition:
     )
     one = select(held.c.peer).where(held.c.manifest == keys.c.manifest, whole).exists()
     rows = select(keys.c.number).join(held, held.c.manifest == keys.c.manifest).where(whole)
-    return Condition(one, rows.distinct() if len(peers) > 1 else rows)
+    return Condition(one, rows.distinct(), sized=select(held.c.manifest).where(whole))
 
 
 def sorter(column: str, *, walked: bool) -> ColumnElement[Any]:

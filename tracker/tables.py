@@ -203,6 +203,14 @@ holdings = Table(
         postgresql_where=text("bits IS NOT NULL"),
     ),
     Index(
+        "ix_holdings_of",
+        "peer",
+        "manifest",
+        "doubted",
+        sqlite_where=text("bits IS NULL"),
+        postgresql_where=text("bits IS NULL"),
+    ),
+    Index(
         "ix_holdings_whole",
         "manifest",
         "peer",

@@ -55,7 +55,8 @@ def test_entries_of_before_get_their_copies_and_size(tmp_path: Path) -> None:
     database.close()
     with closing(sqlite3.connect(directory.database)) as raw:
         raw.executescript(
-            "DROP INDEX ix_holdings_partial; DROP INDEX ix_holdings_whole; DROP TABLE search_keys;"
+            "DROP INDEX ix_holdings_partial; DROP INDEX ix_holdings_whole;"
+            "DROP INDEX ix_holdings_of; DROP TABLE search_keys;"
             "ALTER TABLE entries DROP COLUMN copies;"
             "ALTER TABLE entries DROP COLUMN size; UPDATE alembic_version SET version_num = '0004'"
         )

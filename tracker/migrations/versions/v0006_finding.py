@@ -34,13 +34,13 @@ def upgrade() -> None:
     ):
         op.create_index(f"ix_search_keys_{name}", "search_keys", columns)
     whole = sa.text("bits IS NULL")
-    op.create_index(
-        "ix_holdings_whole",
-        "holdings",
-        ["manifest", "peer", "doubted"],
-        sqlite_where=whole,
-        postgresql_where=whole,
-    )
+    for name, columns in (
+        ("whole", ["manifest", "peer", "doubted"]),
+        ("of", ["peer", "manifest", "doubted"]),
+    ):
+        op.create_index(
+            f"ix_holdings_{name}", "holdings", columns, sqlite_where=whole, postgresql_where=whole
+        )
 
 
 def _make_table() -> sa.Table:
