@@ -27,7 +27,7 @@ function target(key, at, columns, count) {
  * `total`: of all items that there are, -1 when nobody knows.
  */
 export function VirtualList({ count, total, height, columns, label, name, render, keyOf, onView }) {
-  const list = useRef(null), goal = useRef(-1);
+  const list = useRef(null), goal = useRef(-1), held = useRef(null), drawing = useRef(false);
   const [[first, last], setView] = useState([0, 20]);
   const [focused, setFocused] = useState(-1);
   const lines = Math.ceil(count / columns);
@@ -36,7 +36,13 @@ export function VirtualList({ count, total, height, columns, label, name, render
     const next = linesInView(list.current, height, lines);
     setView((old) => (old[0] === next[0] && old[1] === next[1] ? old : next));
   };
-  useLayoutEffect(look);
+  // An item that is moved in the document loses the focus, though nobody took it.
+  drawing.current = true;
+  useLayoutEffect(() => {
+    drawing.current = false;
+    if (held.current?.isConnected && document.activeElement === document.body) held.current.focus({ preventScroll: true });
+    look();
+  });
   useEffect(() => {
     let frame = 0;
     const soon = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(look); };
@@ -74,8 +80,8 @@ export function VirtualList({ count, total, height, columns, label, name, render
     transform: `translate(${(index % columns) * 100}%, ${Math.floor(index / columns) * height}px)`,
   });
   return html`<ul ref=${list} role="list" class=${name} aria-label=${label} style=${{ height: `${lines * height}px` }} onKeyDown=${press}
-    onFocusIn=${(event) => setFocused(Number(event.target.closest("[data-index]")?.dataset.index ?? -1))}
-    onFocusOut=${(event) => { if (!list.current.contains(event.relatedTarget) && goal.current < 0) setFocused(-1); }}>
+    onfocusin=${(event) => { held.current = event.target; setFocused(Number(event.target.closest("[data-index]")?.dataset.index ?? -1)); }}
+    onfocusout=${(event) => { if (!drawing.current && goal.current < 0 && !list.current.contains(event.relatedTarget)) { held.current = null; setFocused(-1); } }}>
     ${shown.map((index) => html`<li key=${keyOf(index)} class="item" data-index=${index} style=${place(index)} aria-setsize=${total} aria-posinset=${index + 1}>${render(index)}</li>`)}
   </ul>`;
 }

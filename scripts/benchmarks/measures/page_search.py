@@ -29,13 +29,10 @@ def measure_page_search(plan: Plan) -> Cases:
     """Words, parts of words, filters and orders, mixed; p50 and p99 of the answers."""
     with Swarm(plan.folder) as swarm:
         desk = swarm.join_peer("desk", web=True, capacity="0")
-        authors = [
-            desk,
-            *(swarm.join_peer(name, capacity="0") for name in ("nas", "attic", "shed")),
-        ]
+        others = [swarm.join_peer(name, capacity="0") for name in ("nas", "attic", "shed")]
         assert swarm.tracker is not None
         swarm.tracker.stop()
-        fill_tracker(swarm, authors, ENTRIES)
+        fill_tracker(swarm, [desk, *others], ENTRIES)
         swarm.start_tracker()
         swarm.start(desk)
         contender = Contender(OWN, lambda number: _ask(swarm, desk, number))
