@@ -78,7 +78,7 @@ def open_database(path: Path) -> Database:
     writer = create_engine(url, pool_size=1, max_overflow=0)
     reader = create_engine(url, pool_size=_READERS, max_overflow=0)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-    _prepare(reader, "DEFERRED", "query_only=ON")
+    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
     try:
         with writer.begin() as connection:
             migrate(connection)

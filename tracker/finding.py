@@ -5,6 +5,7 @@ index is walked until the page is full, which is soon, as many meet them. So no 
 and the cost of a page hardly grows with the catalogue.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,15 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """How many there are, or `more`; where all were looked at, a condition that just they meet."""
+
+    total: int
+    more: bool = False
+    all_of_them: Condition | None = None
+
+
+@dataclass(frozen=True)
 class Order:
     """The order that is wanted, and the place after which to go on (None: from the start)."""
 
@@ -55,10 +65,16 @@ class Order:
 
 
 def find(
-    connection: Connection, words: Words, filters: Sequence[Condition], order: Order
+    connection: Connection,
+    words: Words,
+    filters: Sequence[Condition],
+    order: Order,
+    counted: Counted,
 ) -> list[Match]:
     """The next entries in this order, `limit` of them if there are as many."""
     conditions = [*filters, *search_index.has_words(words)]  # what costs most comes last
+    if counted.all_of_them is not None:
+        conditions = [counted.all_of_them]
     rarest = _rarest(connection, conditions)
     if order.sort != "relevance":
         return _in_order(connection, conditions, rarest, order)
@@ -67,21 +83,26 @@ def find(
     return _nearest_first(connection, conditions, words, order)
 
 
-def count(connection: Connection, words: Words, filters: Sequence[Condition]) -> tuple[int, bool]:
-    """How many there are, and whether there are more: beyond MOST_COUNTED nobody counts."""
+def count(connection: Connection, words: Words, filters: Sequence[Condition]) -> Counted:
+    """How many there are: beyond MOST_COUNTED nobody counts."""
     conditions = [*filters, *search_index.has_words(words)]  # what costs most comes last
     if not conditions:
         everything = select(func.count()).select_from(keys)
-        return connection.execute(everything).scalar_one(), False
+        return Counted(connection.execute(everything).scalar_one())
     rarest = _rarest(connection, conditions)
     if rarest is None and len(conditions) == 1 and conditions[0].rows is not None:
         sized = conditions[0].rows if conditions[0].sized is None else conditions[0].sized
         number = _bounded(connection, sized, MOST_COUNTED + 1)
-        return min(number, MOST_COUNTED), number > MOST_COUNTED
-    most = MOST_COUNTED if rarest is not None else MOST_SCANNED
-    found = _among(select(literal_column("1")).select_from(keys), conditions, rarest)
-    number = _bounded(connection, found, most + 1)
-    return min(number, most), number > most
+        return Counted(min(number, MOST_COUNTED), number > MOST_COUNTED)
+    if rarest is not None:
+        found = _among(select(literal_column("1")).select_from(keys), conditions, rarest)
+        return Counted(_bounded(connection, found, MOST_COUNTED))
+    scanned = _among(select(keys.c.number), conditions, None).limit(MOST_SCANNED + 1)
+    numbers = list(connection.execute(scanned).scalars())
+    if len(numbers) > MOST_SCANNED:
+        return Counted(MOST_SCANNED, more=True)
+    listed = search_index.is_listed(json.dumps(numbers), listed=True)
+    return Counted(len(numbers), all_of_them=listed)
 
 
 def _rarest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:

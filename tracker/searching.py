@@ -33,14 +33,15 @@ def search(
     except InvalidTextError as error:
         raise RequestFailedError("invalid", str(error)) from None
     conditions = conditions_of(connection, request.filters, short or Shortness(), now)
-    total, more = finding.count(connection, words, conditions)
+    counted = finding.count(connection, words, conditions)
     order = Order(sort, after, request.limit + 1)
-    found = finding.find(connection, words, conditions, order)
+    found = finding.find(connection, words, conditions, order, counted)
     matches = found[: request.limit]
     listings = _listings(connection, matches, states, now)
     if len(listings) == len(found):
-        return Page(listings, total, b"", more)
-    return Page(listings, total, encode_cursor(sort, matches[len(listings) - 1].place), more)
+        return Page(listings, counted.total, b"", counted.more)
+    cursor = encode_cursor(sort, matches[len(listings) - 1].place)
+    return Page(listings, counted.total, cursor, counted.more)
 
 
 def _listings(
