@@ -146,7 +146,8 @@ def is_held(peers: Collection[bytes], now: int) -> Condition:
     )
     one = select(held.c.peer).where(held.c.manifest == keys.c.manifest, whole).exists()
     rows = select(keys.c.number).join(held, held.c.manifest == keys.c.manifest).where(whole)
-    return Condition(one, rows.distinct(), sized=select(held.c.manifest).where(whole))
+    found = rows.distinct() if len(peers) > 1 else rows
+    return Condition(one, found, sized=select(held.c.manifest).where(whole))
 
 
 def sorter(column: str, *, walked: bool) -> ColumnElement[Any]:

@@ -27,7 +27,7 @@ export function withoutFilters(find) {
 }
 
 function Sorting({ find }) {
-  const first = find.q.trim() ? ["", "Best match"] : ["", "Newest"];
+  const first = find.q.trim() ? ["", "Best"] : ["", "Newest"];
   const others = find.q.trim() ? SORTS : SORTS.slice(1);
   const value = !find.q.trim() && ["newest", "relevance"].includes(find.sort) ? "" : find.sort;
   return html`<${Choice} label="Sort by" inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
