@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import structlog
@@ -101,18 +101,62 @@ class Catalogue:
         that is neither its author nor an admin.
         """
         record = open_record_untrusted(signed)
-        if self._rosters.find(PeerId(record.signer)) is None:
-            raise RemoteProtocolError("the author of the entry is not a member")
-        if not may_sign(record, self._rosters.admins()):
-            if isinstance(record, RestoredEntry):
-                # By an admin that is none any more: what the author signed counts as it ever did.
-                return await self.learn(what_author_signed(signed), mine=mine)
-            raise NotPermittedError("only the author of an entry or an admin can delete it")
+        if not self._may_speak(record):
+            # By an admin that is none any more: what the author signed counts as it ever did.
+            return await self.learn(what_author_signed(signed), mine=mine)
         now = self._now()
-        # One transaction: of two records learnt at once the newer must win.
         outcome = await self._database.run(
             lambda c: records.learn(c, record, signed, now, published=not mine, hold=hold)
         )
+        self._go_by(record, signed, outcome, now)
+        return record, bool(outcome.copies)
+
+    async def learn_listed(self, listed: Iterable[Signed]) -> list[Entry | None]:
+        """Learn many records at once, as a search gives them: one transaction for all.
+
+        The entry of each; None when it is forged, or deleted as far as is known here.
+        """
+        now, checked = self._now(), [self._checked(signed) for signed in listed]
+
+        def keep(connection: sqlite3.Connection) -> list[tuple[records.Outcome, bool] | None]:
+            return [
+                _keep_listed(connection, *each, now) if each is not None else None
+                for each in checked
+            ]
+
+        found: list[Entry | None] = []
+        for each, kept in zip(checked, await self._database.run(keep), strict=True):
+            entry = None
+            if each is not None and kept is not None:
+                outcome, live = kept
+                self._go_by(*each, outcome, now)
+                entry = each[0] if live else None
+            found.append(entry if isinstance(entry, Entry) else None)
+        return found
+
+    def _checked(self, signed: Signed) -> tuple[Record, Signed] | None:
+        try:
+            record = open_record_untrusted(signed)
+            if self._may_speak(record):
+                return record, signed
+            return self._checked(what_author_signed(signed))
+        except (RemoteProtocolError, NotPermittedError):
+            return None
+
+    def _may_speak(self, record: Record) -> bool:
+        """Whether a record's signer may; False for what an admin restored who is none any more.
+
+        RemoteProtocolError for one that is no member, NotPermittedError for any other.
+        """
+        if self._rosters.find(PeerId(record.signer)) is None:
+            raise RemoteProtocolError("the author of the entry is not a member")
+        if may_sign(record, self._rosters.admins()):
+            return True
+        if isinstance(record, RestoredEntry):
+            return False
+        raise NotPermittedError("only the author of an entry or an admin can delete it")
+
+    def _go_by(self, record: Record, signed: Signed, outcome: records.Outcome, now: int) -> None:
         if outcome.waits:
             self._held.setdefault(record.id, now)
         else:
@@ -122,7 +166,6 @@ class Catalogue:
         if outcome.undone:
             self.undone_lately.append(signed)
             self.on_undone(record, signed)
-        return record, bool(outcome.copies)
 
     def is_held(self, entry: EntryId) -> bool:
         """Whether a deletion of this entry waits for approval."""
@@ -246,24 +289,16 @@ class Catalogue:
 
         await self._database.run(mark)
 
-    async def search(self, words: str, limit: int) -> list[Signed]:
-        """Live entries that contain all words, newest first: for when no tracker answers."""
-        wanted = words.casefold().split()
-
-        def matching(connection: sqlite3.Connection) -> list[Signed]:
-            found: list[tuple[int, Signed]] = []
-            rows = connection.execute("SELECT body, signature FROM records WHERE dead = 0")
-            for row in rows:
-                signed = Signed(*row)
-                entry = open_record_untrusted(signed)
-                if isinstance(entry, Entry):
-                    text = " ".join((entry.name, entry.caption, *entry.tags)).casefold()
-                    if all(word in text for word in wanted):
-                        found.append((entry.created, signed))
-            found.sort(key=lambda pair: -pair[0])
-            return [signed for _, signed in found[:limit]]
-
-        return await self._database.run(matching)
+    async def live_after(self, after: bytes, limit: int) -> list[Entry]:
+        """Live entries by id, after one: a portion of all, for who looks at each."""
+        rows = await self._database.run(
+            lambda c: c.execute(
+                "SELECT body FROM records WHERE dead = 0 AND entry > ? ORDER BY entry LIMIT ?",
+                (after, limit),
+            ).fetchall()
+        )
+        records = [read_record(body) for (body,) in rows]
+        return [record for record in records if isinstance(record, Entry)]
 
     def _recount(self, manifest: ManifestId, copies: int) -> None:
         if copies:
@@ -271,3 +306,12 @@ class Catalogue:
         else:
             self._wanted.pop(manifest, None)
         self.on_recounted(manifest)
+
+
+def _keep_listed(
+    connection: sqlite3.Connection, record: Record, signed: Signed, now: int
+) -> tuple[records.Outcome, bool]:
+    """What came of learning a record, and whether its entry lives."""
+    outcome = records.learn(connection, record, signed, now, published=True, hold=False)
+    known = records.read(connection, record.id)
+    return outcome, known is None or isinstance(read_record(known.body), Entry)

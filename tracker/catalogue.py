@@ -23,7 +23,6 @@ from protocol.ids import ManifestId, PeerId
 from protocol.signing import Signed
 from tracker import brake, search_index, tables
 from tracker.errors import RequestFailedError
-from tracker.search_text import searchable
 from tracker.swarm import next_change
 
 _table = tables.entries
@@ -97,7 +96,7 @@ def put_record(connection: Connection, signed: Signed, record: Record, now: int)
     _put_change(connection, record, change)
     brake.superseded(connection, record)
     if shown:
-        search_index.put(connection, number, _text(connection, record))
+        _index(connection, number, record)
     elif old is not None:
         search_index.remove(connection, number)
     return Stored(missing, change, _holders(connection, record), restored)
@@ -110,7 +109,7 @@ def manifest_arrived(connection: Connection, manifest: ManifestId) -> None:
     for row in rows.all():
         shown = update(_table).where(_table.c.number == row.number).values(shown=True)
         connection.execute(shown)
-        search_index.put(connection, row.number, _text(connection, read_record(row.body)))
+        _index(connection, row.number, read_record(row.body))
 
 
 def naming(connection: Connection, manifest: ManifestId) -> list[Entry]:
@@ -124,7 +123,7 @@ def index_author(connection: Connection, author: PeerId) -> None:
     """Index a member's entries again, under its new name."""
     rows = connection.execute(select(_table).where(_table.c.author == author, _table.c.shown))
     for row in rows.all():
-        search_index.put(connection, row.number, _text(connection, read_record(row.body)))
+        _index(connection, row.number, read_record(row.body))
 
 
 def changes_for(connection: Connection, peer: PeerId, after: int) -> list[Change]:
@@ -228,10 +227,9 @@ def _holders(connection: Connection, record: Record) -> tuple[PeerId, ...]:
     return tuple(connection.execute(found).scalars())
 
 
-def _text(connection: Connection, record: Record) -> str:
-    if isinstance(record, Tombstone):
-        return ""
-    table = tables.members
-    found = select(table.c.name).where(table.c.peer == record.author)
-    author = connection.execute(found).scalar() or ""
-    return searchable((record.name, record.caption, *record.tags, author))
+def _index(connection: Connection, number: int, record: Record) -> None:
+    if isinstance(record, Entry):
+        table = tables.members
+        found = select(table.c.name).where(table.c.peer == record.author)
+        author = connection.execute(found).scalar() or ""
+        search_index.put(connection, number, record, author)

@@ -30,6 +30,8 @@ class Database:
         self._reader = reader
         self._writing = trio.Lock()
         self._reading = trio.CapacityLimiter(_READERS)
+        self.writes = 0
+        """How many transactions there were: as long as it stays, nothing has changed."""
 
     async def write(
         self, work: Callable[[Connection], _T], then: Callable[[_T], None] | None = None
@@ -51,7 +53,9 @@ class Database:
     def write_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `write`, in this thread; not while tasks write."""
         with self._writer.begin() as connection:
-            return work(connection)
+            result = work(connection)
+        self.writes += 1
+        return result
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `read`, in this thread."""
@@ -74,7 +78,7 @@ def open_database(path: Path) -> Database:
     writer = create_engine(url, pool_size=1, max_overflow=0)
     reader = create_engine(url, pool_size=_READERS, max_overflow=0)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-    _prepare(reader, "DEFERRED", "query_only=ON")
+    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
     try:
         with writer.begin() as connection:
             migrate(connection)

@@ -1,32 +1,28 @@
-"""Answers about entries: search, ids, and where the content is, each fitting one control message.
+"""Answers about entries: by their ids, and where the content is, each fitting one control message.
 
 Takes the state of every peer as it was when the question was asked, and the time of that, in
 milliseconds since 1970; knows nothing of connections.
 """
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import Connection, Select, func, select
 
 from protocol import codec
 from protocol.entry import Entry, read_record
-from protocol.ids import ENTRY_ID_LENGTH, ManifestId, PeerId
+from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import Holder, PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
 from protocol.signing import Signed
-from tracker import manifests, search_index, tables
+from tracker import manifests, tables
 from tracker.copies import count_pieces, worst_copies
-from tracker.errors import RequestFailedError
 from tracker.holdings import Held, fits, load_holders
-from tracker.search_text import split_query
 
 REPLY_SPACE = 60_000
 """Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
 MAX_HOLDERS = 50
-_CURSOR = struct.Struct(f">Q{ENTRY_ID_LENGTH}s")
 _RANK = {"live": 0, "suspect": 1, "gone": 2}
 _table = tables.entries
 
@@ -35,33 +31,12 @@ States = Mapping[PeerId, PeerState]
 
 @dataclass(frozen=True)
 class Page:
-    """Some listings, how many there are in all, and where to go on ("" at the end)."""
+    """Some listings, how many there are in all (or `more`), where to go on (b"" at the end)."""
 
     listings: tuple[Listing, ...]
     total: int
     cursor: bytes
-
-
-def search(
-    connection: Connection, words: str, limit: int, cursor: bytes, states: States, now: int
-) -> Page:
-    """One page of the entries that have all the words, newest first."""
-    query = split_query(words)
-    # Only shown entries are indexed; asking again would tempt SQLite to walk all that are shown.
-    matching = search_index.matching(query) or [_table.c.shown.is_(True)]
-    total = connection.execute(
-        select(func.count()).select_from(_table).where(*matching)
-    ).scalar_one()
-    created = search_index.newest_first(query)
-    found = select(_table).where(*matching).order_by(created.desc(), _table.c.id.desc())
-    if cursor:
-        found = found.where(tuple_(created, _table.c.id) < tuple_(*_read_cursor(cursor)))
-    rows = connection.execute(found.limit(limit + 1)).all()
-    listings = _fitting(_listings(connection, rows[:limit], states, now))
-    if len(listings) == len(rows):
-        return Page(listings, total, b"")
-    last = rows[len(listings) - 1]
-    return Page(listings, total, _CURSOR.pack(last.created, last.id))
+    more: bool = False
 
 
 def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now: int) -> Page:
@@ -72,7 +47,7 @@ def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now
         found = found.where(_table.c.id < after)
     total = connection.execute(_count(found)).scalar_one()
     rows = connection.execute(found.order_by(_table.c.id).limit(PAGE)).all()
-    return Page(_fitting(_listings(connection, rows, states, now)), total, b"")
+    return Page(fitting(listings_of(connection, rows, states, now)), total, b"")
 
 
 def locate(
@@ -109,9 +84,10 @@ def locate(
     return tuple(holders)
 
 
-def _listings(
+def listings_of(
     connection: Connection, rows: Sequence[Any], states: States, now: int
 ) -> Iterable[Listing]:
+    """Rows of entries as they are told, in their order."""
     wanted = [ManifestId(row.manifest) for row in rows]
     pieces = manifests.load_pieces(connection, wanted)
     held = load_holders(connection, wanted, now)
@@ -174,7 +150,7 @@ def _usefulness(held: Held, pieces: int, states: States) -> tuple[int, int, byte
     return _RANK[states[held.peer]], -count_pieces(held.bits, pieces), held.peer
 
 
-def _fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
+def fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
     """As many as one message takes; the first always, which fits by its fields' limits."""
     fitting: list[Listing] = []
     space = REPLY_SPACE
@@ -184,15 +160,6 @@ def _fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
             break
         fitting.append(listing)
     return tuple(fitting)
-
-
-def _read_cursor(cursor: bytes) -> tuple[int, bytes]:
-    if len(cursor) != _CURSOR.size:
-        raise RequestFailedError("invalid", "this is not a cursor that the tracker gave")
-    created, entry = _CURSOR.unpack(cursor)
-    if created >= 1 << 63:
-        raise RequestFailedError("invalid", "this is not a cursor that the tracker gave")
-    return created, entry
 
 
 def _next_prefix(prefix: bytes) -> bytes:

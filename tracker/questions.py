@@ -10,7 +10,7 @@ from protocol.messages.shared import (
     ManifestDocument,
 )
 from protocol.messages.tracking import GetEntry, Listings, Search
-from tracker import listing, machines, manifests
+from tracker import listing, machines, manifests, searching
 from tracker.session import Session
 from tracker.tracker import Tracker
 
@@ -18,13 +18,18 @@ from tracker.tracker import Tracker
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
     """Answer one page of what is found."""
     states, now = tracker.states(), tracker.wall()
+    short = await tracker.short.now(states, now) if request.filters.copies else None
     page = await tracker.database.read(
-        lambda connection: listing.search(
-            connection, request.words, request.limit, request.cursor, states, now
-        )
+        lambda connection: searching.search(connection, request, states, now, short)
     )
     await session.send(
-        Listings(call=request.call, listings=page.listings, total=page.total, cursor=page.cursor)
+        Listings(
+            call=request.call,
+            listings=page.listings,
+            total=page.total,
+            cursor=page.cursor,
+            more=page.more,
+        )
     )
 
 

@@ -111,6 +111,35 @@ entries = Table(
 tombstone. `learnt` is when its manifest was first named here, in milliseconds since 1970: `created`
 is by the author's clock."""
 
+search_keys = Table(
+    "search_keys",
+    metadata,
+    Column(
+        "number",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("created", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("copies", Integer, nullable=False),
+    Column("author", LargeBinary, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("named", Text, nullable=False),
+    Index("ix_search_keys_newest", "created", "id"),
+    Index("ix_search_keys_name", "name", "id"),
+    Index("ix_search_keys_size", "size", "id"),
+    Index("ix_search_keys_author", "author"),
+    Index("ix_search_keys_manifest", "manifest"),
+    Index("ix_search_keys_kind", "kind"),
+)
+"""What shown entries are found and sorted by, by their number: a third of their own rows, so that
+many can be looked at. `kind` is a ContentKind; `name` and `named` are `name_key` and `spaced` of
+the name."""
+
 held_tombstones = Table(
     "held_tombstones",
     metadata,
@@ -181,6 +210,22 @@ holdings = Table(
         "manifest",
         sqlite_where=text("bits IS NOT NULL"),
         postgresql_where=text("bits IS NOT NULL"),
+    ),
+    Index(
+        "ix_holdings_of",
+        "peer",
+        "manifest",
+        "doubted",
+        sqlite_where=text("bits IS NULL"),
+        postgresql_where=text("bits IS NULL"),
+    ),
+    Index(
+        "ix_holdings_whole",
+        "manifest",
+        "peer",
+        "doubted",
+        sqlite_where=text("bits IS NULL"),
+        postgresql_where=text("bits IS NULL"),
     ),
 )
 """What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces. Reported as

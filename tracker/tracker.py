@@ -25,6 +25,7 @@ from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
 from tracker.reports import Reports
 from tracker.session import Document, Session
+from tracker.short_entries import ShortEntries
 from tracker.swarm import StoredRoster, load_roster
 
 TICK = 1.0
@@ -58,6 +59,7 @@ class Tracker:
         self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
         self.health = HealthCounter(database)
         self.reports = Reports()
+        self.short = ShortEntries(database)
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}

@@ -12,7 +12,6 @@ from protocol.messages.health import GetHealth, Health
 from protocol.messages.operating import (
     EntryView,
     Files,
-    Find,
     Found,
     GetFiles,
     GetPeers,
@@ -28,20 +27,12 @@ from protocol.messages.operating import (
 from web.answers import AnswerError, json_answer, plain
 from web.asking import BODY_SECONDS, read_json, read_query
 from web.daemon import Daemon
+from web.entries_query import EntriesQuery, read_entries_query
 from web.fetches import Fetches
 from web.piece_runs import PieceRows, piece_map_view
 from web.routes import Route
 
 ENTRY = "{id:[0-9a-f]{6,64}}"
-_PAGE = 50
-
-
-class EntriesQuery(msgspec.Struct, frozen=True):
-    """Query of GET /api/v1/entries; `cursor` is that of the page before."""
-
-    q: Annotated[str, Meta(max_length=512)] = ""
-    cursor: Annotated[str, Meta(max_length=128)] = ""
-    limit: Annotated[int, Meta(ge=1, le=_PAGE)] = _PAGE
 
 
 class FilesQuery(msgspec.Struct, frozen=True):
@@ -131,8 +122,7 @@ class Api:
         return json_answer(plain(await self._daemon.ask(GetPeers(call=0), Peers)))
 
     async def _entries(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        wanted = read_query(request, EntriesQuery)
-        question = Find(call=0, words=wanted.q, cursor=wanted.cursor, limit=wanted.limit)
+        question = read_entries_query(request.query).question()
         return json_answer(plain(await self._daemon.ask(question, Found)))
 
     async def _entry(self, request: aiohttp.web.Request) -> aiohttp.web.Response:

@@ -10,11 +10,13 @@ from cyclopts import Parameter
 
 from peer.cli.app import COMMON, Common, app, fields_of
 from peer.cli.daemon_client import ask_daemon
+from peer.cli.finding_options import EVERYTHING, Finding
 from peer.cli.output import shown
 from peer.cli.paths import whole_path
 from peer.errors import UsageError
 from peer.words import bytes_text
 from protocol.messages.deleting import Removed
+from protocol.messages.finding import MAX_SEARCH
 from protocol.messages.operating import (
     MAX_PATTERNS,
     Add,
@@ -156,17 +158,17 @@ def get(
 
 
 @app.command
-def search(*words: str, common: Common = COMMON) -> None:
-    """Find entries by words of name, caption and tags."""
+def search(*words: str, finding: Finding = EVERYTHING, common: Common = COMMON) -> None:
+    """Find entries by words of name, caption, tags and author, the nearest first."""
     if not words:
         raise UsageError("give at least one word; 'twofold ls' lists everything")
-    _list(" ".join(words), common)
+    _list(" ".join(words), finding, common)
 
 
 @app.command(name="ls")
-def list_all(*, common: Common = COMMON) -> None:
+def list_all(*, finding: Finding = EVERYTHING, common: Common = COMMON) -> None:
     """List all entries, newest first."""
-    _list("", common)
+    _list("", finding, common)
 
 
 @app.command
@@ -247,14 +249,19 @@ def entry_fields(view: EntryView) -> dict[str, object]:
     return fields
 
 
-def _list(words: str, common: Common) -> None:
+def _list(words: str, finding: Finding, common: Common) -> None:
     printer = common.printer()
+    filters = finding.filters()
+    if len(words) > MAX_SEARCH:
+        raise UsageError(f"words of {MAX_SEARCH} characters together are enough to find anything")
     views: list[EntryView] = []
     cursor, local = "", False
     while True:
         found = ask_daemon(
             common.path,
-            lambda call, c=cursor: Find(call=call, words=words, cursor=c),  # type: ignore[misc]
+            lambda call, c=cursor: Find(  # type: ignore[misc]
+                call=call, words=words, filters=filters, sort=finding.sort, cursor=c
+            ),
             Found,
         )
         views += found.entries

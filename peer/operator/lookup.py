@@ -1,6 +1,6 @@
 """Finding entries by what a person gives, and showing them: from the tracker, else from memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -8,6 +8,7 @@ from peer.catalogue import Catalogue
 from peer.errors import NotFoundError, NotPermittedError, UnreachableError, UsageError
 from peer.notices import Notices
 from peer.operator.fitting import fit
+from peer.operator.local_search import LocalSearch
 from peer.operator.safety import Found as FoundCopies
 from peer.operator.safety import NamedHolder
 from peer.presence import Presence
@@ -17,10 +18,12 @@ from peer.swarm.downloads import Downloads
 from peer.swarm.replication import Replication
 from peer.tracker_link import TrackerLink
 from protocol import codec
-from protocol.entry import Entry, Tombstone, open_record_untrusted
+from protocol.entry import Entry, Tombstone
 from protocol.errors import InvalidTextError, RemoteProtocolError
 from protocol.ids import ManifestId, PeerId, SwarmKey
+from protocol.kinds import content_kind
 from protocol.link import Link, decode_link, encode_link, swarm_tag
+from protocol.messages.finding import problem_of
 from protocol.messages.operating import CopiesView, EntryView, Find, Found, HolderView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
 
@@ -88,45 +91,76 @@ class Lookup:
 
     async def find(self, request: Find) -> Found:
         """A page of the entries that match."""
+        problem = problem_of(request.filters)
+        if problem:
+            raise UsageError(problem)
+        cursor = _decode_cursor(request.cursor)
         try:
             reply, _ = await self._tracker.call(
                 lambda call: Search(
                     call=call,
                     words=request.words,
+                    filters=request.filters,
+                    sort=request.sort,
                     limit=request.limit,
-                    cursor=_decode_cursor(request.cursor),
+                    cursor=cursor,
                 ),
                 Listings,
             )
         except UnreachableError:
-            return await self._find_here(request)
-        views = []
-        for listing in reply.listings:
-            entry = await self._learn(listing)
-            if entry is not None:
-                views.append(self._view(entry, listing))
+            return await self._find_here(request, cursor)
         found = Found(
             call=request.call,
-            entries=tuple(views),
+            entries=await self._views(reply.listings),
             total=reply.total,
             cursor=reply.cursor.hex(),
             local=False,
+            more=reply.more,
         )
         if len(codec.encode(found)) > codec.MAX_CONTROL and request.limit > 1:
             return await self.find(msgspec.structs.replace(request, limit=request.limit // 2))
         return found
 
-    async def _find_here(self, request: Find) -> Found:
-        found = await self._catalogue.search(request.words, request.limit)
-        records = [open_record_untrusted(signed) for signed in found]
-        views = tuple(self._view(r, None) for r in records if isinstance(r, Entry))
-        total = len(views)
-        return fit(
-            lambda n: Found(
-                call=request.call, entries=views[:n], total=total, cursor="", local=True
-            ),
-            total,
-        )
+    async def _views(self, listings: Iterable[Listing]) -> tuple[EntryView, ...]:
+        """What is listed, as it is shown; without what is forged, or deleted as far as we know."""
+        listed = list(listings)
+        entries = await self._catalogue.learn_listed(listing.record for listing in listed)
+        for entry in entries:
+            if entry is not None and self._contents.in_trash(entry.manifest):
+                await self.settle_trash(entry.manifest)
+        pairs = zip(entries, listed, strict=True)
+        return tuple(self._view(entry, listing) for entry, listing in pairs if entry is not None)
+
+    async def _find_here(self, request: Find, cursor: bytes) -> Found:
+        wanted = LocalSearch(request, cursor, self._rosters, self._holds, self._is_short)
+        await wanted.look(self._catalogue)
+        found = wanted.found()
+        views = [self._view(entry, None) for _, entry in found]
+
+        def page(number: int) -> Found:
+            last = number == wanted.remaining
+            ended = b"" if last or not number else wanted.cursor_after(found[number - 1][0])
+            return Found(
+                call=request.call,
+                entries=tuple(views[:number]),
+                total=wanted.total,
+                cursor=ended.hex(),
+                local=True,
+            )
+
+        return fit(page, len(views))
+
+    def _holds(self, peer: PeerId, manifest: ManifestId) -> bool:
+        """Whether a machine holds all of a manifest, as far as this one knows."""
+        if peer != self._me:
+            return peer in self._replication.confirmed(manifest)
+        content = self._contents.get(manifest)
+        return content is not None and content.complete
+
+    def _is_short(self, entry: Entry) -> bool:
+        holders = self._holders(entry, None)
+        live = sum(h.state == "live" and h.pieces >= entry.pieces for h in holders)
+        return live < entry.copies
 
     async def _find(self, text: str) -> tuple[Entry, Listing | None]:
         prefix = self.parse(text)
@@ -196,6 +230,7 @@ class Lookup:
             link=encode_link(Link(swarm_tag=self._tag, entry=entry.id)),
             name=entry.name,
             kind=entry.kind,
+            content=content_kind(entry.kind, entry.name),
             size=entry.size,
             files=entry.files,
             author=self._rosters.name_of(entry.author),

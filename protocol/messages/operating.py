@@ -14,7 +14,9 @@ from protocol.fields import (
     Name,
     PathText,
 )
+from protocol.kinds import ContentKind
 from protocol.messages.base import Message, Reply, Request
+from protocol.messages.finding import MAX_CURSOR, Filters, SearchWords, Sort
 from protocol.messages.health import Safety
 from protocol.messages.limiting import RatesView
 from protocol.messages.scrubbing import DiskView, ScrubView
@@ -68,6 +70,8 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happened to the files shared here, for their owner; "" for nothing."""
     held: bool = False
     """Whether a deletion of it waits for somebody's approval."""
+    content: ContentKind = "other"
+    """What is in it, by the name's ending."""
     safety: Safety = "safe"
     safety_text: str = ""
     """The same for a person, with what to do about it."""
@@ -236,20 +240,26 @@ class Fetched(Reply, frozen=True, kw_only=True, tag=True):
 
 
 class Find(Request, frozen=True, kw_only=True, tag=True):
-    """Search; "" lists everything, newest first. `cursor` is "" for the first page."""
+    """Search; "" lists everything, newest first. `cursor` is "" for the first page.
 
-    words: Annotated[str, Meta(max_length=512)]
-    cursor: Annotated[str, Meta(max_length=128)] = ""
+    A page may have fewer entries than `limit`, also none, and yet not be the last one.
+    """
+
+    words: SearchWords
+    filters: Filters = Filters()
+    sort: Sort = "relevance"
+    cursor: Annotated[str, Meta(max_length=2 * MAX_CURSOR)] = ""
     limit: Annotated[int, Meta(ge=1, le=50)] = 50
 
 
 class Found(Reply, frozen=True, kw_only=True, tag=True):
-    """A page of entries; `local` when the tracker could not be asked."""
+    """A page of entries; `local` when the tracker could not be asked; `more` than `total` exist."""
 
     entries: tuple[EntryView, ...]
     total: Count
     cursor: str
     local: bool
+    more: bool = False
 
 
 class Show(Request, frozen=True, kw_only=True, tag=True):

@@ -18,6 +18,7 @@ from protocol.fields import (
 )
 from protocol.manifest import MAX_MANIFEST
 from protocol.messages.base import Message, Reply, Request
+from protocol.messages.finding import Filters, SearchCursor, SearchWords, Sort
 from protocol.messages.shared import PeerState
 from protocol.signing import Signed
 
@@ -135,14 +136,17 @@ class PutManifest(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Search(Request, frozen=True, kw_only=True, tag=True):
-    """Entries whose name, caption or tags contain all words; "" lists everything, newest first.
+    """Entries whose name, caption, tags or author contain all words; "" lists everything.
 
-    `cursor` is b"" for the first page, then what the last answer gave.
+    `sort`: by relevance the nearest first, and of these, as without words, the newest. `cursor` is
+    b"" for the first page, then what the last answer gave to the same words, filters and sort.
     """
 
-    words: Annotated[str, Meta(max_length=512)]
+    words: SearchWords
+    filters: Filters = Filters()
+    sort: Sort = "relevance"
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = PAGE
-    cursor: Annotated[bytes, Meta(max_length=64)] = b""
+    cursor: SearchCursor = b""
 
 
 class GetEntry(Request, frozen=True, kw_only=True, tag=True):
@@ -173,11 +177,12 @@ class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Listings(Reply, frozen=True, kw_only=True, tag=True):
-    """A page of entries; `cursor` is b"" on the last one."""
+    """A page of entries; `cursor` is b"" on the last one. `more`: than `total` there are."""
 
     listings: Annotated[tuple[Listing, ...], Meta(max_length=PAGE)]
     total: Count
-    cursor: Annotated[bytes, Meta(max_length=64)] = b""
+    cursor: SearchCursor = b""
+    more: bool = False
 
 
 class PeerChanged(Message, frozen=True, kw_only=True, tag=True):

@@ -80,7 +80,8 @@ async def test_a_file_may_go_after_its_import(autojump_clock: Clock, net: PeerNe
     held = one.parts.contents.get(manifest.id)
     assert held is not None
     assert (held.path, held.passing, held.complete) == (None, False, True)
-    await two.parts.catalogue.learn((await one.parts.catalogue.search("film", 1))[0])
+    (record,) = await one.parts.catalogue.naming(manifest.id)
+    await two.parts.catalogue.learn(record)
     out = net.tmp_path / "out"
     await two.parts.requests.answer(Fetch(call=2, entry=added.entry.link, path=str(out)), nothing)
     assert out.read_bytes() == content
@@ -176,7 +177,7 @@ async def test_no_room_leaves_nothing(
     with pytest.raises(PeerError, match="no room"):
         await add(one, folder)
     assert one.parts.contents.all() == []
-    assert await one.parts.catalogue.search("", 10) == []
+    assert await one.parts.catalogue.live_after(b"", 10) == []
     assert left_over(one) == []
 
 

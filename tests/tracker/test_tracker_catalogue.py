@@ -6,7 +6,8 @@ from tracker_support import NOW, admit, entry_of, manifest_of, signed, tombstone
 from protocol.entry import Entry, Tombstone, read_record
 from protocol.identity import Identity, generate_identity
 from protocol.manifest import Manifest
-from tracker import catalogue, listing, manifests, members
+from protocol.messages.tracking import Search
+from tracker import catalogue, listing, manifests, members, searching
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -26,7 +27,7 @@ def put(made: Made, manifest: Manifest) -> None:
 
 
 def names(made: Made, words: str = "") -> list[str]:
-    page = made[0].read_now(lambda c: listing.search(c, words, 50, b"", {}, 0))
+    page = made[0].read_now(lambda c: searching.search(c, Search(call=0, words=words), {}, 0))
     records = [read_record(found.record.body) for found in page.listings]
     assert page.total == len(records)
     return [record.name for record in records if isinstance(record, Entry)]

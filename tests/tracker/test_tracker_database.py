@@ -21,6 +21,9 @@ from tracker.data_dir import DataDir, write_secret
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
 
+_BEFORE_0008 = """
+DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
+"""
 _BEFORE_0006 = """
 ALTER TABLE entries DROP COLUMN learnt;
 DROP INDEX ix_verdicts_signer; DROP INDEX ix_verdicts_decided;
@@ -42,7 +45,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0007",)]
+        assert [tuple(row) for row in versions] == [("0008",)]
         database.close()
 
 
@@ -69,7 +72,9 @@ def test_entries_of_before_get_their_copies_and_size(tmp_path: Path) -> None:
     database.close()
     with closing(sqlite3.connect(directory.database)) as raw:
         raw.executescript(
-            _BEFORE_0006 + "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
+            _BEFORE_0008
+            + _BEFORE_0006
+            + "DROP INDEX ix_holdings_partial; ALTER TABLE entries DROP COLUMN copies;"
             "ALTER TABLE entries DROP COLUMN size; UPDATE alembic_version SET version_num = '0004'"
         )
     database = open_database(directory.database)
@@ -87,7 +92,7 @@ def test_what_was_held_and_decided_before_is_kept(tmp_path: Path) -> None:
     tombstone = signed(tombstone_of(entry), author)
     held = (entry.id, author.peer, 1, NOW, tombstone.body, tombstone.signature)
     with closing(sqlite3.connect(directory.database)) as raw:
-        raw.executescript(_BEFORE_0006)
+        raw.executescript(_BEFORE_0008 + _BEFORE_0006)
         raw.execute("INSERT INTO held_tombstones VALUES (?, ?, ?, ?, ?, ?)", held)
         raw.execute("INSERT INTO verdicts VALUES (?, ?, 1)", (b"h", author.peer))
         raw.execute("UPDATE alembic_version SET version_num = '0005'")

@@ -11,8 +11,8 @@ from protocol.ids import ManifestId, PeerId
 from protocol.inventory import inventory_digest
 from protocol.manifest import Manifest
 from protocol.messages.shared import PeerState
-from protocol.messages.tracking import Announce, Holding
-from tracker import catalogue, holdings, listing, manifests
+from protocol.messages.tracking import Announce, Holding, Search
+from tracker import catalogue, holdings, listing, manifests, searching
 from tracker.copies import worst_copies
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -108,7 +108,7 @@ def test_what_is_said_of_an_unknown_manifest_counts_once_it_is_here(made: Made) 
     announce(made, liar.peer, (manifest, b"\xff\xff"))
     store(made, manifest, author)
     states: dict[PeerId, PeerState] = {author.peer: "live", liar.peer: "live"}
-    page = made[0].read_now(lambda c: listing.search(c, "", 50, b"", states, 0))
+    page = made[0].read_now(lambda c: searching.search(c, Search(call=0, words=""), states, 0))
     (found,) = page.listings
     assert found.have == 1
     assert [holder.peer for holder in found.holders] == [author.peer]
@@ -124,7 +124,9 @@ def test_a_doubted_holding_counts_again_after_an_hour_or_a_new_announce(made: Ma
     states: dict[PeerId, PeerState] = {author.peer: "live", other.peer: "live"}
 
     def have(now: int) -> int:
-        page = made[0].read_now(lambda c: listing.search(c, "", 50, b"", states, now))
+        page = made[0].read_now(
+            lambda c: searching.search(c, Search(call=0, words=""), states, now)
+        )
         return page.listings[0].have
 
     def doubt(peer: PeerId, about: ManifestId) -> bool:

@@ -10,11 +10,14 @@ from sqlalchemy import Connection, event
 from tracker_support import NOW, admit, entry_of, manifest_of, signed
 
 from protocol.entry import Entry, read_record
-from tracker import catalogue, listing, manifests
+from protocol.messages.tracking import Search
+from protocol.words import MAX_WORDS, fold, split_query
+from tracker import catalogue, manifests, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
-from tracker.search_text import MAX_WORDS, fold, split_query, terms
+from tracker.listing import Page
+from tracker.search_index import terms
 
 Find = Callable[..., list[str]]
 
@@ -27,8 +30,9 @@ ENTRIES = [
 ]
 
 
-def page_of(words: str, limit: int, cursor: bytes, connection: Connection) -> listing.Page:
-    return listing.search(connection, words, limit, cursor, {}, 0)
+def page_of(words: str, limit: int, cursor: bytes, connection: Connection) -> Page:
+    request = Search(call=0, words=words, sort="newest", limit=limit, cursor=cursor)
+    return searching.search(connection, request, {}, 0)
 
 
 @pytest.fixture
@@ -151,7 +155,7 @@ def test_many_words_are_bounded(find: Find) -> None:
 def test_a_foreign_cursor_is_refused(made: tuple[Database, SwarmKeys]) -> None:
     for cursor in (b"x", b"\xff" * 24):
         with pytest.raises(RequestFailedError, match="cursor"):
-            made[0].read_now(lambda c, at=cursor: listing.search(c, "", 5, at, {}, 0))  # type: ignore[misc]
+            made[0].read_now(partial(page_of, "", 5, cursor))
 
 
 @pytest.mark.parametrize("words", ["holiday", "mp", "holiday mp"])
@@ -169,7 +173,7 @@ def test_words_are_answered_from_an_index(
     event.listen(engine, "before_cursor_execute", explain)
     find(words)
     event.remove(engine, "before_cursor_execute", explain)
-    touching = [plan for plan in plans if "entries" in plan]
+    touching = [plan for plan in plans if "search_keys" in plan]
     assert touching
     assert all("USING INTEGER PRIMARY KEY" in plan for plan in touching), plans
     assert all("INDEX" in plan for plan in plans if plan.startswith("SCAN entry_")), plans

@@ -9,8 +9,10 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from blake3 import blake3
@@ -23,6 +25,7 @@ from protocol.drivers.processor import preferred_ciphers
 from protocol.errors import ProtocolError
 from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
+from protocol.kinds import content_kind, is_wanted
 from protocol.messages import operating as op
 from protocol.messages.base import Done, Failed, Message, Ping, Request
 from protocol.messages.deleting import Removed
@@ -49,6 +52,31 @@ class RefusalError(Exception):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind, self.text = kind, text
+
+
+ORDERS: dict[str, tuple[Callable[[op.EntryView], Any], bool]] = {
+    "oldest": (lambda view: view.created, False),
+    "name": (lambda view: view.name.casefold(), False),
+    "largest": (lambda view: view.size, True),
+    "smallest": (lambda view: view.size, False),
+}
+
+
+def meets(view: op.EntryView, ask: op.Find) -> bool:
+    """Whether an entry is what is asked for."""
+    wanted = ask.filters
+    text = "\n".join((view.name, view.caption, *view.tags, view.author)).casefold()
+    holders = [holder.peer for holder in view.holders if holder.pieces == view.pieces]
+    short = view.copies.have < view.copies.want
+    return (
+        all(word in text for word in ask.words.casefold().split())
+        and (wanted.kind is None or is_wanted(view.content, wanted.kind))
+        and (wanted.least or 0) <= view.size <= (wanted.most or view.size)
+        and (wanted.after or 0) <= view.created <= (wanted.before or view.created)
+        and wanted.author in (None, view.author)
+        and (wanted.machine is None or wanted.machine in holders)
+        and (wanted.copies is None or short == (wanted.copies == "short"))
+    )
 
 
 @dataclass
@@ -130,6 +158,14 @@ class OperatorDouble:
         path.write_bytes(content)
         return self._hold(name, "file", [("", path)], **more)
 
+    def hold_many(self, names: list[str], **more: object) -> None:
+        """Entries of one file each, all of which lie in one place."""
+        path = self.data / "store" / "many"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"the same")
+        for name in names:
+            self._hold(name, "file", [("", path)], **more)
+
     def hold_folder(self, name: str, files: dict[str, bytes], **more: object) -> str:
         """An entry of a folder; returns its id."""
         folder = self.data / "store" / os.urandom(8).hex()
@@ -150,6 +186,7 @@ class OperatorDouble:
             link=f"twofold-link-{number}",
             name=name,
             kind=kind,  # type: ignore[arg-type]
+            content=content_kind(kind, name),  # type: ignore[arg-type]
             size=size,
             files=len(files),
             author="desk",
@@ -252,11 +289,12 @@ class OperatorDouble:
         return [Done(call=ask.call)]
 
     def _on_find(self, ask: op.Find) -> list[Message]:
-        words = ask.words.casefold().split()
-        views = [held.view for held in reversed(self.entries.values())]
-        views = [v for v in views if all(w in v.name.casefold() for w in words)]
         if not (ask.cursor or "0").isdecimal():
             raise RefusalError("invalid", "this is no cursor")
+        views = [held.view for held in reversed(self.entries.values()) if meets(held.view, ask)]
+        key, reverse = ORDERS.get(ask.sort, (None, False))
+        if key is not None:
+            views.sort(key=key, reverse=reverse)
         start = int(ask.cursor or 0)
         page = tuple(views[start : start + ask.limit])
         stop = start + len(page)

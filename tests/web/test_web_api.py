@@ -137,6 +137,16 @@ def test_ill_formed_questions_do_not_reach_the_daemon(tmp_path: Path) -> None:
             "/api/v1/entries?limit=²",
             "/api/v1/entries?limit=-1",
             "/api/v1/entries?q=" + "x" * 600,
+            "/api/v1/entries?kind=films",
+            "/api/v1/entries?least=1e3",
+            "/api/v1/entries?least=5&most=4",
+            "/api/v1/entries?after=5&before=4",
+            "/api/v1/entries?copies=many",
+            "/api/v1/entries?sort=best",
+            "/api/v1/entries?cursor=zz",
+            "/api/v1/entries?larger=5",
+            "/api/v1/entries?kind=file&kind=folder",
+            "/api/v1/entries?author=" + "x" * 300,
             f"/api/v1/entries/{number}/files?start=x",
         ):
             status, body, _ = await page.ask("GET", path)

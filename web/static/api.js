@@ -34,8 +34,8 @@ export function errorText(content, status) {
 const entry = (id) => `/entries/${encodeURIComponent(id)}`;
 
 export const api = {
-  entries: (words, cursor = "", limit = 50) =>
-    ask("GET", `/entries?${new URLSearchParams({ q: words, cursor, limit })}`),
+  entries: (params, cursor = "", limit = 50) =>
+    ask("GET", `/entries?${params}&${new URLSearchParams({ cursor, limit })}`),
   entry: (id) => ask("GET", entry(id)),
   files: (id, start) => ask("GET", `${entry(id)}/files?start=${start}`),
   pieces: (id) => ask("GET", `${entry(id)}/pieces`),

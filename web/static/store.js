@@ -72,7 +72,7 @@ export function changed() {
 function readRoute() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [place, id] = path.split("/");
-  return { place: place || "library", id: id ?? "", words: new URLSearchParams(query).get("q") ?? "" };
+  return { place: place || "library", id: id ?? "", query: query ?? "" };
 }
 
 addEventListener("hashchange", () => route.set(readRoute()));

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.measures.add import measure_add
 from benchmarks.measures.fanout import measure_fanout
 from benchmarks.measures.idle import measure_idle
+from benchmarks.measures.page_search import measure_page_search
 from benchmarks.measures.repair import measure_repair
 from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
@@ -44,4 +45,5 @@ MEASURES = {
     "scrub": Registered(measure_scrub, 2048 * _MIB),
     "wan": Registered(measure_wan, 128 * _MIB, needs=WAN_NEEDS),
     "idle": Registered(measure_idle, 0),
+    "page-search": Registered(measure_page_search, 0),
 }

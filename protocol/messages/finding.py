@@ -1,0 +1,48 @@
+"""What may be asked of a search besides words; the same from operators to daemons to trackers."""
+
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta, Struct
+
+from protocol.fields import ByteLength, Moment
+from protocol.kinds import KindWanted
+
+Sort = Literal["relevance", "newest", "oldest", "name", "largest", "smallest"]
+SORTS: tuple[str, ...] = get_args(Sort)
+MOST_COUNTED = 10_000
+"""What is found is counted up to here; beyond, answers say "more than"."""
+MAX_CURSOR = 256
+MAX_SEARCH = 512
+SearchWords = Annotated[str, Meta(max_length=MAX_SEARCH)]
+SearchCursor = Annotated[bytes, Meta(max_length=MAX_CURSOR)]
+_Who = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All that are given must hold.
+
+    Sizes are bytes and moments milliseconds since 1970, bounds included. `author` and `machine` are
+    names or keys (64 hexadecimal digits, or the first 6 and more); `machine` holds all of it.
+    `copies`: "short" has fewer copies now than wanted, "safe" has enough.
+    """
+
+    kind: KindWanted | None = None
+    least: ByteLength | None = None
+    most: ByteLength | None = None
+    after: Moment | None = None
+    before: Moment | None = None
+    author: _Who | None = None
+    machine: _Who | None = None
+    copies: Literal["short", "safe"] | None = None
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+
+def problem_of(filters: Filters) -> str:
+    """Why nothing can be found by these, for a person; "" when something can."""
+    if None not in (filters.least, filters.most) and filters.least > filters.most:  # type: ignore[operator]
+        return "the least size is larger than the most: exchange them"
+    if None not in (filters.after, filters.before) and filters.after > filters.before:  # type: ignore[operator]
+        return "'after' is later than 'before': exchange them"
+    return ""

@@ -1,0 +1,77 @@
+"""How words are compared with text, and how near what is found is to them: pure.
+
+Text and words are folded alike (compatibility forms, upper and lower case), and split at white
+space. An entry matches when each word is somewhere in its name, caption, tags or author's name.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_WORDS = 32
+LONG_WORD = 3
+"""Characters from which on an index of runs of three finds a word."""
+EXACT, PREFIX, WORD, PART = 3, 2, 1, 0
+"""How near: the name is the words, begins with them, has each as a word, or they are somewhere."""
+NAME_BYTES = 200
+"""Of a folded name, what names are sorted by: those that are alike so far are sorted by id."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A query taken apart: all of `long` and all of `short` must be found."""
+
+    long: tuple[str, ...]
+    short: tuple[str, ...]
+    together: str = ""
+    """The same in the order they were given, one space between."""
+
+    def __bool__(self) -> bool:
+        return bool(self.long or self.short)
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.long, *self.short)
+
+
+def fold(text: str) -> str:
+    """Text as it is compared; controls (and NUL, which ends a query early) become spaces."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in folded)
+
+
+def split_query(text: str) -> Words:
+    """The words of a query; those past MAX_WORDS are left out, being plenty."""
+    given = fold(text).split()
+    words = list(dict.fromkeys(given))[:MAX_WORDS]
+    return Words(
+        long=tuple(word for word in words if len(word) >= LONG_WORD),
+        short=tuple(word for word in words if len(word) < LONG_WORD),
+        together=" ".join(given),
+    )
+
+
+def searchable(parts: Iterable[str]) -> str:
+    """The folded text of an entry's name, caption, tags and author."""
+    return "\n".join(fold(part) for part in parts)
+
+
+def name_key(name: str) -> str:
+    """What names are sorted by, and compared with a whole query."""
+    folded = " ".join(fold(name).split())
+    return folded.encode()[:NAME_BYTES].decode(errors="ignore")
+
+
+def spaced(text: str) -> str:
+    """The words of folded text between single spaces, one also at either end: " film mp4 "."""
+    return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in text).split())} "
+
+
+def nearness(words: Words, key: str, named: str) -> int:
+    """How near an entry that matches is, by its `name_key` and the `spaced` words of its name."""
+    if key == words.together:
+        return EXACT
+    if key.startswith(words.together):
+        return PREFIX
+    return WORD if all(spaced(word) in named for word in words.each) else PART

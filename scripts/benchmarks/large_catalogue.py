@@ -1,0 +1,147 @@
+"""A tracker's database filled with entries, without anybody having shared them.
+
+    python -m benchmarks.large_catalogue TRACKER ENTRIES AUTHOR...
+
+TRACKER and each AUTHOR are data directories; the tracker is stopped, the authors have joined. The
+first holds nothing: it is to run, and would have to be told of all that it holds.
+Names are those of this machine's dictionary, if it has one, and of its programs' files.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection, Table, insert
+from swarm import Peer, Swarm
+
+from peer.data_dir import DataDir as PeerDir
+from protocol.entry import Entry, sign_record
+from protocol.hashing import hash_entry
+from protocol.identity import Identity
+from protocol.ids import AuthorKey, ManifestId
+from tracker import search_index, tables
+from tracker.data_dir import DataDir as TrackerDir
+from tracker.database import open_database
+from tracker.swarm import next_change
+
+_DICTIONARY = Path("/usr/share/dict/words")
+_NAMES = Path("/usr")
+_ENDINGS = ("", ".jpg", ".mp4", ".flac", ".pdf", ".zip", ".txt", ".png")
+_TWO_YEARS = 2 * 365 * 86_400_000
+_SEED = 11
+_AT_ONCE = 1000
+
+
+def fill_tracker(swarm: Swarm, authors: list[Peer], entries: int) -> None:
+    """Fill the database of a swarm whose tracker is stopped."""
+    folders = [str(swarm.tracker_data), str(entries), *(str(author.data) for author in authors)]
+    command = [sys.executable, "-m", "benchmarks.large_catalogue", *folders]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"no large catalogue could be made:\n{done.stderr}")
+
+
+def main() -> None:
+    """Write the rows that publishing and announcing would have left."""
+    folder, number = Path(sys.argv[1]), int(sys.argv[2])
+    authors = [PeerDir(Path(data)).load_identity() for data in sys.argv[3:]]
+    database = open_database(TrackerDir(folder).database)
+    try:
+        database.write_now(lambda connection: _fill(connection, number, authors))
+    finally:
+        database.close()
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """Names and captions, the same ones each time on one machine; without an end."""
+    chance = random.Random(_SEED)
+    turn = 0
+    while True:
+        again = f" {turn}" if turn else ""
+        if _DICTIONARY.exists():
+            words = _DICTIONARY.read_text(errors="replace").split()
+            for word in words:
+                yield f"{word}{again}{chance.choice(_ENDINGS)}", " ".join(chance.sample(words, 3))
+        for path, folders, files in os.walk(_NAMES):
+            folders.sort()
+            caption = path if chance.random() < 0.3 else ""
+            for name in sorted(files):
+                stem, _, ending = name.rpartition(".")
+                yield f"{stem}{again}.{ending}" if stem else f"{name}{again}", caption
+        turn += 1
+
+
+def _fill(connection: Connection, number: int, authors: list[Identity]) -> None:
+    chance = random.Random(_SEED)
+    pairs = chance.sample(list(islice(names(), 2 * number)), number)
+    for start in range(0, number, _AT_ONCE):
+        rows: dict[Table, list[dict[str, object]]] = defaultdict(list)
+        found = []
+        for name, caption in pairs[start : start + _AT_ONCE]:
+            author = chance.choice(authors)
+            entry = _entry(name, caption, author, chance)
+            change = next_change(connection)
+            found.append((change, entry, "desk"))
+            held = chance.sample(authors[1:], chance.choice((1, 2, 2, 2)))
+            for table, row in _rows(entry, change, author, held):
+                rows[table].append(row)
+        for table, of_it in rows.items():
+            connection.execute(insert(table), of_it)
+        search_index.put_new(connection, found)
+
+
+def _entry(name: str, caption: str, author: Identity, chance: random.Random) -> Entry:
+    salt = chance.randbytes(16)
+    return Entry(
+        salt=salt,
+        author=AuthorKey(author.peer),
+        sequence=1,
+        name=name[:255].encode(errors="replace").decode(),
+        caption=caption.encode(errors="replace").decode(),
+        tags=tuple(chance.sample(("photos", "work", "old", "music", "2024"), 2)),
+        manifest=ManifestId(hash_entry(salt, b"manifest") + salt),
+        size=int(chance.lognormvariate(13, 4)) % (1 << 40),
+        pieces=1,
+        files=1,
+        kind="folder" if chance.random() < 0.05 else "file",
+        created=int(time.time() * 1000) - chance.randrange(_TWO_YEARS),
+    )
+
+
+def _rows(
+    entry: Entry, number: int, author: Identity, held: list[Identity]
+) -> Iterator[tuple[Table, dict[str, object]]]:
+    signed = sign_record(entry, author.signing)
+    yield tables.manifests, {"id": entry.manifest, "pieces": 1, "encoded": b""}
+    yield (
+        tables.entries,
+        {
+            "number": number,
+            "id": entry.id,
+            "author": entry.author,
+            "manifest": entry.manifest,
+            "sequence": 1,
+            "body": signed.body,
+            "signature": signed.signature,
+            "deleted": False,
+            "shown": True,
+            "created": entry.created,
+            "restored": False,
+            "copies": entry.copies,
+            "size": entry.size,
+        },
+    )
+    named = {"entry": entry.id, "manifest": entry.manifest, "change": number}
+    yield tables.entry_manifests, named
+    for holder in held:
+        yield tables.holdings, {"peer": holder.peer, "manifest": entry.manifest, "bits": None}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+// What narrows the library down: order, list or gallery, filters, and a chip for each filter that is set.
+
+import { api } from "./api.js";
+import { activeFilters, addressOf, AGES, COPIES, FILTERS, goFind, KINDS, SIZES, SORTS } from "./find_query.js";
+import { Icon } from "./parts.js";
+import { html, useEffect, useState } from "./vendor/preact-htm.js";
+
+export function FindBar({ find }) {
+  const active = activeFilters(find);
+  const [open, setOpen] = useState(false);
+  return html`<div class="find">
+    <div class="find-line">
+      <button class="button" aria-expanded=${open} aria-controls="filters" onClick=${() => setOpen(!open)}>Filters${active.length > 0 && html`<span class="badge">${active.length}<span class="sr"> set</span></span>`}</button>
+      <${Sorting} find=${find} />
+      <${Views} find=${find} />
+    </div>
+    <div id="filters" class="slot">${open && html`<${Filters} find=${find} />`}</div>
+    ${active.length > 0 && html`<ul class="chips" aria-label="Filters that are set">
+      ${active.map(([name, said]) => html`<li key=${name}><button class="chip" onClick=${() => goFind({ ...find, [name]: "" })} aria-label=${`Remove the filter ${said}`}><span>${said}</span><${Icon} name="close" /></button></li>`)}
+      <li><a class="button quiet" href=${addressOf(withoutFilters(find))}>Clear all</a></li>
+    </ul>`}
+  </div>`;
+}
+
+export function withoutFilters(find) {
+  return { ...find, ...Object.fromEntries(FILTERS.map((name) => [name, ""])) };
+}
+
+function Sorting({ find }) {
+  const first = find.q.trim() ? ["", "Best"] : ["", "Newest"];
+  const others = find.q.trim() ? SORTS : SORTS.slice(1);
+  const value = !find.q.trim() && ["newest", "relevance"].includes(find.sort) ? "" : find.sort;
+  return html`<${Choice} label="Sort by" inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
+}
+
+function Views({ find }) {
+  const now = find.view === "gallery" ? "gallery" : "";
+  return html`<div class="views" role="group" aria-label="View">
+    ${[["", "List"], ["gallery", "Gallery"]].map(([view, title]) => html`<button key=${view} class="button" aria-pressed=${now === view} onClick=${() => goFind({ ...find, view }, true)}>${title}</button>`)}
+  </div>`;
+}
+
+function Filters({ find }) {
+  const machines = useMachines();
+  const set = (name) => (value) => goFind({ ...find, [name]: value });
+  return html`<fieldset class="filters card"><legend class="sr">Filters</legend>
+    <${Choice} label="Kind" any="Any kind" value=${find.kind} choices=${KINDS} onChoose=${set("kind")} />
+    <${Choice} label="Size" any="Any size" value=${find.size} choices=${SIZES} onChoose=${set("size")} />
+    <${Choice} label="Added" any="Any time" value=${find.age} choices=${AGES} onChoose=${set("age")} />
+    <${Choice} label="Author" any="Anyone" value=${find.author} choices=${machines} onChoose=${set("author")} />
+    <${Choice} label="Held by" any="Any machine" value=${find.machine} choices=${machines} onChoose=${set("machine")} />
+    <${Choice} label="Copies" any="Any number" value=${find.copies} choices=${COPIES} onChoose=${set("copies")} />
+  </fieldset>`;
+}
+
+/** The machines by name, as choices; none while they are not known. */
+function useMachines() {
+  const [names, setNames] = useState([]);
+  useEffect(() => {
+    // Without the list what is set can still be seen and removed.
+    api.peers().then(({ peers }) => setNames([...new Set(peers.map((peer) => peer.name))]), () => {});
+  }, []);
+  return names.map((name) => [name, name]);
+}
+
+function Choice({ label, any, value, choices, onChoose, inline }) {
+  const unknown = value && !choices.some(([each]) => each === value) ? [[value, value]] : [];
+  const all = [...(any ? [["", any]] : []), ...choices, ...unknown];
+  return html`<label class=${inline ? "choice inline" : "choice"}><span class=${inline ? "sr" : ""}>${label}</span>
+    <select value=${value} onChange=${(event) => onChoose(event.target.value)}>
+      ${all.map(([each, said]) => html`<option key=${each} value=${each} selected=${each === value}>${said}</option>`)}
+    </select></label>`;
+}

@@ -1,0 +1,112 @@
+// What was found: how many, then a list or a gallery of them.
+
+import { Coming, Row, Tile } from "./entry_items.js";
+import { EntryPages } from "./entry_pages.js";
+import { withoutFilters } from "./find_filters.js";
+import { activeFilters, addressOf, paramsOf } from "./find_query.js";
+import { count } from "./format.js";
+import { Empty, Problem, Waiting } from "./parts.js";
+import { changes, use, useRefresh } from "./store.js";
+import { PickFiles } from "./upload_pick.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { VirtualList } from "./virtual_list.js";
+
+const NARROW = "(max-width: 720px)";
+const ROW = 64, NARROW_ROW = 112, TILE = 232, LEAST_TILE = 190, LEAST_NARROW_TILE = 150;
+
+/** The newest pages for what is looked for; the ones before are shown until the first of them is here. */
+function usePages(find) {
+  const version = use(changes), params = paramsOf(find);
+  const [, redraw] = useState(0);
+  const newest = useRef(null), shown = useRef(null);
+  useEffect(() => {
+    const pages = new EntryPages(params, () => {
+      if (pages.begun || pages.error) {
+        if (shown.current !== pages) shown.current?.close();
+        shown.current = pages;
+      }
+      redraw((turn) => turn + 1);
+    });
+    newest.current = pages;
+    pages.fill();
+    return () => pages.close();
+  }, [params]);
+  useEffect(() => { if (newest.current.begun || newest.current.error) newest.current.refresh(); }, [version]);
+  const pages = shown.current;
+  useRefresh(() => newest.current.refresh(), pages?.some((entry) => entry.copies.have < entry.copies.want));
+  return pages;
+}
+
+export function Results({ find }) {
+  const pages = usePages(find);
+  if (!pages) return html`<${Waiting} />`;
+  if (!pages.begun) return html`<${Refused} error=${pages.error} find=${find} retry=${() => pages.refresh()} />`;
+  if (pages.length === 0 && !pages.hasMore) return html`<${Nothing} find=${find} />`;
+  const looked = find.q.trim() || activeFilters(find).length > 0;
+  const said = `${pages.counted ? "" : "More than "}${looked ? count(pages.total, "match", "matches") : count(pages.total, "entry", "entries")}`;
+  return html`<div class="library">
+    <p class="tally" role="status">${said}${pages.local && " · the tracker is away, this is what this machine knows"}</p>
+    <${Entries} pages=${pages} gallery=${find.view === "gallery"} key=${pages.params + find.view} />
+    ${pages.error && html`<p class="more" role="alert">${pages.error.message}</p>`}
+    ${pages.hasMore && html`<p class="more"><button class="button" onClick=${() => pages.show(pages.first, pages.length)}>${pages.error ? "Try again" : "Load more"}</button></p>`}
+  </div>`;
+}
+
+function Entries({ pages, gallery }) {
+  const narrow = useMedia(NARROW);
+  const [frame, width] = useWidth();
+  useEffect(() => { if (scrollY > frame.current.offsetTop) scrollTo(0, 0); }, []);
+  const columns = gallery ? Math.max(1, Math.floor(width / (narrow ? LEAST_NARROW_TILE : LEAST_TILE))) : 1;
+  const item = (index) => {
+    const entry = pages.at(index);
+    if (!entry) return html`<${Coming} />`;
+    return gallery ? html`<${Tile} entry=${entry} />` : html`<${Row} entry=${entry} />`;
+  };
+  return html`<div ref=${frame}><${VirtualList} name=${gallery ? "tiles" : "entries"} label="Entries" count=${pages.length} columns=${columns}
+    total=${pages.counted ? Math.max(pages.total, pages.length) : -1} height=${gallery ? TILE : narrow ? NARROW_ROW : ROW}
+    render=${item} keyOf=${(index) => pages.at(index)?.id ?? `coming ${index}`} onView=${(first, last) => pages.show(first, last)} /></div>`;
+}
+
+function useMedia(query) {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const media = matchMedia(query), change = () => setMatches(media.matches);
+    media.addEventListener("change", change);
+    return () => media.removeEventListener("change", change);
+  }, [query]);
+  return matches;
+}
+
+function useWidth() {
+  const frame = useRef(null);
+  const [width, setWidth] = useState(320);
+  useEffect(() => {
+    const watch = new ResizeObserver(([seen]) => setWidth(seen.contentRect.width));
+    watch.observe(frame.current);
+    return () => watch.disconnect();
+  }, []);
+  return [frame, width];
+}
+
+function Refused({ error, find, retry }) {
+  const filtered = error.status >= 400 && error.status < 500 && activeFilters(find).length > 0;
+  return html`<${Problem} error=${error} retry=${retry} />
+    ${filtered && html`<p class="more"><a class="button" href=${addressOf(withoutFilters(find))}>Remove the filters</a></p>`}`;
+}
+
+function Nothing({ find }) {
+  const words = find.q.trim(), filters = activeFilters(find);
+  if (!words && filters.length === 0) return html`<${NothingYet} />`;
+  return html`<${Empty} icon="search" title="Nothing found">
+    <p>${words ? html`No name, caption, tag or author has “${words}” in it` : "Nothing is like this"}${filters.length > 0 && ` with these filters: ${filters.map(([, said]) => said).join(", ")}`}.</p>
+    ${filters.length > 0 && html`<a class="button" href=${addressOf(withoutFilters(find))}>Remove the filters</a>`}
+    <a class="button" href="#/">Show everything</a>
+  <//>`;
+}
+
+function NothingYet() {
+  return html`<${Empty} icon="upload" title="Share the first file">
+    <p>Drop files and folders anywhere on this page. Every piece is kept on two machines of your swarm.</p>
+    <${PickFiles} primary=${true} />
+  <//>`;
+}

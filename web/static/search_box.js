@@ -1,0 +1,29 @@
+// The field to search with: finds while one types.
+
+import { goFind } from "./find_query.js";
+import { Icon } from "./parts.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+
+const PAUSE = 150;
+
+export function SearchBox({ find }) {
+  const [text, setText] = useState(find.q);
+  const timer = useRef(0);
+  useEffect(() => { setText(find.q); return () => clearTimeout(timer.current); }, [find.q]);
+  const go = (q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ ...find, q }, true); };
+  const type = (event) => {
+    const { value } = event.target;
+    setText(value);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => go(value), PAUSE);
+  };
+  const press = (event) => {
+    const first = event.key === "ArrowDown" && document.querySelector(".library [data-index] a");
+    if (first) { event.preventDefault(); first.focus(); }
+  };
+  return html`<form class="search" role="search" onSubmit=${(event) => { event.preventDefault(); go(text); }}>
+    <label class="sr" for="search">Search names, captions, tags and authors</label>
+    <${Icon} name="search" />
+    <input id="search" type="search" placeholder="Search the library" autocomplete="off" value=${text} onInput=${type} onKeyDown=${press} maxlength="500" />
+  </form>`;
+}
