@@ -16,11 +16,13 @@ from web.downloads import Downloads
 from web.events import Events
 from web.fetches import Fetches
 from web.login import Login
+from web.outgoing import Outgoing
 from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
 from web.uploads import Uploads
+from web.views import Views
 
 _log = structlog.get_logger()
 
@@ -34,6 +36,7 @@ class Page:
     application: aiohttp.web.Application
     events: Events
     fetches: Fetches
+    outgoing: Outgoing
 
 
 def make_page(
@@ -45,6 +48,7 @@ def make_page(
     spool.remove_stale()
     events = Events(daemon)
     fetches = Fetches(daemon, events)
+    outgoing = Outgoing(daemon)
     application = aiohttp.web.Application(middlewares=[answer_errors, gate.admit])
     application.on_response_prepare.append(gate.harden)
     for area in (
@@ -53,11 +57,12 @@ def make_page(
         Api(daemon, fetches),
         events,
         Uploads(daemon, spool),
-        Downloads(daemon),
+        Downloads(daemon, outgoing),
+        Views(daemon, outgoing),
     ):
         application.add_routes(area.routes())
     application.on_shutdown.append(events.close)
-    return Page(application, events, fetches)
+    return Page(application, events, fetches, outgoing)
 
 
 @aiohttp.web.middleware

@@ -17,8 +17,8 @@ from web.sessions import SESSION_SECONDS, Sessions
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "media-src 'self'; frame-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": _CSP,
@@ -69,8 +69,9 @@ class Gate:
     async def harden(
         self, _request: aiohttp.web.BaseRequest, response: aiohttp.web.StreamResponse
     ) -> None:
-        """Put the security headers on a response that is about to leave."""
-        response.headers.update(_HEADERS)
+        """Put the security headers on a response that is about to leave; an own CSP of it stays."""
+        own = response.headers.get("Content-Security-Policy", _CSP)
+        response.headers.update(_HEADERS | {"Content-Security-Policy": own})
         response.headers.setdefault("Cache-Control", "no-store")
 
     def is_open(self, path: str) -> bool:

@@ -72,6 +72,8 @@ class OperatorDouble:
     fetched_twice: int = 0
     run_length: int = 1 << 40
     """How many bytes one Readable covers."""
+    complete: bool = True
+    """Whether a file that comes in one run is said to be complete."""
     breaks_at: int | None = None
     """Read fails from this offset on."""
     asked: list[str] = field(default_factory=list)
@@ -320,7 +322,7 @@ class OperatorDouble:
         path = held.files[ask.file][1]
         size = path.stat().st_size
         run = max(0, min(self.run_length, size - ask.offset))
-        whole = run == size
+        whole = self.complete and self.run_length >= size
         found = op.Readable(
             call=ask.call,
             path=str(path),
