@@ -13,14 +13,17 @@ from web.answers import AnswerError, error_answer
 from web.api import Api
 from web.daemon import Daemon
 from web.downloads import Downloads
+from web.edits import Edits
 from web.events import Events
 from web.fetches import Fetches
 from web.login import Login
 from web.outgoing import Outgoing
+from web.qr import QrCodes
 from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
+from web.trash import Trash
 from web.uploads import Uploads
 from web.views import Views
 
@@ -59,6 +62,9 @@ def make_page(
         Uploads(daemon, spool),
         Downloads(daemon, outgoing),
         Views(daemon, outgoing),
+        Edits(daemon),
+        QrCodes(daemon),
+        Trash(daemon),
     ):
         application.add_routes(area.routes())
     application.on_shutdown.append(events.close)

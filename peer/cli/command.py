@@ -4,6 +4,7 @@ from cyclopts import CycloptsError
 
 from peer.cli import (
     deletion_commands,
+    edit_command,
     entry_commands,
     health_command,
     limit_command,
@@ -18,6 +19,7 @@ from peer.cli.output import Printer
 __all__ = [
     "app",
     "deletion_commands",
+    "edit_command",
     "entry_commands",
     "health_command",
     "limit_command",

@@ -10,6 +10,7 @@ from peer.errors import NotPermittedError, UnreachableError, UsageError
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
 from peer.operator.deleting import Deleting
+from peer.operator.editing import Editing
 from peer.operator.fetching import Fetching
 from peer.operator.fitting import fit
 from peer.operator.health import HealthViewer
@@ -29,6 +30,7 @@ from peer.web_process import WebLogins
 from protocol.ids import PeerId
 from protocol.messages.base import Done, Message, Reply, Request
 from protocol.messages.deleting import DecideBurst, GetBursts, GetTrash, Purge, Restore
+from protocol.messages.editing import Edit
 from protocol.messages.health import GetHealth
 from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
 from protocol.messages.operating import (
@@ -86,6 +88,7 @@ class Requests:
     standing: Standing
     leaving: Leaving
     deleting: Deleting
+    editing: Editing
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -111,6 +114,8 @@ class Requests:
                 return await self._piece_map(request)
             case Remove() | Restore() | GetTrash() | Purge() | GetBursts() | DecideBurst():
                 return await self.deleting.answer(request)
+            case Edit():
+                return await self.editing.answer(request)
             case Verify():
                 return await self._verify(request, tell)
             case GetPeers():

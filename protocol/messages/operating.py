@@ -60,6 +60,12 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     caption: str
     tags: tuple[str, ...]
     created: Count
+    edited: Count = 0
+    """Milliseconds since 1970; 0 for never."""
+    version: Count = 1
+    """Its sequence number: each edit, deletion and restoration takes one."""
+    restored_by: str = ""
+    """The admin that brought it back as it is; "" if none did."""
     pieces: Count
     here: Count
     copies: CopiesView
