@@ -177,3 +177,20 @@ def test_what_the_daemon_takes_back_before_sending_is_not_sent_by_the_kernel(
         assert len(asked) == 2
 
     run_with_page(tmp_path, work)
+
+
+def test_the_frame_for_pdfs_is_a_sandbox(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        _, _, headers = await page.ask("GET", "/static/pdf/frame.html")
+        policy = headers["Content-Security-Policy"]
+        assert policy.endswith("frame-ancestors 'self'; sandbox allow-scripts")
+        assert "connect-src" not in policy
+        assert "'unsafe" not in policy
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        for path in ("/", "/static/app.js", "/static/index.html"):
+            _, _, headers = await page.ask("GET", path)
+            assert "Access-Control-Allow-Origin" not in headers
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+            assert "sandbox" not in headers["Content-Security-Policy"]
+
+    run_with_page(tmp_path, work)
