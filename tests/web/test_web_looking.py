@@ -167,6 +167,9 @@ def test_what_is_not_here_is_asked_for_first(tmp_path: Path) -> None:
             assert "Read" not in page.double.asked
             await tab.get_by_role("button", name="Play").click()
             await wait_for(tab, "document.querySelector('audio')?.readyState > 0")
+            part = page.double.hold_file("b.wav", wav(3), here=10, pieces=40, size=40_000_000)
+            await look(tab, page, part)
+            await expect(tab.get_by_text("it fetches the other 30.0 MB")).to_be_visible()
 
     run_with_page(tmp_path, work, seconds=90)
 

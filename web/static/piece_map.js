@@ -9,7 +9,9 @@ const RUNS_IN_WORDS = 5, RUNS_IN_TABLE = 50;
 
 /** How many pieces the runs of a row cover. */
 export function held(row) {
-  return row.runs.reduce((sum, [, length]) => sum + length, 0);
+  let sum = 0;
+  for (let index = 0; index < row.runs.length; index += 1) sum += row.runs[index][1];
+  return sum;
 }
 
 export function PieceMap({ map }) {

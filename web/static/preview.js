@@ -17,6 +17,10 @@ function isReady(entry) {
   return entry.here >= entry.pieces || entry.size <= SMALL;
 }
 
+function missing(entry) {
+  return entry.size * (1 - entry.here / entry.pieces);
+}
+
 export function Preview({ entry, file }) {
   const kind = kindOf(file.path);
   const [wanted, setWanted] = useState(() => isReady(entry));
@@ -25,7 +29,7 @@ export function Preview({ entry, file }) {
   const playing = kind === "audio" || kind === "video";
   return html`<section class="preview ask" aria-label="Preview">
     <button class="button" onClick=${() => setWanted(true)}><${Icon} name=${playing ? "play" : "file"} />${VERBS[kind]}</button>
-    <p class="soft">Not on this machine yet: it fetches ${bytes(entry.size)}${playing ? ", and plays meanwhile" : " for it"}.</p>
+    <p class="soft">${entry.here === 0 ? "Not on this machine yet: it fetches" : "Only in part on this machine: it fetches the other"} ${bytes(missing(entry))}${playing ? ", and plays meanwhile" : " for it"}.</p>
   </section>`;
 }
 
