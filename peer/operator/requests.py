@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
@@ -151,14 +152,14 @@ class Requests:
     async def _files(self, request: GetFiles) -> Files:
         entry = await self.lookup.entry(request.entry)
         files = (await self.fetching.manifest(entry)).files
-        views = [
-            FileView(index=index, path=record.path, size=record.size)
-            for index, record in enumerate(files)
-            if index >= request.start and not record.directory
+        real = (n for n in range(request.start, len(files)) if not files[n].directory)
+        shown = [
+            FileView(index=index, path=files[index].path, size=files[index].size)
+            for index in islice(real, FILES_IN_ANSWER)
         ]
         # Beyond the last real file there may be empty directories: nothing more to ask for.
-        total = views[-1].index + 1 if views else request.start
-        shown = views[:FILES_IN_ANSWER]
+        behind = range(len(files) - 1, request.start - 1, -1)
+        total = next((n + 1 for n in behind if not files[n].directory), request.start)
         return fit(
             lambda n: Files(call=request.call, files=tuple(shown[:n]), total=total), len(shown)
         )

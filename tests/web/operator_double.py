@@ -277,12 +277,13 @@ class OperatorDouble:
 
     def _on_getfiles(self, ask: op.GetFiles) -> list[Message]:
         held = self._find(ask.entry)
-        listed = [
+        page = tuple(
             op.FileView(index=index, path=path, size=place.stat().st_size)
-            for index, (path, place) in enumerate(held.files)
-        ]
-        page = tuple(listed[ask.start : ask.start + 200])
-        return [op.Files(call=ask.call, files=page, total=len(listed))]
+            for index, (path, place) in enumerate(
+                held.files[ask.start : ask.start + 200], ask.start
+            )
+        )
+        return [op.Files(call=ask.call, files=page, total=len(held.files))]
 
     def _on_getpiecemap(self, ask: op.GetPieceMap) -> list[Message]:
         view = self._find(ask.entry).view

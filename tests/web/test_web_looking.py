@@ -184,7 +184,9 @@ def test_ten_thousand_files_by_keyboard(tmp_path: Path) -> None:
             tab = await logged_in(context, page)
             await look(tab, page, number)
             tree = tab.get_by_role("tree", name="Files")
-            await expect(tree.get_by_label("all, folder, 10,000 files")).to_be_visible()
+            await expect(tree.get_by_label("all, folder, 10,000 files")).to_be_visible(
+                timeout=30_000
+            )
             await tree.focus()
             for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowRight", "End", "ArrowUp"):
                 await tab.keyboard.press(key)
