@@ -28,6 +28,7 @@ from peer.notices import Notices
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
 from peer.operator.deleting import Deleting
+from peer.operator.editing import Editing
 from peer.operator.fetching import Fetching
 from peer.operator.health import HealthViewer
 from peer.operator.leaving import Leaving
@@ -311,6 +312,7 @@ class Parts:
                 self.tracker,
                 now_ms,
             ),
+            editing=Editing(self.me, self.publishing, lookup, self.catalogue),
         )
 
     def _make_health(self) -> None:

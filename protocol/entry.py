@@ -53,6 +53,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Literal["file", "folder"]
     copies: Copies = 2
     created: Moment
+    edited: Moment = 0
+    """When its author last said something else of it; 0 for never."""
 
     @property
     def id(self) -> EntryId:

@@ -25,7 +25,7 @@ from protocol.messages.operating import (
     Status,
 )
 from web.answers import AnswerError, json_answer, plain
-from web.asking import BODY_SECONDS, read_json, read_query
+from web.asking import BODY_SECONDS, StartQuery, read_json, read_query
 from web.daemon import Daemon
 from web.entries_query import EntriesQuery, read_entries_query
 from web.fetches import Fetches
@@ -33,12 +33,6 @@ from web.piece_runs import PieceRows, piece_map_view
 from web.routes import Route
 
 ENTRY = "{id:[0-9a-f]{6,64}}"
-
-
-class FilesQuery(msgspec.Struct, frozen=True):
-    """Query of GET /api/v1/entries/{id}/files: from which file on."""
-
-    start: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
 class WantedEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +86,7 @@ class Api:
                 self._files,
                 "Its files, a page of them.",
                 {200: Files},
-                query=FilesQuery,
+                query=StartQuery,
             ),
             Route(
                 "GET",
@@ -137,7 +131,7 @@ class Api:
         return aiohttp.web.Response(status=204)
 
     async def _files(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        start = read_query(request, FilesQuery).start
+        start = read_query(request, StartQuery).start
         question = GetFiles(call=0, entry=request.match_info["id"], start=start)
         return json_answer(plain(await self._daemon.ask(question, Files)))
 

@@ -15,18 +15,23 @@ from web.api import Api
 from web.connections import Connections
 from web.daemon import Daemon
 from web.downloads import Downloads
+from web.edits import Edits
 from web.events import Events
 from web.fetches import Fetches
 from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
+from web.outgoing import Outgoing
 from web.probes import Probes
+from web.qr import QrCodes
 from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
 from web.spool import Spool
 from web.static_files import StaticFiles
+from web.trash import Trash
 from web.upload_room import UploadRoom
+from web.views import Views
 
 _log = structlog.get_logger()
 
@@ -42,6 +47,7 @@ class Page:
     fetches: Fetches
     connections: Connections
     limits: Limits
+    outgoing: Outgoing
 
 
 def make_page(
@@ -57,6 +63,7 @@ def make_page(
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
+    outgoing = Outgoing(daemon)
     application = aiohttp.web.Application(middlewares=[metrics.count, answer_errors, gate.admit])
     application.on_response_prepare.append(gate.harden)
     probes = Probes(daemon, metrics)
@@ -67,19 +74,23 @@ def make_page(
         Api(daemon, fetches, body_seconds=limits.body_seconds),
         events,
         uploads,
-        Downloads(daemon),
+        Downloads(daemon, outgoing),
+        Views(daemon, outgoing),
+        Edits(daemon),
+        QrCodes(daemon),
+        Trash(daemon),
     )
     probes.describe(_add(application, areas), gate.is_open)
     application.cleanup_ctx.append(uploads.live)
     application.on_shutdown.append(events.close)
     metrics.look(
         received=lambda: connections.received,
-        sent=lambda: connections.sent,
+        sent=lambda: connections.sent + outgoing.by_kernel,
         connections=lambda: len(connections),
         streams=lambda: events.open,
         connected=lambda: daemon.connected,
     )
-    return Page(application, events, fetches, connections, limits)
+    return Page(application, events, fetches, connections, limits, outgoing)
 
 
 class _Area(Protocol):

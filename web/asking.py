@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import aiohttp
 import aiohttp.web
 import msgspec
+from msgspec import Meta
 
 from web.answers import AnswerError, invalid
 
@@ -33,6 +34,12 @@ _LISTS = (
     msgspec.inspect.VarTupleType,
     msgspec.inspect.TupleType,
 )
+
+
+class StartQuery(msgspec.Struct, frozen=True):
+    """Of a list that comes in pages: the number of the first one to tell."""
+
+    start: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
 async def read_json(

@@ -1,65 +1,47 @@
-"""Downloads: any file of the swarm, or a folder as a zip, streamed as its pieces are verified.
-
-Whatever goes wrong after the first byte cuts the connection, so that the browser shows a failed
-download: a short answer never looks complete.
-"""
+"""Downloads: any file of the swarm, or a folder as a zip, streamed as its pieces are verified."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp.web
-import structlog
 
 from protocol.messages.operating import EntryView, Files, FileView, GetFiles, Show, Shown
-from web.answers import AnswerError, not_found
+from web.answers import AnswerError
 from web.api import ENTRY
 from web.daemon import Daemon
-from web.download_headers import (
-    SANDBOX,
-    Part,
-    UnsatisfiableError,
-    asked_part,
-    content_disposition,
-    content_type,
-    entity_tag,
-)
+from web.download_headers import SANDBOX, content_disposition, content_type
 from web.folder_zip import FolderZip
+from web.outgoing import Outgoing, SharedFile, cut
 from web.routes import Raw, Route, Work
 from web.verified_bytes import VerifiedBytes
 
-_log = structlog.get_logger()
 _Response = aiohttp.web.StreamResponse
 
 
 class Downloads:
     """The routes under /download."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, outgoing: Outgoing | None = None) -> None:
         self._daemon = daemon
+        self._outgoing = outgoing or Outgoing(daemon)
 
     def routes(self) -> list[Route]:
         """A whole entry, and one file of it; GET answers HEAD, too."""
         single = f"/download/{ENTRY}/{{file:[0-9]{{1,15}}}}"
         return [
-            _sending(f"/download/{ENTRY}", self._whole, "An entry; a folder comes as a zip."),
-            _sending(single, self._single, "One file of a folder, by its index."),
+            sending(f"/download/{ENTRY}", self._whole, "An entry; a folder comes as a zip."),
+            sending(single, self._single, "One file of a folder, by its index."),
         ]
 
     async def _whole(self, request: aiohttp.web.Request) -> _Response:
         entry = await self._entry(request)
         if entry.kind == "folder":
             return await self._send_folder(request, entry)
-        return await self._send_file(request, entry, entry.name, 0, entry.size)
+        return await self._send_file(request, SharedFile(entry, 0, entry.size, entry.name))
 
     async def _single(self, request: aiohttp.web.Request) -> _Response:
-        entry = await self._entry(request)
-        index = int(request.match_info["file"])
-        page = await self._files(entry, index)
-        file = next((file for file in page.files if file.index == index), None)
-        if file is None:
-            raise not_found(f"{entry.name} has no file number {index}.")
-        name = file.path.rpartition("/")[2] or entry.name
-        return await self._send_file(request, entry, name, index, file.size)
+        file = await self._outgoing.find(request.match_info["id"], int(request.match_info["file"]))
+        return await self._send_file(request, file)
 
     async def _entry(self, request: aiohttp.web.Request) -> EntryView:
         question = Show(call=0, entry=request.match_info["id"])
@@ -81,49 +63,13 @@ class Downloads:
         if count != total or total != entry.files:
             raise AnswerError(500, "failed", "The list of files has gaps.")
 
-    async def _send_file(
-        self, request: aiohttp.web.Request, entry: EntryView, name: str, index: int, size: int
-    ) -> _Response:
-        tag = entity_tag(entry.id, index)
+    async def _send_file(self, request: aiohttp.web.Request, file: SharedFile) -> _Response:
         headers = {
-            "Accept-Ranges": "bytes",
-            "Cache-Control": "private, no-cache",
-            "Content-Disposition": content_disposition(name),
+            "Content-Disposition": content_disposition(file.name),
             "Content-Security-Policy": SANDBOX,
-            "Content-Type": content_type(name),
-            "ETag": tag,
+            "Content-Type": content_type(file.name),
         }
-        if request.headers.get("If-None-Match") == tag:
-            return aiohttp.web.Response(status=304, headers={"ETag": tag})
-        try:
-            part = asked_part(request.headers, size, tag)
-        except UnsatisfiableError:
-            return aiohttp.web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
-        response = _Response(status=206 if part.partial else 200, headers=headers)
-        response.content_length = part.stop - part.start
-        if part.partial:
-            response.headers["Content-Range"] = part.content_range
-        if request.method == "HEAD":
-            await response.prepare(request)
-            return response
-        return await self._send_part(request, response, entry, index, part)
-
-    async def _send_part(
-        self,
-        request: aiohttp.web.Request,
-        response: _Response,
-        entry: EntryView,
-        index: int,
-        part: Part,
-    ) -> _Response:
-        async with VerifiedBytes(self._daemon, entry.id, index, part.start, part.stop) as verified:
-            await response.prepare(request)
-            try:
-                while content := await verified.next():
-                    await response.write(content)
-            except Exception as error:
-                _cut(request, entry, error)
-        return response
+        return await self._outgoing.answer(request, file, headers)
 
     async def _send_folder(self, request: aiohttp.web.Request, entry: EntryView) -> _Response:
         name = f"{entry.name}.zip"
@@ -143,7 +89,7 @@ class Downloads:
             async for content in self._zipped(entry):
                 await response.write(content)
         except Exception as error:
-            _cut(request, entry, error)
+            cut(request, entry, error)
         return response
 
     async def _zipped(self, entry: EntryView) -> AsyncIterator[bytes]:
@@ -158,7 +104,8 @@ class Downloads:
         yield archive.finish()
 
 
-def _sending(path: str, work: Work, summary: str) -> Route:
+def sending(path: str, work: Work, summary: str) -> Route:
+    """The route of a file's bytes."""
     return Route(
         "GET",
         path,
@@ -171,13 +118,3 @@ def _sending(path: str, work: Work, summary: str) -> Route:
             "If-None-Match": "The ETag of what is there already.",
         },
     )
-
-
-def _cut(request: aiohttp.web.Request, entry: EntryView, error: Exception) -> None:
-    """End the connection: nothing may follow what was sent, least of all another answer."""
-    if isinstance(error, AnswerError):
-        _log.warning("download cut", entry=entry.id, why=error.text)
-    elif not isinstance(error, ConnectionError):
-        _log.error("bug in a download", entry=entry.id, exc_info=error)
-    if request.transport is not None:
-        request.transport.abort()

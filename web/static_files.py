@@ -14,8 +14,17 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# The frame that draws PDFs: a sandbox of an opaque origin, so its own parts are foreign to it.
+_FRAME = "pdf/frame.html"
+_FRAME_PARTS = ("pdf/", "vendor/pdf/")
+_FRAME_CSP = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src blob: data:; font-src blob: data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox allow-scripts"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,10 @@ class StaticFiles:
         if file is None:
             raise not_found("There is nothing under this address.")
         headers = {"ETag": file.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if name.startswith(_FRAME_PARTS):
+            headers["Access-Control-Allow-Origin"] = "*"
+        if name == _FRAME:
+            headers["Content-Security-Policy"] = _FRAME_CSP
         if file.tag in request.headers.get("If-None-Match", ""):
             return aiohttp.web.Response(status=304, headers=headers)
         headers["Content-Type"] = file.kind

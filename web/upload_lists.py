@@ -14,7 +14,7 @@ import aiohttp.web
 from msgspec import Meta, Struct
 
 from web.answers import json_answer
-from web.asking import read_json, read_query
+from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
 from web.routes import Route
 from web.upload_book import UploadBook
@@ -96,12 +96,6 @@ class WaitQuery(Struct, frozen=True):
     """Seconds to wait for an end, good or bad."""
 
     wait: Annotated[int, Meta(ge=0, le=LONGEST_WAIT)] = 0
-
-
-class StartQuery(Struct, frozen=True):
-    """The number of the first file to tell."""
-
-    start: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
 
 
 class UploadLists:

@@ -6,6 +6,7 @@ that got all it asked for got verified bytes and nothing else.
 
 import asyncio
 import os
+from io import FileIO
 from types import TracebackType
 from typing import Self
 
@@ -35,9 +36,11 @@ class VerifiedBytes:
         self._offset = start
         self._stop = stop
         self._path = ""
-        self._open = -1
+        self._open: FileIO | None = None
         self._position = 0
         self._left = 0
+        self._complete = False
+        self._stamp: tuple[int, ...] = ()
 
     async def __aenter__(self) -> Self:
         if self._offset < self._stop:
@@ -63,11 +66,42 @@ class VerifiedBytes:
         if not self._left:
             await self._find_more()
         length = min(self._left, self._stop - self._offset, READ_LENGTH)
-        content = await _read(self._open, length, self._position)
+        content = await _read(self._opened, length, self._position)
+        self._advance(length)
+        return content
+
+    async def hold_still(self) -> bool:
+        """Whether the whole file is here and can be sent as it lies on the disk.
+
+        The daemon is asked once more, so that what it looked at is the file that is open here.
+        """
+        if not self._complete:
+            return False
+        self._stamp = _stamp(self._opened)
+        await self._find_more()
+        return self._complete and self._stamp == _stamp(self._opened)
+
+    def portion(self, most: int) -> tuple[FileIO, int, int] | None:
+        """File, position and length of what is to be sent next, after `hold_still`."""
+        length = min(self._left, self._stop - self._offset, most)
+        return (self._opened, self._position, length) if length > 0 else None
+
+    def passed_on(self, sent: int, length: int) -> None:
+        """A portion has been sent. AnswerError when the file is not as it was before."""
+        if sent != length or self._stamp != _stamp(self._opened):
+            raise AnswerError(500, "failed", "This file changed while it was being read.")
+        self._advance(length)
+
+    @property
+    def _opened(self) -> FileIO:
+        if self._open is None:
+            raise RuntimeError("nothing is open to be read")
+        return self._open
+
+    def _advance(self, length: int) -> None:
         self._position += length
         self._offset += length
         self._left -= length
-        return content
 
     async def _find_more(self) -> None:
         question = Read(call=0, entry=self._entry, file=self._file, offset=self._offset)
@@ -79,24 +113,31 @@ class VerifiedBytes:
             self._open = await asyncio.to_thread(_open, found.path)
             self._path = found.path
         self._position, self._left = found.position, found.length
+        self._complete = found.complete
 
     def _close(self) -> None:
-        if self._open >= 0:
-            os.close(self._open)
-        self._open, self._path = -1, ""
+        if self._open is not None:
+            self._open.close()
+        self._open, self._path = None, ""
 
 
-def _open(path: str) -> int:
+def _open(path: str) -> FileIO:
     try:
-        return os.open(path, os.O_RDONLY)
+        return FileIO(path)
     except OSError as error:
         _log.error("cannot open a content file", path=path, error=error.strerror)
         raise unreachable("This file has just been moved or removed. Try again.") from None
 
 
-async def _read(file: int, length: int, position: int) -> bytes:
+def _stamp(file: FileIO) -> tuple[int, ...]:
+    """Changes when the content of an open file does."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+async def _read(file: FileIO, length: int, position: int) -> bytes:
     # Shielded, as the file must not be closed, and its number reused, under a thread that reads.
-    task = asyncio.ensure_future(asyncio.to_thread(os.pread, file, length, position))
+    task = asyncio.ensure_future(asyncio.to_thread(os.pread, file.fileno(), length, position))
     try:
         content = await asyncio.shield(task)
     except asyncio.CancelledError:

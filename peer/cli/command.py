@@ -5,6 +5,7 @@ from cyclopts import CycloptsError
 from peer.cli import (
     deletion_commands,
     drop_command,
+    edit_command,
     entry_commands,
     health_command,
     limit_command,
@@ -22,6 +23,7 @@ __all__ = [
     "app",
     "deletion_commands",
     "drop_command",
+    "edit_command",
     "entry_commands",
     "health_command",
     "limit_command",

@@ -29,9 +29,8 @@ from protocol.messages.operating import (
     Remove,
     Show,
     Shown,
-    Verified,
-    Verify,
 )
+from protocol.messages.verifying import Verified, Verify
 from protocol.paths import clean_name
 
 PATTERNS_BYTES = 48_000

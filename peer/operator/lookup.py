@@ -18,7 +18,7 @@ from peer.swarm.downloads import Downloads
 from peer.swarm.replication import Replication
 from peer.tracker_link import TrackerLink
 from protocol import codec
-from protocol.entry import Entry, Tombstone
+from protocol.entry import Entry, RestoredEntry, Tombstone
 from protocol.errors import InvalidTextError, RemoteProtocolError
 from protocol.ids import ManifestId, PeerId, SwarmKey
 from protocol.kinds import content_kind
@@ -237,6 +237,9 @@ class Lookup:
             caption=entry.caption,
             tags=entry.tags,
             created=entry.created,
+            edited=entry.edited,
+            version=entry.sequence,
+            restored_by=self._restored_by(entry),
             pieces=entry.pieces,
             here=content.bits.count if content else 0,
             copies=copies,
@@ -249,6 +252,9 @@ class Lookup:
             safety=found.safety,
             safety_text=found.text,
         )
+
+    def _restored_by(self, entry: Entry) -> str:
+        return self._rosters.name_of(entry.by) if isinstance(entry, RestoredEntry) else ""
 
     def _copies(
         self, entry: Entry, copies: CopiesView, holders: tuple[HolderSummary, ...], *, lost: bool

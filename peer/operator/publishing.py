@@ -1,6 +1,6 @@
 """Making, publishing, deleting and restoring entries: everything this machine signs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
@@ -69,7 +69,7 @@ class Publishing:
             sequence=await self._catalogue.newest_sequence(hash_entry(author, salt)) + 1,
             name=name,
             caption=request.caption,
-            tags=tuple(dict.fromkeys(tag.strip() for tag in request.tags if tag.strip())),
+            tags=tidy_tags(request.tags),
             manifest=manifest.id,
             size=manifest.size,
             pieces=manifest.pieces,
@@ -77,8 +77,22 @@ class Publishing:
             kind="file" if manifest.single else "folder",
             copies=copies,
             created=previous.created if isinstance(previous, Entry) else self._now(),
+            edited=self._now() if isinstance(previous, Entry) else 0,
         )
         return entry, await self._keep_and_send(entry, sign_record(entry, self._identity.signing))
+
+    async def edit(
+        self, entry: Entry, *, name: str, caption: str, tags: tuple[str, ...]
+    ) -> tuple[Entry, bool]:
+        """Say something else of an entry of our own; also whether the tracker has it already."""
+        said = {field: getattr(entry, field) for field in Entry.__struct_fields__}
+        said |= {"name": name, "caption": caption, "tags": tags, "edited": self._now()}
+        said["sequence"] = await self._catalogue.newest_sequence(entry.id) + 1
+        # Not `replace`: what an admin restored is of another type, and the author's again now.
+        edited = Entry(**said)
+        return edited, await self._keep_and_send(
+            edited, sign_record(edited, self._identity.signing)
+        )
 
     async def delete(self, entry: Entry, *, admin: bool) -> bool:
         """Sign a tombstone; whether it is held, as one of a burst.
@@ -206,3 +220,8 @@ class Publishing:
             raise
         await self._catalogue.mark_published(record)
         return reply
+
+
+def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Each tag once, without white space around it."""
+    return tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
@@ -10,6 +11,7 @@ from peer.errors import NotPermittedError, PieceUnreadError, UnreachableError, U
 from peer.operator.adding import Adding
 from peer.operator.choosing import Choosing
 from peer.operator.deleting import Deleting
+from peer.operator.editing import Editing
 from peer.operator.fetching import Fetching
 from peer.operator.fitting import fit
 from peer.operator.giving_up import GivingUp
@@ -31,6 +33,7 @@ from peer.web_process import WebLogins
 from protocol.ids import PeerId
 from protocol.messages.base import Done, Message, Reply, Request
 from protocol.messages.deleting import DecideBurst, GetBursts, GetTrash, Purge, Restore
+from protocol.messages.editing import Edit
 from protocol.messages.health import GetHealth
 from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
 from protocol.messages.operating import (
@@ -53,13 +56,12 @@ from protocol.messages.operating import (
     Remove,
     Show,
     Shown,
-    Verified,
-    Verify,
 )
 from protocol.messages.scrubbing import Scrub
 from protocol.messages.shared import Locate, Located
 from protocol.messages.standing import Drain, Drop, Leave, OfferRoom, RoomOffered
 from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
+from protocol.messages.verifying import Verified, Verify
 
 FILES_IN_ANSWER = 200
 ROWS_BYTES = 48_000
@@ -91,6 +93,7 @@ class Requests:
     giving_up: GivingUp
     deleting: Deleting
     managing: Managing
+    editing: Editing
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -116,6 +119,8 @@ class Requests:
                 return await self._piece_map(request)
             case Remove() | Restore() | GetTrash() | Purge() | GetBursts() | DecideBurst():
                 return await self.deleting.answer(request)
+            case Edit():
+                return await self.editing.answer(request)
             case Verify():
                 return await self._verify(request, tell)
             case CreateInvite() | GetMembers() | Revoke() | SetZone():
@@ -155,14 +160,14 @@ class Requests:
     async def _files(self, request: GetFiles) -> Files:
         entry = await self.lookup.entry(request.entry)
         files = (await self.fetching.manifest(entry)).files
-        views = [
-            FileView(index=index, path=record.path, size=record.size)
-            for index, record in enumerate(files)
-            if index >= request.start and not record.directory
+        real = (n for n in range(request.start, len(files)) if not files[n].directory)
+        shown = [
+            FileView(index=index, path=files[index].path, size=files[index].size)
+            for index in islice(real, FILES_IN_ANSWER)
         ]
         # Beyond the last real file there may be empty directories: nothing more to ask for.
-        total = views[-1].index + 1 if views else request.start
-        shown = views[:FILES_IN_ANSWER]
+        behind = range(len(files) - 1, request.start - 1, -1)
+        total = next((n + 1 for n in behind if not files[n].directory), request.start)
         return fit(
             lambda n: Files(call=request.call, files=tuple(shown[:n]), total=total), len(shown)
         )

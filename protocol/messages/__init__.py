@@ -2,7 +2,8 @@
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
 `operating` are the three conversations, `keeping` is part of the second, `limiting` of the last,
-`scrubbing` and `standing` too, `health` of the first and the last, `deleting` of all.
+`scrubbing`, `verifying`, `standing` and `editing` too, `health` of the first and the last,
+`deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -14,6 +15,7 @@ from protocol import codec
 from protocol.messages import (
     base,
     deleting,
+    editing,
     health,
     keeping,
     limiting,
@@ -23,6 +25,7 @@ from protocol.messages import (
     shared,
     standing,
     tracking,
+    verifying,
 )
 from protocol.messages.base import Message
 
@@ -51,6 +54,8 @@ ALL: tuple[type[Message], ...] = tuple(
         scrubbing,
         standing,
         deleting,
+        editing,
+        verifying,
         health,
     )
     for message in _concrete(module)

@@ -62,6 +62,12 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     caption: str
     tags: tuple[str, ...]
     created: Count
+    edited: Count = 0
+    """Milliseconds since 1970; 0 for never."""
+    version: Count = 1
+    """Its sequence number: each edit, deletion and restoration takes one."""
+    restored_by: str = ""
+    """The admin that brought it back as it is; "" if none did."""
     pieces: Count
     here: Count
     copies: CopiesView
@@ -321,21 +327,6 @@ class Remove(Request, frozen=True, kw_only=True, tag=True):
     """Delete an entry for everyone: a signed tombstone."""
 
     entry: EntryText
-
-
-class Verify(Request, frozen=True, kw_only=True, tag=True):
-    """Read and hash every piece held, of one entry or (None) of all."""
-
-    entry: EntryText | None
-
-
-class Verified(Reply, frozen=True, kw_only=True, tag=True):
-    """How many pieces were read, how many were bad (and no longer count)."""
-
-    pieces: Count
-    bad: Count
-    bytes: Count
-    seconds: float
 
 
 class GetPeers(Request, frozen=True, kw_only=True, tag=True):

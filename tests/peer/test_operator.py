@@ -13,7 +13,7 @@ from peer.errors import NotPermittedError, PeerError
 from peer.operator import adding
 from peer.store.splitter import split
 from protocol.manifest import Manifest
-from protocol.messages.operating import Add, Added, Fetch, Fetched
+from protocol.messages.operating import Add, Added, Fetch, Fetched, Files, GetFiles
 from protocol.messages.tracking import Publish, Published
 
 
@@ -32,8 +32,9 @@ async def test_add_and_get(autojump_clock: Clock, net: PeerNet) -> None:
     film.write_bytes(bytes_of(3 * PIECE + 1))
     added = await one.parts.requests.answer(add_of(film), nothing)
     assert isinstance(added, Added)
-    found = (await one.parts.catalogue.search("film", 1))[0]
-    await two.parts.catalogue.learn(found)
+    (found,) = await one.parts.catalogue.live_after(b"", 1)
+    _, signed = await one.parts.catalogue.find(found.id) or pytest.fail("not there")
+    await two.parts.catalogue.learn(signed)
     out = net.tmp_path / "out" / "film"
     request = Fetch(call=2, entry=added.entry.link, path=str(out))
     fetched = await two.parts.requests.answer(request, nothing)
@@ -44,6 +45,29 @@ async def test_add_and_get(autojump_clock: Clock, net: PeerNet) -> None:
         await two.parts.requests.answer(
             Fetch(call=3, entry=added.entry.link, path=str(film)), nothing
         )
+
+
+@pytest.mark.trio
+async def test_files_come_in_pages(autojump_clock: Clock, net: PeerNet) -> None:
+    (one,) = await net.start("one")
+    folder = net.tmp_path / "folder"
+    for place in ("a/empty", "b", "z empty"):
+        (folder / place).mkdir(parents=True)
+    for number in range(450):
+        (folder / "b" / f"{number:03}").write_bytes(b"x" * number)
+    added = await one.parts.requests.answer(add_of(folder), nothing)
+    assert isinstance(added, Added)
+    found, start, pages = [], 0, 0
+    while True:
+        asked = GetFiles(call=2, entry=added.entry.id, start=start)
+        page = await one.parts.requests.answer(asked, nothing)
+        assert isinstance(page, Files)
+        if not page.files:
+            break
+        found += page.files
+        start, pages = page.files[-1].index + 1, pages + 1
+    assert [(file.path, file.size) for file in found] == [(f"b/{n:03}", n) for n in range(450)]
+    assert (pages, page.total) == (3, start)
 
 
 @pytest.mark.trio

@@ -28,7 +28,17 @@ from protocol.ids import StaticKey
 from protocol.kinds import content_kind, is_wanted
 from protocol.messages import operating as op
 from protocol.messages.base import Done, Failed, Message, Ping, Request
-from protocol.messages.deleting import Removed
+from protocol.messages.deleting import (
+    GetTrash,
+    Purge,
+    Purged,
+    Removed,
+    Restore,
+    Restored,
+    TrashListed,
+    TrashView,
+)
+from protocol.messages.editing import Edit, Edited
 from protocol.messages.health import EntryCounts, EventView, GetHealth, Health, ReturnView
 from protocol.messages.limiting import RatesView
 from protocol.messages.scrubbing import ScrubView
@@ -85,6 +95,8 @@ class OperatorDouble:
 
     data: Path
     entries: dict[str, Held] = field(default_factory=dict)
+    trash: dict[str, Held] = field(default_factory=dict)
+    tracker_away: bool = False
     tokens: set[str] = field(default_factory=set)
     transfers: tuple[op.TransferView, ...] = ()
     machines: tuple[op.MachineView, ...] = ()
@@ -100,6 +112,8 @@ class OperatorDouble:
     fetched_twice: int = 0
     run_length: int = 1 << 40
     """How many bytes one Readable covers."""
+    complete: bool = True
+    """Whether a file that comes in one run is said to be complete."""
     breaks_at: int | None = None
     """Read fails from this offset on."""
     asked: list[str] = field(default_factory=list)
@@ -306,12 +320,13 @@ class OperatorDouble:
 
     def _on_getfiles(self, ask: op.GetFiles) -> list[Message]:
         held = self._find(ask.entry)
-        listed = [
+        page = tuple(
             op.FileView(index=index, path=path, size=place.stat().st_size)
-            for index, (path, place) in enumerate(held.files)
-        ]
-        page = tuple(listed[ask.start : ask.start + 200])
-        return [op.Files(call=ask.call, files=page, total=len(listed))]
+            for index, (path, place) in enumerate(
+                held.files[ask.start : ask.start + 200], ask.start
+            )
+        )
+        return [op.Files(call=ask.call, files=page, total=len(held.files))]
 
     def _on_getpiecemap(self, ask: op.GetPieceMap) -> list[Message]:
         view = self._find(ask.entry).view
@@ -325,8 +340,51 @@ class OperatorDouble:
 
     def _on_remove(self, ask: op.Remove) -> list[Message]:
         if not self.holds_deletions:
-            del self.entries[self._find(ask.entry).view.id]
+            number = self._find(ask.entry).view.id
+            self.trash[number] = self.entries.pop(number)
         return [Removed(call=ask.call, held=self.holds_deletions)]
+
+    def _on_gettrash(self, ask: GetTrash) -> list[Message]:
+        views = tuple(
+            TrashView(
+                id=number,
+                name=held.view.name,
+                size=held.view.size,
+                deleted=1_700_000_000_000,
+                by="desk",
+                until=1_702_592_000_000,
+                path="",
+            )
+            for number, held in self.trash.items()
+        )[ask.start : ask.start + 100]
+        return [TrashListed(call=ask.call, entries=views, total=len(self.trash))]
+
+    def _on_restore(self, ask: Restore) -> list[Message]:
+        held = self.trash.pop(ask.entry, None)
+        if held is None:
+            raise RefusalError("not_found", f"no deleted entry {ask.entry} is known")
+        self.entries[ask.entry] = held
+        view = held.view
+        return [
+            Restored(call=ask.call, id=view.id, name=view.name, here=view.pieces, published=True)
+        ]
+
+    def _on_purge(self, ask: Purge) -> list[Message]:
+        if ask.entry and ask.entry not in self.trash:
+            raise RefusalError("not_found", f"no deleted entry {ask.entry} is known")
+        gone = [ask.entry] if ask.entry else list(self.trash)
+        size = sum(self.trash.pop(number).view.size for number in gone)
+        return [Purged(call=ask.call, contents=len(gone), bytes=size)]
+
+    def _on_edit(self, ask: Edit) -> list[Message]:
+        held = self._find(ask.entry)
+        if held.view.author != "desk":
+            raise RefusalError("refused", "only the machine that added an entry can edit it")
+        parts = {"name": ask.name, "caption": ask.caption, "tags": ask.tags}
+        said = {name: value for name, value in parts.items() if value is not None}
+        said |= {"version": held.view.version + 1, "edited": int(time.time() * 1000)}
+        held.view = msgspec.structs.replace(held.view, **said)
+        return [Edited(call=ask.call, entry=held.view, published=not self.tracker_away)]
 
     def _on_fetch(self, ask: op.Fetch) -> list[Message]:
         view = self._find(ask.entry).view
@@ -373,7 +431,7 @@ class OperatorDouble:
         path = held.files[ask.file][1]
         size = path.stat().st_size
         run = max(0, min(self.run_length, size - ask.offset))
-        whole = run == size
+        whole = self.complete and self.run_length >= size
         found = op.Readable(
             call=ask.call,
             path=str(path),

@@ -1,11 +1,11 @@
 // The page: its frame, which place is shown, and what is true everywhere (banner, messages, dropping).
 
-import { Entry } from "./entry.js";
 import { Health, HealthMark } from "./health.js";
 import { Library } from "./library.js";
+import { Lazy } from "./lazy.js";
 import { listen } from "./live.js";
 import { Machines } from "./machines.js";
-import { Toasts } from "./parts.js";
+import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
 import { Transfers } from "./transfers.js";
 import { DropAnywhere } from "./upload_pick.js";
@@ -17,24 +17,30 @@ const BANNERS = {
   page: "No connection to this machine. This page comes back by itself.",
 };
 
+const TITLES = { entry: "Entry", trash: "Trash" };
+const loadEntry = () => import("./entry.js").then((module) => module.Entry);
+const loadTrash = () => import("./trash.js").then((module) => module.Trash);
+
 function App() {
   const { place, id } = use(route);
   useEffect(() => {
     scrollTo(0, 0);
-    document.title = `${PLACES.find(([name]) => name === place)?.[1] ?? "Entry"} · Twofold`;
+    document.title = `${PLACES.find(([name]) => name === place)?.[1] ?? TITLES[place] ?? "Twofold"} · Twofold`;
   }, [place, id]);
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>Skip to the content</a>
     <${Top} place=${place} />
     <${Banner} />
     <main id="main" tabindex="-1"><${Place} place=${place} id=${id} /></main>
+    ${place === "library" && html`<footer class="foot"><a href="#/trash"><${Icon} name="trash" />Trash</a></footer>`}
     <${Toasts} />
     <${DropAnywhere} />
   </div>`;
 }
 
 function Place({ place, id }) {
-  if (place === "entry") return html`<${Entry} id=${id} />`;
+  if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
+  if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
   if (place === "transfers") return html`<${Transfers} />`;
   if (place === "machines") return html`<${Machines} />`;
   if (place === "health") return html`<${Health} />`;
@@ -43,7 +49,7 @@ function Place({ place, id }) {
 
 function Top({ place }) {
   const now = use(status);
-  const here = place === "entry" ? "library" : place;
+  const here = TITLES[place] ? "library" : place;
   return html`<header class="top"><div>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span>${now?.swarm.name ?? "Twofold"}</span></a>
     <nav aria-label="Places">${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title}

@@ -1,73 +1,65 @@
-// Draws who has which pieces: one band for each machine, as fine as the screen allows.
+// Who has which pieces: one band for each machine, how much that is, and the same in words.
 
+import { percent } from "./format.js";
 import { State } from "./parts.js";
+import { BandPainter } from "./piece_band.js";
 import { html, useEffect, useRef } from "./vendor/preact-htm.js";
 
-const HEIGHT = 18;
+const RUNS_IN_WORDS = 5, RUNS_IN_TABLE = 50;
 
 /** How many pieces the runs of a row cover. */
 export function held(row) {
-  return row.runs.reduce((sum, [, length]) => sum + length, 0);
+  let sum = 0;
+  for (let index = 0; index < row.runs.length; index += 1) sum += row.runs[index][1];
+  return sum;
 }
 
 export function PieceMap({ map }) {
   if (map.pieces === 0) return html`<p class="soft">An empty file has no pieces.</p>`;
-  return html`<ul class="piece-map">${map.rows.map((row) => html`<li key=${row.peer}>
-    <span class="machine"><span class="name">${row.peer}</span><${State} state=${row.state} /></span>
-    <${Band} row=${row} pieces=${map.pieces} />
-    <span class="part">${held(row).toLocaleString()} of ${map.pieces.toLocaleString()}</span>
-  </li>`)}</ul>`;
+  return html`<div><ul class="piece-map">${map.rows.map((row) => html`<${Row} key=${row.peer} row=${row} pieces=${map.pieces} />`)}</ul>
+    ${map.rows.length === 0 && html`<p class="soft">No machine that is there holds a piece.</p>`}
+    <${InWords} map=${map} /></div>`;
 }
 
-function Band({ row, pieces }) {
-  const canvas = useRef(null);
-  useEffect(() => {
-    const paint = () => draw(canvas.current, row, pieces);
-    paint();
-    const watch = new ResizeObserver(paint);
-    watch.observe(canvas.current);
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", paint);
-    return () => { watch.disconnect(); dark.removeEventListener("change", paint); };
-  }, [row, pieces]);
-  return html`<canvas ref=${canvas} role="img" aria-label=${describe(row, pieces)}></canvas>`;
-}
-
-function describe(row, pieces) {
+function Row({ row, pieces }) {
   const have = held(row);
+  return html`<li>
+    <span class="machine"><span class="name">${row.peer}</span><${State} state=${row.state} /></span>
+    <${Band} row=${row} pieces=${pieces} have=${have} />
+    <span class="part">${have.toLocaleString()} of ${pieces.toLocaleString()} <span class="share-of">${percent(have, pieces)} %</span></span>
+  </li>`;
+}
+
+function Band({ row, pieces, have }) {
+  const canvas = useRef(null), painter = useRef(null);
+  useEffect(() => {
+    painter.current = new BandPainter(canvas.current);
+    const resized = new ResizeObserver(() => painter.current.resize());
+    resized.observe(canvas.current);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const recolour = () => painter.current.recolour();
+    dark.addEventListener("change", recolour);
+    return () => { resized.disconnect(); dark.removeEventListener("change", recolour); };
+  }, []);
+  useEffect(() => { painter.current.show(row.runs, pieces); }, [row, pieces]);
+  return html`<canvas ref=${canvas} role="img" aria-label=${describe(row, pieces, have)}></canvas>`;
+}
+
+function inWords([start, length]) {
+  return length === 1 ? `${start + 1}` : `${start + 1} to ${start + length}`;
+}
+
+function describe(row, pieces, have) {
   if (have === pieces) return `${row.peer} holds all pieces`;
-  const runs = row.runs.slice(0, 5).map(([start, length]) => (length === 1 ? `${start + 1}` : `${start + 1} to ${start + length}`));
-  const rest = row.runs.length > 5 ? " and more" : "";
+  const rest = row.runs.length > RUNS_IN_WORDS ? " and more" : "";
+  const runs = row.runs.slice(0, RUNS_IN_WORDS).map(inWords);
   return have ? `${row.peer} holds ${have} of ${pieces} pieces: ${runs.join(", ")}${rest}` : `${row.peer} holds none`;
 }
 
-/** Each screen column is as strong as the share of its pieces that is held. */
-function draw(canvas, row, pieces) {
-  const scale = devicePixelRatio || 1;
-  const width = Math.round(canvas.clientWidth * scale);
-  if (!width) return;
-  canvas.width = width;
-  canvas.height = HEIGHT * scale;
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = getComputedStyle(canvas).color;
-  const share = new Float32Array(width + 1);
-  for (const [start, length] of row.runs) cover(share, (start / pieces) * width, ((start + length) / pieces) * width);
-  for (let x = 0; x < width; x += 1) {
-    pen.globalAlpha = Math.min(1, share[x]);
-    if (share[x] > 0) pen.fillRect(x, 0, 1, canvas.height);
-  }
-  separate(pen, canvas, pieces, scale);
-}
-
-function cover(share, from, to) {
-  for (let x = Math.floor(from); x < to; x += 1) share[x] += Math.min(to, x + 1) - Math.max(from, x);
-}
-
-/** Few pieces are shown one by one. */
-function separate(pen, canvas, pieces, scale) {
-  if (canvas.width / pieces < 6 * scale) return;
-  pen.globalAlpha = 1;
-  for (let piece = 1; piece < pieces; piece += 1) {
-    pen.clearRect(Math.round((piece / pieces) * canvas.width), 0, scale, canvas.height);
-  }
+/** The map for who cannot see it, or wants the numbers. */
+function InWords({ map }) {
+  const parts = map.rows.filter((row) => row.runs.length > 0);
+  if (parts.length === 0) return null;
+  return html`<details class="in-words"><summary>In words</summary>
+    <ul>${parts.map((row) => html`<li key=${row.peer}><strong>${row.peer}</strong>: pieces ${row.runs.slice(0, RUNS_IN_TABLE).map(inWords).join(", ")}${row.runs.length > RUNS_IN_TABLE && `, and ${(row.runs.length - RUNS_IN_TABLE).toLocaleString()} more runs`}</li>`)}</ul></details>`;
 }

@@ -1,0 +1,120 @@
+// The files of a folder as a tree. Only the rows on the screen are drawn, so 10,000 files are fine.
+
+import { api } from "./api.js";
+import { bytes, count } from "./format.js";
+import { Icon, Problem } from "./parts.js";
+import { Preview } from "./preview.js";
+import { kindOf } from "./preview_kinds.js";
+import { treeKey } from "./tree_keys.js";
+import { addFiles, matchingRows, newTree, openRows } from "./tree_model.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+
+const ROW = 44, MOST_ROWS = 12, SPARE = 6, SEARCH_FROM = 20;
+
+/** All files of an entry, as they come: {root, files, total, done, error, again}. */
+function useFiles(entry) {
+  const [, setSeen] = useState(0);
+  const state = useRef(null);
+  const load = async (known) => {
+    try {
+      while (!known.done && state.current === known) {
+        const page = await api.files(entry.id, known.next);
+        addFiles(known.root, page.files);
+        known.files.push(...page.files);
+        known.total = page.total;
+        known.next = page.files.length ? page.files.at(-1).index + 1 : page.total;
+        known.done = known.next >= page.total;
+        if (known.done || known.files.length <= 200 || known.files.length % 2000 === 0) setSeen((turn) => turn + 1);
+      }
+    } catch (error) {
+      known.error = error;
+      setSeen((turn) => turn + 1);
+    }
+  };
+  const again = () => {
+    state.current = { root: newTree(), files: [], total: entry.files, next: 0, done: false, error: null, again };
+    load(state.current);
+    setSeen((turn) => turn + 1);
+  };
+  useEffect(() => { again(); return () => { state.current = null; }; }, [entry.id]);
+  return state.current;
+}
+
+export function FileTree({ entry }) {
+  const known = useFiles(entry);
+  const [chosen, setChosen] = useState(null);
+  const [words, setWords] = useState("");
+  if (!known) return null;
+  return html`<section class="card tree-card" aria-labelledby="files"><h2 id="files">${count(entry.files, "file")}</h2>
+    ${entry.files >= SEARCH_FROM && html`<div class="search"><label class="sr" for="tree-search">Find in this folder</label><${Icon} name="search" />
+      <input id="tree-search" type="search" placeholder="Find in this folder" autocomplete="off" value=${words} onInput=${(event) => setWords(event.target.value)} /></div>`}
+    ${!known.done && !known.error && known.files.length > 0 && html`<p class="soft" role="status">Reading the list: ${known.files.length.toLocaleString()} of ${entry.files.toLocaleString()}</p>`}
+    <${Rows} known=${known} words=${words.trim()} entry=${entry} chosen=${chosen} choose=${setChosen} />
+    ${known.error && html`<${Problem} error=${known.error} retry=${known.again} />`}
+    ${chosen && html`<${Chosen} key=${chosen.index} entry=${entry} file=${chosen} close=${() => setChosen(null)} />`}
+  </section>`;
+}
+
+function Rows({ known, words, entry, chosen, choose }) {
+  const box = useRef(null);
+  const [open, setOpen] = useState(() => new Set());
+  const [at, setAt] = useState(0);
+  const [top, setTop] = useState(0);
+  const rows = words ? matchingRows(known.files, words) : openRows(known.root, open);
+  const here = Math.min(at, rows.length - 1);
+  const first = Math.max(0, Math.floor(top / ROW) - SPARE);
+  const shown = rows.slice(first, first + MOST_ROWS + 2 * SPARE + 1);
+  const go = (index) => {
+    setAt(index);
+    const list = box.current;
+    list.scrollTop = Math.min(index * ROW, Math.max(list.scrollTop, (index + 1) * ROW - list.clientHeight));
+    setTop(list.scrollTop);
+  };
+  const act = (done) => {
+    if (done.at !== undefined) go(done.at);
+    if (done.choose) choose(done.choose.file);
+    if (done.toggle === undefined) return;
+    const next = new Set(open);
+    if (!next.delete(done.toggle)) next.add(done.toggle);
+    setOpen(next);
+  };
+  const press = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const done = treeKey(event.key, rows, here, open, MOST_ROWS - 1);
+    if (!done) return;
+    event.preventDefault();
+    act(done);
+  };
+  const click = (index) => { setAt(index); act(rows[index].node.file ? { choose: rows[index].node } : { toggle: rows[index].node.path }); };
+  useEffect(() => { setAt(0); setTop(0); box.current.scrollTop = 0; }, [words]);
+  return html`<div class="tree" role="tree" aria-label="Files" tabindex="0" ref=${box} onScroll=${(event) => setTop(event.target.scrollTop)} onKeyDown=${press}
+      aria-activedescendant=${rows.length ? `row-${here}` : null} style=${{ height: `${Math.max(1, Math.min(MOST_ROWS, rows.length)) * ROW}px` }}>
+    <div role="presentation" style=${{ height: `${rows.length * ROW}px` }}>
+      ${rows.length === 0 && html`<p class="soft">${words ? `No file has “${words}” in its path.` : known.done ? "There are no files in it." : "Loading…"}</p>`}
+      ${shown.map((row, index) => html`<${Row} key=${row.node.path} row=${row} index=${first + index} entry=${entry} active=${first + index === here} open=${open.has(row.node.path)} chosen=${Boolean(row.node.file) && row.node.file === chosen} click=${click} />`)}
+    </div></div>`;
+}
+
+function Row({ row, index, entry, active, open, chosen, click }) {
+  const { node, depth, place, of } = row;
+  const file = node.file;
+  return html`<div id=${`row-${index}`} role="treeitem" class=${`tree-row${active ? " active" : ""}`} aria-level=${depth} aria-posinset=${place} aria-setsize=${of}
+      aria-expanded=${file ? null : open ? "true" : "false"} aria-selected=${chosen ? "true" : "false"} aria-label=${file ? `${node.name}, ${bytes(file.size)}` : `${node.name}, folder, ${count(node.files, "file")}`}
+      style=${{ top: `${index * ROW}px`, paddingLeft: `${Math.min(depth - 1, 8) * 1.2 + 0.4}rem` }} onClick=${() => click(index)}>
+    <span class=${`twist${open ? " open" : ""}`}>${!file && html`<${Icon} name="open" />`}</span><span class="kind"><${Icon} name=${file ? "file" : "folder"} /></span>
+    <span class="name" title=${node.path}>${node.name}</span><span class="size">${file ? bytes(file.size) : count(node.files, "file")}</span>
+    ${file ? html`<a class="button quiet icon-only" tabindex="-1" href=${`/download/${entry.id}/${file.index}`} download title="Download" aria-label=${`Download ${node.path}`} onClick=${(event) => event.stopPropagation()}><${Icon} name="download" /></a>` : html`<span></span>`}
+  </div>`;
+}
+
+/** The file that was chosen in the tree: a look at it, and its download. */
+function Chosen({ entry, file, close }) {
+  const panel = useRef(null);
+  useEffect(() => { panel.current.focus({ preventScroll: true }); panel.current.scrollIntoView({ block: "nearest" }); }, []);
+  return html`<div class="chosen" ref=${panel} tabindex="-1" role="group" aria-label=${file.path}>
+    <div class="chosen-head"><h3>${file.path} <span class="soft">${bytes(file.size)}</span></h3>
+      <button class="button quiet icon-only" aria-label="Close" title="Close" onClick=${close}><${Icon} name="close" /></button></div>
+    ${kindOf(file.path) && file.size > 0 ? html`<${Preview} entry=${entry} file=${file} />` : html`<p class="soft">There is no preview of this kind of file.</p>`}
+    <div class="buttons"><a class="button" href=${`/download/${entry.id}/${file.index}`} download><${Icon} name="download" />Download</a></div>
+  </div>`;
+}

@@ -1,0 +1,20 @@
+// A part of the page that is loaded when it is first needed.
+
+import { Problem, Waiting } from "./parts.js";
+import { html, useEffect, useState } from "./vendor/preact-htm.js";
+
+const known = new Map();
+
+/** Shows the part that `load` gives, with the other props. `load` must be the same each time. */
+export function Lazy({ load, ...props }) {
+  const [error, setError] = useState(null);
+  const [, draw] = useState(0);
+  const start = () => {
+    setError(null);
+    load().then((part) => { known.set(load, part); draw((turn) => turn + 1); }, () => setError(new Error("A part of this page did not load. Is the machine still on?")));
+  };
+  useEffect(() => { if (!known.has(load)) start(); }, [load]);
+  if (error) return html`<${Problem} error=${error} retry=${start} />`;
+  const Part = known.get(load);
+  return Part ? html`<${Part} ...${props} />` : html`<${Waiting} />`;
+}

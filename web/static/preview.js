@@ -1,0 +1,51 @@
+// A look at one file: picture, sound, video, text or PDF. Sound and video play while the pieces
+// still arrive: the browser asks for the part it needs, and that is fetched first.
+
+import { bytes } from "./format.js";
+import { Lazy } from "./lazy.js";
+import { Icon } from "./parts.js";
+import { kindOf } from "./preview_kinds.js";
+import { html, useState } from "./vendor/preact-htm.js";
+
+const SMALL = 8_000_000;
+const VERBS = { image: "Show", audio: "Play", video: "Play", text: "Show", pdf: "Show" };
+const loadText = () => import("./preview_text.js").then((module) => module.TextPreview);
+const loadPdf = () => import("./preview_pdf.js").then((module) => module.PdfPreview);
+
+/** Reading anything brings the whole entry to this machine: what is large and not here is asked for first. */
+function isReady(entry) {
+  return entry.here >= entry.pieces || entry.size <= SMALL;
+}
+
+function missing(entry) {
+  return entry.size * (1 - entry.here / entry.pieces);
+}
+
+export function Preview({ entry, file }) {
+  const kind = kindOf(file.path);
+  const [wanted, setWanted] = useState(() => isReady(entry));
+  if (!kind || file.size === 0) return null;
+  if (wanted) return html`<section class="preview" aria-label="Preview"><${Look} entry=${entry} file=${file} kind=${kind} /></section>`;
+  const playing = kind === "audio" || kind === "video";
+  return html`<section class="preview ask" aria-label="Preview">
+    <button class="button" onClick=${() => setWanted(true)}><${Icon} name=${playing ? "play" : "file"} />${VERBS[kind]}</button>
+    <p class="soft">${entry.here === 0 ? "Not on this machine yet: it fetches" : "Only in part on this machine: it fetches the other"} ${bytes(missing(entry))}${playing ? ", and plays meanwhile" : " for it"}.</p>
+  </section>`;
+}
+
+function Look({ entry, file, kind }) {
+  const [failed, setFailed] = useState(false);
+  const address = `/view/${entry.id}/${file.index}`;
+  const fail = () => setFailed(true);
+  if (failed) return html`<${NotShown} entry=${entry} file=${file} kind=${kind} />`;
+  if (kind === "image") return html`<img src=${address} alt=${`Picture: ${file.path}`} onError=${fail} />`;
+  if (kind === "audio") return html`<audio controls preload="metadata" src=${address} aria-label=${file.path} onError=${fail}></audio>`;
+  if (kind === "video") return html`<video controls preload="metadata" playsinline src=${address} aria-label=${file.path} onError=${fail}></video>`;
+  return html`<${Lazy} load=${kind === "pdf" ? loadPdf : loadText} entry=${entry} file=${file} fail=${fail} />`;
+}
+
+export function NotShown({ entry, file, kind }) {
+  const why = kind === "audio" || kind === "video" ? "This browser cannot play it, or its pieces cannot be had now." : "It cannot be shown here: it is damaged, of a kind this browser does not know, or its pieces cannot be had now.";
+  return html`<div class="ask" role="alert"><p>${why}</p>
+    <a class="button" href=${`/download/${entry.id}/${file.index}`} download><${Icon} name="download" />Download it</a></div>`;
+}

@@ -1,0 +1,32 @@
+// A text file as text, whatever is in it, with its words coloured. Long ones are cut.
+
+import { bytes } from "./format.js";
+import { tokens } from "./highlight.js";
+import { Waiting } from "./parts.js";
+import { endingOf } from "./preview_kinds.js";
+import { html, useEffect, useState } from "./vendor/preact-htm.js";
+
+const MOST = 256 * 1024;
+
+async function read(entry, file, signal) {
+  const headers = { Range: `bytes=0-${Math.min(MOST, file.size) - 1}` };
+  // As a download: what is markup is never sent to be shown, and here it is only text.
+  const answer = await fetch(`/download/${entry.id}/${file.index}`, { headers, signal });
+  if (!answer.ok) throw new Error();
+  const content = new Uint8Array(await answer.arrayBuffer());
+  if (content.subarray(0, 4096).includes(0)) throw new Error();
+  return new TextDecoder().decode(content, { stream: file.size > MOST });
+}
+
+export function TextPreview({ entry, file, fail }) {
+  const [text, setText] = useState(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    setText(null);
+    read(entry, file, stop.signal).then(setText, (error) => { if (error.name !== "AbortError") fail(); });
+    return () => stop.abort();
+  }, [entry.id, file.index]);
+  if (text === null) return html`<${Waiting} />`;
+  return html`<div><pre class="text" tabindex="0" aria-label=${`Text of ${file.path}`}><code>${tokens(text, endingOf(file.path)).map(([kind, part]) => (kind ? html`<span class=${`t-${kind}`}>${part}</span>` : part))}</code></pre>
+    ${file.size > MOST && html`<p class="soft">The first ${bytes(MOST)} of ${bytes(file.size)}; download it to see the rest.</p>`}</div>`;
+}
