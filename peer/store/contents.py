@@ -113,8 +113,9 @@ class Contents:
         return sum(c.held_bytes for c in self._held.values())
 
     def own_bytes(self) -> int:
-        """Those of them that are not in users' own files."""
-        return sum(c.held_bytes for c in self._held.values() if c.path is None)
+        """Those of them that are not in users' own files, nor here for one request only."""
+        own = (c for c in self._held.values() if c.path is None and not c.passing)
+        return sum(c.held_bytes for c in own)
 
     def content_file(self, manifest: ManifestId) -> Path:
         """Where our own copy of a manifest lies."""

@@ -108,13 +108,14 @@ class Eviction:
         if self._since is None:
             self._since = now
         if now - self._since >= SETTLED:
-            excess -= await self._let_go_passing(excess)
+            if self._room.disk_is_low():
+                excess -= await self._let_go_passing(excess)
             picked, left = choose(await self._candidates(), excess, self._can_go)
             self._handing_on.evict(picked)
             self._tell(left, excess)
 
     async def _let_go_passing(self, excess: int) -> int:
-        """What only passes through goes first; how many bytes that brought."""
+        """On a full disk what only passes through goes first; how many bytes that brought."""
         gone = 0
         for content in self._contents.all():
             if content.passing and content.path is None and content.bits.count and gone < excess:
