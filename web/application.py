@@ -63,7 +63,7 @@ def make_page(
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
-    outgoing = Outgoing(daemon)
+    outgoing = Outgoing(daemon, limits.send_seconds)
     application = aiohttp.web.Application(middlewares=[metrics.count, answer_errors, gate.admit])
     application.on_response_prepare.append(gate.harden)
     probes = Probes(daemon, metrics)

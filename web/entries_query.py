@@ -83,9 +83,11 @@ def read_entries_query(query: Any) -> EntriesQuery:
     given: dict[str, str] = {}
     for name, value in query.items():
         if name not in _WANTED:
-            raise invalid(f"“{name[:40]}” is no filter. There are: {', '.join(_WANTED)}.")
+            raise invalid(
+                f"“{name[:40]}” is no filter. There are: {', '.join(_WANTED)}.", name[:40]
+            )
         if name in given:
-            raise invalid(f"“{name}” may be given once only.")
+            raise invalid(f"“{name}” may be given once only.", name)
         given[name] = value
     given = {name: value for name, value in given.items() if value}
     for name, value in given.items():
@@ -93,7 +95,7 @@ def read_entries_query(query: Any) -> EntriesQuery:
         try:
             msgspec.convert({name: _plain(name, value)}, EntriesQuery, strict=False)
         except msgspec.ValidationError:
-            raise invalid(f"“{name}” must be {_WANTED[name]}.") from None
+            raise invalid(f"“{name}” must be {_WANTED[name]}.", name) from None
     found = msgspec.convert(given, EntriesQuery, strict=False)
     problem = problem_of(found.filters())
     if problem:

@@ -16,13 +16,13 @@ from protocol.messages.operating import EntryView, Files, GetFiles, Show, Shown
 from web.answers import AnswerError, not_found
 from web.daemon import Daemon
 from web.download_headers import Part, UnsatisfiableError, asked_part, entity_tag
+from web.limits import LIMITS
 from web.verified_bytes import VerifiedBytes
 
 LEAST_BY_KERNEL = 256 << 10
 """Shorter answers are read: making sure that a file is unchanged costs a question more."""
-PORTION = 4 << 20
-PORTION_SECONDS = 300.0
-"""How long a reader may take for one portion before it counts as gone."""
+PORTION = 512 << 10
+"""What a reader must take within `send_seconds`, or it counts as gone."""
 
 _log = structlog.get_logger()
 
@@ -40,8 +40,9 @@ class SharedFile:
 class Outgoing:
     """Answers with files. `by_kernel` counts the bytes that went by sendfile."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, send_seconds: float = LIMITS.send_seconds) -> None:
         self._daemon = daemon
+        self._send_seconds = send_seconds
         self.by_kernel = 0
 
     async def find(self, entry_id: str, index: int) -> SharedFile:
@@ -108,7 +109,7 @@ class Outgoing:
             if transport is None or transport.is_closing():
                 raise ConnectionResetError
             try:
-                async with asyncio.timeout(PORTION_SECONDS):
+                async with asyncio.timeout(self._send_seconds):
                     sent = await loop.sendfile(transport, file, position, length, fallback=False)
             except (asyncio.SendfileNotAvailableError, NotImplementedError):
                 return

@@ -256,15 +256,19 @@ def test_a_wrong_body_is_told_by_its_field(
 def test_a_wrong_query_is_told_by_its_field(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         for query, said in (
-            ("limit=0", "“limit” is wrong: expected a whole number of at least 1."),
-            ("limit=x", "“limit” is wrong: expected a whole number, got text."),
-            ("q=a&q=b", "“q” is there twice."),
-            ("q=" + "x" * 600, "“q” is wrong: expected text of at most 512 characters."),
+            ("entries?limit=0", "“limit” must be a whole number from 1 to 50."),
+            ("entries?limit=x", "“limit” must be a whole number from 1 to 50."),
+            ("entries?q=a&q=b", "“q” may be given once only."),
+            ("entries?q=" + "x" * 600, "“q” must be text of at most 512 characters."),
+            ("trash?start=-1", "“start” is wrong: expected a whole number of at least 0."),
+            ("trash?start=x", "“start” is wrong: expected a whole number, got text."),
+            ("trash?start=1&start=2", "“start” is there twice."),
         ):
-            status, body, _ = await page.ask("GET", f"/api/v1/entries?{query}")
+            status, body, _ = await page.ask("GET", f"/api/v1/{query}")
             error = json.loads(body)["error"]
             assert (status, error["text"]) == (400, said)
-            assert error["field"] == query.partition("=")[0]
-        assert (await page.ask("GET", "/api/v1/entries?unknown=1"))[0] == 200
+            assert error["field"] == query.partition("?")[2].partition("=")[0]
+        assert (await page.ask("GET", "/api/v1/entries?unknown=1"))[0] == 400
+        assert (await page.ask("GET", "/api/v1/trash?unknown=1"))[0] == 200
 
     run_with_page(tmp_path, work)
