@@ -22,6 +22,7 @@ from protocol.address import Address
 log = structlog.get_logger()
 
 LOGIN_LIFETIME = 600.0
+MOST_LOGINS = 256
 LONGEST_WAIT = 30.0
 
 
@@ -30,23 +31,27 @@ class WebLogins:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._open: dict[bytes, float] = {}
+        self._open: dict[bytes, tuple[float, str]] = {}
         self.url: str | None = None
         """Where the page is, while it is up."""
 
-    def mint(self) -> str:
-        """A fresh login URL. PeerError when there is no page."""
+    def mint(self, name: str = "", seconds: float = LOGIN_LIFETIME) -> str:
+        """A fresh login URL for this person, "" for the owner. PeerError when there is no page."""
         if self.url is None:
             raise PeerError("this daemon runs without a web page (--web off), or it is not up yet")
         token = secrets.token_urlsafe(24)
-        self._open[_hash(token)] = self._now() + LOGIN_LIFETIME
+        if len(self._open) >= MOST_LOGINS:
+            # The oldest goes; a refusal would lock the owner out for as long as they are good.
+            del self._open[next(iter(self._open))]
+        self._open[_hash(token)] = (self._now() + seconds, name)
         return f"{self.url}/login?token={token}"
 
-    def redeem(self, token: str) -> bool:
-        """Use a token up; whether it was good."""
+    def redeem(self, token: str) -> str | None:
+        """Use a token up; whose it was, or None when it was not good."""
         now = self._now()
-        self._open = {key: until for key, until in self._open.items() if until > now}
-        return self._open.pop(_hash(token), None) is not None
+        self._open = {key: login for key, login in self._open.items() if login[0] > now}
+        login = self._open.pop(_hash(token), None)
+        return None if login is None else login[1]
 
 
 def _hash(token: str) -> bytes:

@@ -10,6 +10,8 @@ import aiohttp.web
 import structlog
 
 from protocol.address import Address
+from web.activity import Activity
+from web.activity_log import FILE, ActivityLog
 from web.answers import AnswerError, error_answer
 from web.api import Api
 from web.connections import Connections
@@ -17,10 +19,13 @@ from web.daemon import Daemon
 from web.downloads import Downloads
 from web.events import Events
 from web.fetches import Fetches
+from web.inviting import Inviting
+from web.letting_in import LettingIn
 from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
 from web.probes import Probes
+from web.rates import Rates
 from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
@@ -35,13 +40,17 @@ Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Page:
-    """The application and its limits; `events.poll` runs beside it, `fetches.stop` at its end."""
+    """The application and its limits; `events.poll` and `rates.keep` run beside it.
+
+    `fetches.stop` comes at its end.
+    """
 
     application: aiohttp.web.Application
     events: Events
     fetches: Fetches
     connections: Connections
     limits: Limits
+    rates: Rates
 
 
 def make_page(
@@ -58,7 +67,10 @@ def make_page(
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
-    application = aiohttp.web.Application(middlewares=[metrics.count, answer_errors, gate.admit])
+    rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
+    application = aiohttp.web.Application(
+        middlewares=[metrics.count, answer_errors, gate.admit, activity.keep]
+    )
     application.on_response_prepare.append(gate.harden)
     probes = Probes(daemon, metrics)
     areas = (
@@ -69,6 +81,10 @@ def make_page(
         events,
         Uploads(daemon, spool),
         Downloads(daemon),
+        Inviting(daemon),
+        LettingIn(daemon, gate),
+        activity,
+        rates,
     )
     probes.describe(_add(application, areas), gate.is_open)
     application.on_shutdown.append(events.close)
@@ -79,7 +95,7 @@ def make_page(
         streams=lambda: events.open,
         connected=lambda: daemon.connected,
     )
-    return Page(application, events, fetches, connections, limits)
+    return Page(application, events, fetches, connections, limits, rates)
 
 
 class _Area(Protocol):

@@ -11,6 +11,7 @@ import aiohttp.web
 import structlog
 
 from protocol.messages.operating import EntryView, Files, FileView, GetFiles, Show, Shown
+from web.activity import note
 from web.answers import AnswerError, not_found
 from web.api import ENTRY
 from web.daemon import Daemon
@@ -118,6 +119,8 @@ class Downloads:
     ) -> _Response:
         async with VerifiedBytes(self._daemon, entry.id, index, part.start, part.stop) as verified:
             await response.prepare(request)
+            if part.start == 0:  # players and resumed downloads ask for the rest
+                note(request, "download", entry=entry.id, text=entry.name)
             try:
                 while content := await verified.next():
                     await response.write(content)
@@ -139,6 +142,7 @@ class Downloads:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
+        note(request, "download", entry=entry.id, text=entry.name)
         try:
             async for content in self._zipped(entry):
                 await response.write(content)

@@ -13,6 +13,8 @@ import aiohttp.web
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from web.answers import AnswerError, error_answer, for_programs
+from web.own_addresses import lan_address
+from web.people import PERSON
 from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
 
@@ -64,7 +66,10 @@ class Gate:
         host = self._check_host(request)
         if request.method not in _READING:
             _check_origin(request, host)
-        if not self._is_open_to(request) and not self.has_session(request):
+        person = self._sessions.person(request.cookies.get(self.cookie))
+        if person is not None:
+            request[PERSON] = person
+        elif not self._is_open_to(request):
             return _ask_to_log_in(request)
         return await handler(request)
 
@@ -87,18 +92,33 @@ class Gate:
 
     def has_session(self, request: aiohttp.web.Request) -> bool:
         """Whether the request shows a good session."""
-        return self._sessions.valid(request.cookies.get(self.cookie))
+        return PERSON in request
 
-    def give_session(self, response: aiohttp.web.StreamResponse) -> None:
-        """Log the browser in."""
+    def give_session(self, response: aiohttp.web.StreamResponse, person: str) -> None:
+        """Log the browser in as this person; "" is the owner."""
         response.set_cookie(
             self.cookie,
-            self._sessions.issue(),
+            self._sessions.issue(person),
             max_age=SESSION_SECONDS,
             path="/",
             httponly=True,
             samesite="Strict",
         )
+
+    def reachable(self, request: aiohttp.web.Request) -> tuple[str, bool]:
+        """The page's origin for other machines, and whether it is of use to this one only.
+
+        It is the one that was asked for; behind loopback, where we listen everywhere, an address
+        in the network.
+        """
+        scheme = urlsplit(request.headers.get("Origin", "")).scheme or "http"
+        shown = Address.parse(request.headers["Host"], default_port=self._port)
+        if not (shown.host == "localhost" or is_loopback(shown.host)):
+            return f"{scheme}://{request.headers['Host']}", False
+        found = lan_address() if self._everywhere else None
+        if found is None:
+            return f"{scheme}://{request.headers['Host']}", True
+        return f"http://{Address(host=found, port=self._port)}", False
 
     def _check_host(self, request: aiohttp.web.Request) -> str:
         shown = request.headers.getall("Host", [])

@@ -11,6 +11,7 @@ import msgspec
 
 from protocol.messages.operating import Add, Added, EntryView
 from protocol.paths import clean_name
+from web.activity import note
 from web.answers import AnswerError, invalid, json_answer
 from web.daemon import Daemon
 from web.routes import Raw, Route
@@ -57,6 +58,7 @@ class Uploads:
             await self._receive(request, part, length)
             await part.finish()
             entry = await self._add(wanted, part)
+        note(request, "upload", entry=entry.id, text=entry.name)
         return json_answer(entry, status=201)
 
     async def _receive(self, request: aiohttp.web.Request, part: Part, length: int) -> None:

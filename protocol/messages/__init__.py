@@ -2,7 +2,7 @@
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
 `operating` are the three conversations, `keeping` is part of the second, `limiting` of the last,
-`scrubbing` and `standing` too, `health` of the first and the last, `deleting` of all.
+`scrubbing`, `standing` and `logins` too, `health` of the first and the last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -17,6 +17,7 @@ from protocol.messages import (
     health,
     keeping,
     limiting,
+    logins,
     operating,
     peering,
     scrubbing,
@@ -47,6 +48,7 @@ ALL: tuple[type[Message], ...] = tuple(
         peering,
         keeping,
         operating,
+        logins,
         limiting,
         scrubbing,
         standing,

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from managing_double import ManagingDouble, RefusalError
 
 from protocol.address import Address
 from protocol.connection import Ended
@@ -24,7 +25,7 @@ from protocol.errors import ProtocolError
 from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
 from protocol.messages import operating as op
-from protocol.messages.base import Done, Failed, Message, Ping, Request
+from protocol.messages.base import Failed, Message, Ping, Request
 from protocol.messages.deleting import Removed
 from protocol.messages.health import EntryCounts, EventView, GetHealth, Health, ReturnView
 from protocol.messages.limiting import RatesView
@@ -43,21 +44,15 @@ class Held:
     files: list[tuple[str, Path]]
 
 
-class RefusalError(Exception):
-    """Answered with Failed."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind, self.text = kind, text
-
-
 @dataclass
-class OperatorDouble:
+class OperatorDouble(ManagingDouble):
     """Set the plain fields to make it answer otherwise."""
 
     data: Path
     entries: dict[str, Held] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
+    moved: tuple[int, int] = (0, 0)
+    """Bytes received and sent since the start."""
     transfers: tuple[op.TransferView, ...] = ()
     machines: tuple[op.MachineView, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -79,6 +74,7 @@ class OperatorDouble:
     address: Address | None = None
 
     def __post_init__(self) -> None:
+        self.prepare_managing()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
 
@@ -217,8 +213,8 @@ class OperatorDouble:
             notices=self.notices,
             scrub=ScrubView(days=7, completed=0, bytes=0, bad=0, healed=0),
             limits=self.limits,
-            uploaded=0,
-            downloaded=0,
+            uploaded=self.moved[1],
+            downloaded=self.moved[0],
             fetched_twice=self.fetched_twice,
             congestion=self.congestion,
             lanes=self.lanes,
@@ -241,12 +237,6 @@ class OperatorDouble:
 
     def _on_getpeers(self, ask: op.GetPeers) -> list[Message]:
         return [op.Peers(call=ask.call, peers=self.machines, local=False, warnings=self.warnings)]
-
-    def _on_redeemlogin(self, ask: op.RedeemLogin) -> list[Message]:
-        if ask.token not in self.tokens:
-            raise RefusalError("refused", "this login address was used or never made")
-        self.tokens.discard(ask.token)
-        return [Done(call=ask.call)]
 
     def _on_find(self, ask: op.Find) -> list[Message]:
         words = ask.words.casefold().split()
