@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,14 @@ MOST_LOGINS = 256
 LONGEST_WAIT = 30.0
 
 
+@dataclass(frozen=True)
+class Login:
+    """One token's address on this machine, and on others if there is any."""
+
+    url: str
+    elsewhere: str
+
+
 class WebLogins:
     """One-time tokens, kept as hashes in memory only."""
 
@@ -34,9 +43,11 @@ class WebLogins:
         self._open: dict[bytes, tuple[float, str]] = {}
         self.url: str | None = None
         """Where the page is, while it is up."""
+        self.elsewhere = ""
+        """Where it is for other devices; "" when it is for this machine only."""
 
-    def mint(self, name: str = "", seconds: float = LOGIN_LIFETIME) -> str:
-        """A fresh login URL for this person, "" for the owner. PeerError when there is no page."""
+    def mint(self, name: str = "", seconds: float = LOGIN_LIFETIME) -> Login:
+        """A fresh login for this person, "" for the owner. PeerError when there is no page."""
         if self.url is None:
             raise PeerError("this daemon runs without a web page (--web off), or it is not up yet")
         token = secrets.token_urlsafe(24)
@@ -44,7 +55,8 @@ class WebLogins:
             # The oldest goes; a refusal would lock the owner out for as long as they are good.
             del self._open[next(iter(self._open))]
         self._open[_hash(token)] = (self._now() + seconds, name)
-        return f"{self.url}/login?token={token}"
+        path = f"/login?token={token}"
+        return Login(self.url + path, self.elsewhere + path if self.elsewhere else "")
 
     def redeem(self, token: str) -> str | None:
         """Use a token up; whose it was, or None when it was not good."""

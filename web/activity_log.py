@@ -34,7 +34,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     entry: str = ""
     """The id of what it was done to, if that was an entry."""
     text: str = ""
-    """The name of the entry, machine or person; for an invite, what was done about it."""
+    """The name of the entry or person; about machines and invites, what was done."""
 
 
 class ActivityLog:

@@ -82,7 +82,7 @@ def make_page(
         Uploads(daemon, spool),
         Downloads(daemon),
         Inviting(daemon),
-        LettingIn(daemon, gate),
+        LettingIn(daemon),
         activity,
         rates,
     )

@@ -110,7 +110,7 @@ class Inviting:
         wanted = await read_json(request, WantedInvite)
         question = CreateInvite(call=0, expires=wanted.expires, zone=wanted.zone)
         made = await self._daemon.ask(question, Invited)
-        note(request, "invite", text="made")
+        note(request, "invite", text="made an invite")
         # Upper case is read as well, and makes a much smaller code.
         qr = qr_picture(made.invite.upper(), error="l")
         return json_answer(MadeInvite(made.id, made.invite, made.expires, qr), status=201)
@@ -123,7 +123,7 @@ class Inviting:
         if invite not in known:
             raise not_found("This invite is not open any more: it was used, revoked, or expired.")
         await self._daemon.ask(Revoke(call=0, target=invite), Revoked)
-        note(request, "invite", text="revoked")
+        note(request, "invite", text="revoked an invite")
         return aiohttp.web.Response(status=204)
 
     async def _zone(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
@@ -131,7 +131,7 @@ class Inviting:
         wanted = await read_json(request, WantedZone)
         machine = await self._machine(request)
         await self._daemon.ask(SetZone(call=0, target=machine.id, zone=wanted.zone), Done)
-        note(request, "machine", text=f"zone of {machine.name}")
+        note(request, "machine", text=f"set the zone of {machine.name}")
         return aiohttp.web.Response(status=204)
 
     async def _revoke(self, request: aiohttp.web.Request) -> aiohttp.web.Response:

@@ -10,15 +10,16 @@ import aiohttp.web
 import msgspec
 from msgspec import Meta
 
+from protocol.address import Address
 from protocol.messages.logins import LoginMinted, MintLogin
 from web.activity import note
 from web.answers import json_answer
 from web.asking import read_json
 from web.daemon import Daemon
 from web.people import PERSON, clean_person, require_owner
+from web.places import is_loopback
 from web.qr_picture import qr_picture
 from web.routes import Route
-from web.security import Gate
 
 DEFAULT_HOURS, MOST_HOURS = 24, 168
 
@@ -50,9 +51,8 @@ class Me(msgspec.Struct, frozen=True):
 class LettingIn:
     """POST /api/v1/logins, GET /api/v1/me."""
 
-    def __init__(self, daemon: Daemon, gate: Gate) -> None:
+    def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._gate = gate
 
     def routes(self) -> list[Route]:
         """Both."""
@@ -77,8 +77,22 @@ class LettingIn:
         wanted = await read_json(request, WantedLogin)
         name = clean_person(wanted.name)
         question = MintLogin(call=0, name=name, seconds=wanted.hours * 3600)
-        minted = urlsplit((await self._daemon.ask(question, LoginMinted)).url)
-        origin, here = self._gate.reachable(request)
-        url = f"{origin}{minted.path}?{minted.query}"
+        minted = await self._daemon.ask(question, LoginMinted)
+        url, here = _address(request, minted)
         note(request, "person", text=name)
         return json_answer(MadeLogin(name, url, qr_picture(url), here), status=201)
+
+
+def _address(request: aiohttp.web.Request, minted: LoginMinted) -> tuple[str, bool]:
+    """The login's address for other devices, and whether it is of use on this machine only.
+
+    Under the name that this page was asked by, which may be a proxy's, unless that is loopback.
+    """
+    host = request.headers["Host"]
+    scheme = urlsplit(request.headers.get("Origin", "")).scheme or "http"
+    name = Address.parse(host, default_port=0).host
+    here = name == "localhost" or is_loopback(name)
+    if here and minted.elsewhere:
+        return minted.elsewhere, False
+    parts = urlsplit(minted.url)
+    return f"{scheme}://{host}{parts.path}?{parts.query}", here

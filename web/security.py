@@ -13,7 +13,6 @@ import aiohttp.web
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from web.answers import AnswerError, error_answer, for_programs
-from web.own_addresses import lan_address
 from web.people import PERSON
 from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
@@ -104,21 +103,6 @@ class Gate:
             httponly=True,
             samesite="Strict",
         )
-
-    def reachable(self, request: aiohttp.web.Request) -> tuple[str, bool]:
-        """The page's origin for other machines, and whether it is of use to this one only.
-
-        It is the one that was asked for; behind loopback, where we listen everywhere, an address
-        in the network.
-        """
-        scheme = urlsplit(request.headers.get("Origin", "")).scheme or "http"
-        shown = Address.parse(request.headers["Host"], default_port=self._port)
-        if not (shown.host == "localhost" or is_loopback(shown.host)):
-            return f"{scheme}://{request.headers['Host']}", False
-        found = lan_address() if self._everywhere else None
-        if found is None:
-            return f"{scheme}://{request.headers['Host']}", True
-        return f"http://{Address(host=found, port=self._port)}", False
 
     def _check_host(self, request: aiohttp.web.Request) -> str:
         shown = request.headers.getall("Host", [])

@@ -163,6 +163,7 @@ def login(*, common: Common = COMMON) -> None:
     printer = common.printer()
     minted = ask_daemon(common.path, lambda call: MintLogin(call=call), LoginMinted)
     printer.result({"url": minted.url}, minted.url)
+    printer.qr_code(minted.elsewhere)
 
 
 def _address(text: str) -> Address:

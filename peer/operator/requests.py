@@ -142,8 +142,8 @@ class Requests:
             case ReloadSettings():
                 return await self.limiting.reload(request.call)
             case MintLogin():
-                url = self.logins.mint(request.name, request.seconds)
-                return LoginMinted(call=request.call, url=url)
+                made = self.logins.mint(request.name, request.seconds)
+                return LoginMinted(call=request.call, url=made.url, elsewhere=made.elsewhere)
             case RedeemLogin():
                 name = self.logins.redeem(request.token)
                 if name is None:

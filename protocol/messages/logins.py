@@ -21,6 +21,8 @@ class LoginMinted(Reply, frozen=True, kw_only=True, tag=True):
     """Good for one use within that time, of the daemon's life."""
 
     url: str
+    elsewhere: str = ""
+    """The same for other devices, "" when the page listens for this machine only."""
 
 
 class RedeemLogin(Request, frozen=True, kw_only=True, tag=True):

@@ -31,6 +31,7 @@ class ManagingDouble:
         """Whose each token is; the owner's are not here."""
         self.minted: list[MintLogin] = []
         self.admin = True
+        self.elsewhere = ""
         self.invites: list[tracking.InviteSummary] = []
         self.revoked: list[str] = []
         self.zones: dict[str, str] = {}
@@ -46,7 +47,9 @@ class ManagingDouble:
         token = f"token{len(self.minted)}"
         self.tokens.add(token)
         self.people[token] = ask.name
-        return [LoginMinted(call=ask.call, url=f"http://127.0.0.1:1/login?token={token}")]
+        path = f"/login?token={token}"
+        there = self.elsewhere + path if self.elsewhere else ""
+        return [LoginMinted(call=ask.call, url=f"http://127.0.0.1:1{path}", elsewhere=there)]
 
     def _managing(self) -> None:
         if not self.admin:

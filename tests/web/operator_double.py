@@ -51,6 +51,7 @@ class OperatorDouble(ManagingDouble):
     data: Path
     entries: dict[str, Held] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
+    members: int = 3
     moved: tuple[int, int] = (0, 0)
     """Bytes received and sent since the start."""
     transfers: tuple[op.TransferView, ...] = ()
@@ -205,7 +206,7 @@ class OperatorDouble(ManagingDouble):
             peer=op.PeerView(id="ab" * 32, name="desk", version="0.1.0", listen="127.0.0.1:4440"),
             web=None,
             tracker=op.TrackerView(state="connected"),
-            swarm=op.SwarmView(name="Studio", roster=4, members=3),
+            swarm=op.SwarmView(name="Studio", roster=4, members=self.members),
             store=op.StoreView(
                 bytes=stored, capacity=100 << 30, pieces=len(self.entries), room=100 << 30
             ),

@@ -109,7 +109,7 @@ def test_zones_and_shutting_out(tmp_path: Path) -> None:
         assert (await asked(page, "DELETE", f"machines/{NAS}"))[0] == 404
         status, listed = await asked(page, "GET", "activity", person="")
         shown = [act["text"] for act in listed["acts"]]
-        assert shown == ["shut out nas <b>_gpj.exe", "zone of nas <b>_gpj.exe"]
+        assert shown == ["shut out nas <b>_gpj.exe", "set the zone of nas <b>_gpj.exe"]
 
     run_with_page(tmp_path, work)
 

@@ -3,7 +3,8 @@
 import { api } from "./api.js";
 import { age, bytes, count, moment } from "./format.js";
 import { Copies, copyLink, Empty, Icon, onMachines, Problem, Waiting } from "./parts.js";
-import { changes, route, tell, use, useRefresh } from "./store.js";
+import { FirstMachine } from "./first_machine.js";
+import { changes, route, status, tell, use, useRefresh } from "./store.js";
 import { PickFiles, UploadList } from "./upload_list.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
@@ -12,9 +13,11 @@ const PAUSE = 200;
 export function Library() {
   const { words } = use(route);
   const found = useEntries(words);
+  // One main action: until there is a second machine it is to invite one.
+  const first = use(status)?.swarm.members === 1 && found.entries?.length === 0;
   return html`<div class="stack">
     <h1 class="sr">Library</h1>
-    <div class="toolbar"><${Search} words=${words} /><${PickFiles} primary=${true} /></div>
+    <div class="toolbar"><${Search} words=${words} /><${PickFiles} primary=${!first} /></div>
     <div class="slot"><${UploadList} /></div>
     <div class="slot"><${Results} found=${found} words=${words} /></div>
     <${PasteLink} />
@@ -112,6 +115,8 @@ function NothingFound({ words }) {
 }
 
 function NothingYet() {
+  const members = use(status)?.swarm.members;
+  if (members === 1) return html`<${FirstMachine} />`;
   return html`<${Empty} icon="upload" title="Share the first file">
     <p>Drop files anywhere on this page. Every piece is kept on two machines of your swarm.</p>
     <${PickFiles} primary=${true} />
