@@ -177,7 +177,7 @@ class Daemon:
         first = logins.url is None and url is not None
         logins.url = self._parts.status.web = url
         if url is not None and self._config.web is not None:
-            logins.elsewhere = _for_others(self._config.web.host, url)
+            logins.elsewhere = for_others(self._config.web.host, url)
         if first and url is not None:
             made = logins.mint()
             self._say("web", {"url": url, "login": made.url, "elsewhere": made.elsewhere})
@@ -210,7 +210,7 @@ async def _wait_signal() -> None:
             return
 
 
-def _for_others(host: str, url: str) -> str:
+def for_others(host: str, url: str) -> str:
     """Where the page that listens on `host` is for other devices; "" when it is nowhere."""
     address = own_addresses(host, Address.parse(url.rpartition("/")[2]).port)[0]
     name = Address.parse(address).host
