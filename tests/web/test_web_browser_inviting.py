@@ -59,7 +59,9 @@ def test_a_machine_is_invited_given_a_zone_and_shut_out(tmp_path: Path) -> None:
             card = tab.locator(".machine-card").filter(has_text="nas <b>")
             await expect(card).to_contain_text("barn")
             await tab.get_by_role("button", name="Shut out nas <b>").click()
+            await expect(tab.get_by_role("button", name="Cancel")).to_be_focused()
             await tab.keyboard.press("Escape")
+            await expect(tab.get_by_role("dialog")).to_have_count(0)
             assert NAS not in double.revoked
             await tab.get_by_role("button", name="Shut out nas <b>").click()
             await tab.get_by_role("button", name="Shut out for good").click()
@@ -111,6 +113,7 @@ def test_no_admin_and_an_empty_library_say_what_to_do(tmp_path: Path) -> None:
             tab = await logged_in(context, page)
             await tab.get_by_role("link", name="Invite a second machine").click()
             await expect(tab.get_by_role("heading", name="Invite a machine")).to_be_visible()
+            await expect(tab.get_by_role("dialog")).to_be_visible()
             await tab.keyboard.press("Escape")
             await expect(tab.get_by_role("dialog")).to_have_count(0)
             double.machines = (machine(HERE, "desk", admin=False),)

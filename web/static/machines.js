@@ -50,7 +50,11 @@ function GetIn({ here, manage, zones, done }) {
   useEffect(() => { if (id === "invite" && manage) setOpen("machine"); }, [id, manage]);
   const close = () => {
     setOpen("");
-    if (id === "invite") location.replace("#/machines");
+    if (id === "invite") {
+      // At once: a location that changes later would undo where the person goes next.
+      history.replaceState(null, "", "#/machines");
+      dispatchEvent(new HashChangeEvent("hashchange"));
+    }
     done();
   };
   return html`<div class="get-in"><div class="buttons">
