@@ -1,5 +1,6 @@
 """The peer daemon: runs the parts until it is told to stop."""
 
+import ipaddress
 import os
 import signal
 from collections.abc import Callable
@@ -175,8 +176,11 @@ class Daemon:
         logins = self._parts.logins
         first = logins.url is None and url is not None
         logins.url = self._parts.status.web = url
+        if url is not None and self._config.web is not None:
+            logins.elsewhere = for_others(self._config.web.host, url)
         if first and url is not None:
-            self._say("web", {"url": url, "login": logins.mint()})
+            made = logins.mint()
+            self._say("web", {"url": url, "login": made.url, "elsewhere": made.elsewhere})
 
     def _know_addresses(self, port: int) -> None:
         """Now that the port is known, tell operators and others where this peer is."""
@@ -204,3 +208,14 @@ async def _wait_signal() -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             return
+
+
+def for_others(host: str, url: str) -> str:
+    """Where the page that listens on `host` is for other devices; "" when it is nowhere."""
+    address = own_addresses(host, Address.parse(url.rpartition("/")[2]).port)[0]
+    name = Address.parse(address).host
+    try:
+        here = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        here = name == "localhost"
+    return "" if here else f"http://{address}"

@@ -63,6 +63,7 @@ def _run(config: "DaemonConfig", printer: "Printer") -> None:
             printer.line(kind, fields)
         elif kind == "web":
             print(f"page: {fields['url']}\nfirst visit: {fields['login']}", flush=True)
+            printer.qr_code(str(fields["elsewhere"]))
         else:
             print(f"{fields['peer']} listening on {fields['listen']}", flush=True)
 

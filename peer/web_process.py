@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,16 @@ from protocol.address import Address
 log = structlog.get_logger()
 
 LOGIN_LIFETIME = 600.0
+MOST_LOGINS = 256
 LONGEST_WAIT = 30.0
+
+
+@dataclass(frozen=True)
+class Login:
+    """One token's address on this machine, and on others if there is any."""
+
+    url: str
+    elsewhere: str
 
 
 class WebLogins:
@@ -30,23 +40,30 @@ class WebLogins:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._open: dict[bytes, float] = {}
+        self._open: dict[bytes, tuple[float, str]] = {}
         self.url: str | None = None
         """Where the page is, while it is up."""
+        self.elsewhere = ""
+        """Where it is for other devices; "" when it is for this machine only."""
 
-    def mint(self) -> str:
-        """A fresh login URL. PeerError when there is no page."""
+    def mint(self, name: str = "", seconds: float = LOGIN_LIFETIME) -> Login:
+        """A fresh login for this person, "" for the owner. PeerError when there is no page."""
         if self.url is None:
             raise PeerError("this daemon runs without a web page (--web off), or it is not up yet")
         token = secrets.token_urlsafe(24)
-        self._open[_hash(token)] = self._now() + LOGIN_LIFETIME
-        return f"{self.url}/login?token={token}"
+        if len(self._open) >= MOST_LOGINS:
+            # The oldest goes; a refusal would lock the owner out for as long as they are good.
+            del self._open[next(iter(self._open))]
+        self._open[_hash(token)] = (self._now() + seconds, name)
+        path = f"/login?token={token}"
+        return Login(self.url + path, self.elsewhere + path if self.elsewhere else "")
 
-    def redeem(self, token: str) -> bool:
-        """Use a token up; whether it was good."""
+    def redeem(self, token: str) -> str | None:
+        """Use a token up; whose it was, or None when it was not good."""
         now = self._now()
-        self._open = {key: until for key, until in self._open.items() if until > now}
-        return self._open.pop(_hash(token), None) is not None
+        self._open = {key: login for key, login in self._open.items() if login[0] > now}
+        login = self._open.pop(_hash(token), None)
+        return None if login is None else login[1]
 
 
 def _hash(token: str) -> bytes:

@@ -24,6 +24,7 @@ from protocol.messages.operating import (
     Shown,
     Status,
 )
+from web.activity import note
 from web.answers import AnswerError, json_answer, plain
 from web.asking import BODY_SECONDS, StartQuery, read_json, read_query
 from web.daemon import Daemon
@@ -124,8 +125,10 @@ class Api:
         return json_answer((await self._daemon.ask(question, Shown)).entry)
 
     async def _remove(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        asked = Remove(call=0, entry=request.match_info["id"])
-        done = await self._daemon.ask(asked, Removed)
+        question = Show(call=0, entry=request.match_info["id"])
+        entry = (await self._daemon.ask(question, Shown)).entry
+        done = await self._daemon.ask(Remove(call=0, entry=entry.id), Removed)
+        note(request, "delete", entry=entry.id, text=entry.name)
         if done.held:
             return json_answer(DeletionHeld(held=True), status=202)
         return aiohttp.web.Response(status=204)

@@ -10,6 +10,8 @@ import aiohttp.web
 import structlog
 
 from protocol.address import Address
+from web.activity import Activity
+from web.activity_log import FILE, ActivityLog
 from web.answers import AnswerError, error_answer
 from web.api import Api
 from web.connections import Connections
@@ -18,12 +20,15 @@ from web.downloads import Downloads
 from web.edits import Edits
 from web.events import Events
 from web.fetches import Fetches
+from web.inviting import Inviting
+from web.letting_in import LettingIn
 from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
 from web.outgoing import Outgoing
 from web.probes import Probes
 from web.qr import QrCodes
+from web.rates import Rates
 from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
@@ -40,7 +45,10 @@ Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Page:
-    """The application and its limits; `events.poll` runs beside it, `fetches.stop` at its end."""
+    """The application and its limits; `events.poll` and `rates.keep` run beside it.
+
+    `fetches.stop` comes at its end.
+    """
 
     application: aiohttp.web.Application
     events: Events
@@ -48,6 +56,7 @@ class Page:
     connections: Connections
     limits: Limits
     outgoing: Outgoing
+    rates: Rates
 
 
 def make_page(
@@ -64,7 +73,10 @@ def make_page(
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
     outgoing = Outgoing(daemon, limits.send_seconds)
-    application = aiohttp.web.Application(middlewares=[metrics.count, answer_errors, gate.admit])
+    rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
+    application = aiohttp.web.Application(
+        middlewares=[metrics.count, answer_errors, gate.admit, activity.keep]
+    )
     application.on_response_prepare.append(gate.harden)
     probes = Probes(daemon, metrics)
     areas = (
@@ -79,6 +91,10 @@ def make_page(
         Edits(daemon),
         QrCodes(daemon),
         Trash(daemon),
+        Inviting(daemon),
+        LettingIn(daemon),
+        activity,
+        rates,
     )
     probes.describe(_add(application, areas), gate.is_open)
     application.cleanup_ctx.append(uploads.live)
@@ -90,7 +106,7 @@ def make_page(
         streams=lambda: events.open,
         connected=lambda: daemon.connected,
     )
-    return Page(application, events, fetches, connections, limits, outgoing)
+    return Page(application, events, fetches, connections, limits, outgoing, rates)
 
 
 class _Area(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import aiohttp.web
 
 from protocol.messages.operating import EntryView, Files, FileView, GetFiles, Show, Shown
+from web.activity import note
 from web.answers import AnswerError
 from web.api import ENTRY
 from web.daemon import Daemon
@@ -69,7 +70,12 @@ class Downloads:
             "Content-Security-Policy": SANDBOX,
             "Content-Type": content_type(file.name),
         }
-        return await self._outgoing.answer(request, file, headers)
+        response = await self._outgoing.answer(request, file, headers)
+        # Players and resumed downloads ask for the rest.
+        begun = response.status == 200 or request.headers.get("Range", "").startswith("bytes=0-")
+        if begun and request.method == "GET":
+            note(request, "download", entry=file.entry.id, text=file.entry.name)
+        return response
 
     async def _send_folder(self, request: aiohttp.web.Request, entry: EntryView) -> _Response:
         name = f"{entry.name}.zip"
@@ -85,6 +91,7 @@ class Downloads:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
+        note(request, "download", entry=entry.id, text=entry.name)
         try:
             async for content in self._zipped(entry):
                 await response.write(content)

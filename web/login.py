@@ -8,8 +8,8 @@ import asyncio
 
 import aiohttp.web
 
-from protocol.messages.base import Done
-from protocol.messages.operating import RedeemLogin
+from protocol.messages.logins import LoginRedeemed, RedeemLogin
+from web.activity import note
 from web.answers import AnswerError, page_answer
 from web.attempts import Attempts
 from web.daemon import Daemon
@@ -44,23 +44,25 @@ class Login:
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             return aiohttp.web.Response(status=503)
         self._count_attempt(request.remote or "")
-        return await self._redeem(token)
+        return await self._redeem(request, token)
 
-    async def _redeem(self, token: str) -> aiohttp.web.StreamResponse:
+    async def _redeem(self, request: aiohttp.web.Request, token: str) -> aiohttp.web.StreamResponse:
         try:
-            await self._daemon.ask(RedeemLogin(call=0, token=token), Done)
+            redeemed = await self._daemon.ask(RedeemLogin(call=0, token=token), LoginRedeemed)
         except AnswerError as error:
             if error.status not in (400, 403, 404):
                 raise
             return page_answer(
                 "This address no longer works",
-                "Each login address works once, within ten minutes. Run this for a new one:",
+                "Each login address works once, and not for long: ten minutes unless it was made"
+                " for a person. Ask who sent it to you, or run this for a new one:",
                 status=403,
                 command=COMMAND,
             )
         # Not a redirect: after a click on another site it would go without the Strict cookie.
         response = page_answer("You are logged in", refresh="/")
-        self._gate.give_session(response)
+        self._gate.give_session(response, redeemed.name)
+        note(request, "login", person=redeemed.name)
         return response
 
     def _count_attempt(self, remote: str) -> None:

@@ -50,7 +50,8 @@ async def serve(settings: Settings) -> None:
     page = make_page(settings.data, daemon, listen, settings.allow_hosts)
     stop = _stop_event(supervised=settings.supervised)
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(daemon.keep()), tasks.create_task(page.events.poll())]
+        works = (daemon.keep(), page.events.poll(), page.rates.keep())
+        beside = [tasks.create_task(work) for work in works]
         async with serving(page, listener):
             announce(listen)
             await stop.wait()

@@ -13,6 +13,7 @@ import aiohttp.web
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from web.answers import AnswerError, error_answer, for_programs
+from web.people import PERSON
 from web.places import is_loopback
 from web.sessions import SESSION_SECONDS, Sessions
 
@@ -64,7 +65,10 @@ class Gate:
         host = self._check_host(request)
         if request.method not in _READING:
             _check_origin(request, host)
-        if not self._is_open_to(request) and not self.has_session(request):
+        person = self._sessions.person(request.cookies.get(self.cookie))
+        if person is not None:
+            request[PERSON] = person
+        elif not self._is_open_to(request):
             return _ask_to_log_in(request)
         return await handler(request)
 
@@ -87,13 +91,13 @@ class Gate:
 
     def has_session(self, request: aiohttp.web.Request) -> bool:
         """Whether the request shows a good session."""
-        return self._sessions.valid(request.cookies.get(self.cookie))
+        return PERSON in request
 
-    def give_session(self, response: aiohttp.web.StreamResponse) -> None:
-        """Log the browser in."""
+    def give_session(self, response: aiohttp.web.StreamResponse, person: str) -> None:
+        """Log the browser in as this person; "" is the owner."""
         response.set_cookie(
             self.cookie,
-            self._sessions.issue(),
+            self._sessions.issue(person),
             max_age=SESSION_SECONDS,
             path="/",
             httponly=True,

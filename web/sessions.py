@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken
 KEY_FILE = "web.key"
 SESSION_SECONDS = 30 * 86_400
 _MARK = b"twofold session 1"
+_NAMED = _MARK + b"\0"
 _log = structlog.get_logger()
 
 
@@ -23,18 +24,24 @@ class Sessions:
     def __init__(self, key: bytes) -> None:
         self._fernet = Fernet(key)
 
-    def issue(self) -> str:
-        """A token good for 30 days."""
-        return self._fernet.encrypt(_MARK).decode("ascii")
+    def issue(self, person: str = "") -> str:
+        """A token good for 30 days, for this person; "" for the machine's owner."""
+        content = _NAMED + person.encode() if person else _MARK
+        return self._fernet.encrypt(content).decode("ascii")
 
-    def valid(self, token: str | None) -> bool:
-        """Whether this process's key made the token, less than 30 days ago."""
+    def person(self, token: str | None) -> str | None:
+        """Whose token it is; None unless this process's key made it, less than 30 days ago."""
         if not token:
-            return False
+            return None
         try:
-            return self._fernet.decrypt(token, ttl=SESSION_SECONDS) == _MARK
+            content = self._fernet.decrypt(token, ttl=SESSION_SECONDS)
+            if content == _MARK:
+                return ""
+            named = content.startswith(_NAMED)
+            # Never "" here: that is the owner.
+            return content.removeprefix(_NAMED).decode() or None if named else None
         except (InvalidToken, ValueError):  # ValueError: not even ASCII
-            return False
+            return None
 
 
 def load_sessions(data: Path) -> Sessions:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import aiohttp.web
 from msgspec import Meta, Struct
 
+from web.activity import note
 from web.answers import json_answer
 from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
@@ -204,6 +205,7 @@ class UploadLists:
         tree = self._book.spool.tree(folder.record.id)
         empty = [checked_path(path, tree) for path in wanted.empty]
         await self._book.finish_folder(folder, empty)
+        note(request, "upload", text=folder.record.name)
         return json_answer(view_of(folder), status=202)
 
     async def _delete(self, request: aiohttp.web.Request) -> aiohttp.web.Response:

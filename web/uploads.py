@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp.web
 
+from web.activity import note
 from web.answers import AnswerError, error_answer, invalid
 from web.receiving import Receiving
 from web.routes import Raw, Route
@@ -132,6 +133,7 @@ class Uploads:
             await self._receiving.receive(upload, request.content, length or 0, checksum)
         else:
             await self._book.save(upload)
+        _note_end(request, upload)
         headers = self._headers(upload) | {"Location": f"{UPLOADS}/{record.id}"}
         return aiohttp.web.Response(status=201, headers=headers)
 
@@ -186,6 +188,7 @@ class Uploads:
         if not upload.record.complete:
             length = request.content_length
             await self._receiving.receive(upload, request.content, length, checksum)
+            _note_end(request, upload)
         elif request.content_length:
             raise AnswerError(413, "too_large", "All of it is here already.")
         return aiohttp.web.Response(status=204, headers=self._headers(upload))
@@ -215,6 +218,12 @@ class Uploads:
         if not upload.record.complete:
             headers["Upload-Expires"] = http_date(self._book.expires(upload))
         return headers
+
+
+def _note_end(request: aiohttp.web.Request, upload: Upload) -> None:
+    """A file that is here in full was uploaded by who sent its end; folders are noted as such."""
+    if upload.record.complete and not upload.record.folder:
+        note(request, "upload", text=upload.record.name)
 
 
 def tags_of(tags: list[str]) -> tuple[str, ...]:

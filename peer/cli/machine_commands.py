@@ -17,7 +17,8 @@ from peer.units import parse_size
 from peer.words import bytes_text
 from protocol.address import Address
 from protocol.errors import InvalidTextError
-from protocol.messages.operating import GetPeers, GetStatus, LoginMinted, MintLogin, Peers, Status
+from protocol.messages.logins import LoginMinted, MintLogin
+from protocol.messages.operating import GetPeers, GetStatus, Peers, Status
 from protocol.paths import clean_name
 
 
@@ -162,6 +163,7 @@ def login(*, common: Common = COMMON) -> None:
     printer = common.printer()
     minted = ask_daemon(common.path, lambda call: MintLogin(call=call), LoginMinted)
     printer.result({"url": minted.url}, minted.url)
+    printer.qr_code(minted.elsewhere)
 
 
 def _address(text: str) -> Address:

@@ -35,6 +35,16 @@ class Printer:
         elif text:
             print(text, flush=True)
 
+    def qr_code(self, text: str) -> None:
+        """The text, and as a code to photograph; on a terminal only, and nothing for ""."""
+        if self.as_json or not text or not sys.stdout.isatty():
+            return
+        import segno  # not for every command
+
+        print(f"from another device: {text}")
+        segno.make(text, error="l").terminal(out=sys.stdout, compact=True)
+        sys.stdout.flush()
+
     def error(self, text: str, code: int) -> int:
         """The end of a command that did not; gives back its exit code."""
         one_line = " ".join(text.split())

@@ -36,6 +36,7 @@ from protocol.messages.deleting import DecideBurst, GetBursts, GetTrash, Purge, 
 from protocol.messages.editing import Edit
 from protocol.messages.health import GetHealth
 from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
+from protocol.messages.logins import LoginMinted, LoginRedeemed, MintLogin, RedeemLogin
 from protocol.messages.operating import (
     Add,
     Fetch,
@@ -46,13 +47,10 @@ from protocol.messages.operating import (
     GetPeers,
     GetPieceMap,
     GetStatus,
-    LoginMinted,
-    MintLogin,
     PieceMap,
     PieceMapRow,
     Progress,
     Read,
-    RedeemLogin,
     Remove,
     Show,
     Shown,
@@ -149,11 +147,13 @@ class Requests:
             case ReloadSettings():
                 return await self.limiting.reload(request.call)
             case MintLogin():
-                return LoginMinted(call=request.call, url=self.logins.mint())
+                made = self.logins.mint(request.name, request.seconds)
+                return LoginMinted(call=request.call, url=made.url, elsewhere=made.elsewhere)
             case RedeemLogin():
-                if not self.logins.redeem(request.token):
+                name = self.logins.redeem(request.token)
+                if name is None:
                     raise NotPermittedError("this login link has been used or is too old")
-                return Done(call=request.call)
+                return LoginRedeemed(call=request.call, name=name)
             case _:
                 raise UsageError(f"a daemon does not answer {type(request).__name__}")
 

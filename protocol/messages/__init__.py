@@ -2,8 +2,8 @@
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
 `operating` are the three conversations, `keeping` is part of the second, `limiting` of the last,
-`scrubbing`, `verifying`, `standing` and `editing` too, `health` of the first and the last,
-`deleting` of all.
+`scrubbing`, `verifying`, `standing`, `editing` and `logins` too, `health` of the first and the
+last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -19,6 +19,7 @@ from protocol.messages import (
     health,
     keeping,
     limiting,
+    logins,
     operating,
     peering,
     scrubbing,
@@ -50,6 +51,7 @@ ALL: tuple[type[Message], ...] = tuple(
         peering,
         keeping,
         operating,
+        logins,
         limiting,
         scrubbing,
         standing,

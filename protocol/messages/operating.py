@@ -375,19 +375,3 @@ class Readable(Reply, frozen=True, kw_only=True, tag=True):
     size: Count
     complete: bool
     """Whether the whole file is here, verified."""
-
-
-class MintLogin(Request, frozen=True, kw_only=True, tag=True):
-    """Ask for a one-time login URL of this machine's page."""
-
-
-class LoginMinted(Reply, frozen=True, kw_only=True, tag=True):
-    """Good for one use within ten minutes of the daemon's life."""
-
-    url: str
-
-
-class RedeemLogin(Request, frozen=True, kw_only=True, tag=True):
-    """The page asks whether a one-time token is good; Done, or Failed("refused")."""
-
-    token: Annotated[str, Meta(max_length=128)]

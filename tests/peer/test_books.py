@@ -16,7 +16,7 @@ from peer.errors import NotFoundError, PeerError, UsageError
 from peer.roster_book import RosterBook
 from peer.swarm.address_book import MOST_ADDRESSES, AddressBook
 from peer.units import parse_size
-from peer.web_process import LOGIN_LIFETIME, WebLogins
+from peer.web_process import LOGIN_LIFETIME, MOST_LOGINS, WebLogins
 from protocol.entry import Entry, Tombstone, open_record_untrusted, sign_record
 from protocol.errors import RemoteProtocolError
 from protocol.identity import Identity
@@ -314,22 +314,44 @@ def test_a_login_works_once_and_not_for_ever() -> None:
     with pytest.raises(PeerError, match="without a web page"):
         logins.mint()
     logins.url = "http://127.0.0.1:8470"
-    first, second, third = (login_token(logins.mint()) for _ in range(3))
+    first, second, third = (login_token(logins.mint().url) for _ in range(3))
     assert len({first, second, third}) == 3
-    assert logins.redeem(first)
-    assert not logins.redeem(first)
+    assert logins.redeem(first) == ""
+    assert logins.redeem(first) is None
     now[0] += LOGIN_LIFETIME - 1
-    assert logins.redeem(second)
+    assert logins.redeem(second) == ""
     now[0] += 2
-    assert not logins.redeem(third)
+    assert logins.redeem(third) is None
     for wrong in (
         "",
         "x",
         first + "a",
         "\ud800".encode("utf-16", "surrogatepass").decode("latin-1"),
     ):
-        assert not logins.redeem(wrong)
+        assert logins.redeem(wrong) is None
     assert logins._open == {}
     # Only hashes are kept.
-    token = login_token(logins.mint())
+    token = login_token(logins.mint().url)
     assert token.encode() not in next(iter(logins._open))
+
+
+def test_a_login_of_a_person_lasts_as_long_as_it_is_said_to() -> None:
+    now = [1000.0]
+    logins = WebLogins(lambda: now[0])
+    logins.url = "http://127.0.0.1:8470"
+    assert logins.mint().elsewhere == ""
+    logins.elsewhere = "http://192.168.1.5:8470"
+    made = logins.mint("Ana", 7200)
+    assert made.elsewhere == f"http://192.168.1.5:8470/login?token={login_token(made.url)}"
+    late = login_token(logins.mint("Ben", 7200).url)
+    now[0] += 7199
+    assert logins.redeem(login_token(made.url)) == "Ana"
+    now[0] += 2
+    assert logins.redeem(late) is None
+    # However many are made, the newest is good.
+    first = login_token(logins.mint("Eve", 7200).url)
+    for _ in range(MOST_LOGINS):
+        last = logins.mint("Eve", 7200)
+    assert len(logins._open) == MOST_LOGINS
+    assert logins.redeem(first) is None
+    assert logins.redeem(login_token(last.url)) == "Eve"

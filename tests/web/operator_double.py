@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from managing_double import ManagingDouble, RefusalError
 
 from protocol.address import Address
 from protocol.connection import Ended
@@ -27,7 +28,7 @@ from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
 from protocol.kinds import content_kind, is_wanted
 from protocol.messages import operating as op
-from protocol.messages.base import Done, Failed, Message, Ping, Request
+from protocol.messages.base import Failed, Message, Ping, Request
 from protocol.messages.deleting import (
     GetTrash,
     Purge,
@@ -56,14 +57,6 @@ class Held:
     files: list[tuple[str, Path]]
 
 
-class RefusalError(Exception):
-    """Answered with Failed."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind, self.text = kind, text
-
-
 ORDERS: dict[str, tuple[Callable[[op.EntryView], Any], bool]] = {
     "oldest": (lambda view: view.created, False),
     "name": (lambda view: view.name.casefold(), False),
@@ -90,7 +83,7 @@ def meets(view: op.EntryView, ask: op.Find) -> bool:
 
 
 @dataclass
-class OperatorDouble:
+class OperatorDouble(ManagingDouble):
     """Set the plain fields to make it answer otherwise."""
 
     data: Path
@@ -98,6 +91,9 @@ class OperatorDouble:
     trash: dict[str, Held] = field(default_factory=dict)
     tracker_away: bool = False
     tokens: set[str] = field(default_factory=set)
+    members: int = 3
+    moved: tuple[int, int] = (0, 0)
+    """Bytes received and sent since the start."""
     transfers: tuple[op.TransferView, ...] = ()
     machines: tuple[op.MachineView, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -123,6 +119,7 @@ class OperatorDouble:
     address: Address | None = None
 
     def __post_init__(self) -> None:
+        self.prepare_managing()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
         self._added: dict[str, str] = {}
@@ -263,7 +260,7 @@ class OperatorDouble:
             peer=op.PeerView(id="ab" * 32, name="desk", version="0.1.0", listen="127.0.0.1:4440"),
             web=None,
             tracker=op.TrackerView(state="connected"),
-            swarm=op.SwarmView(name="Studio", roster=4, members=3),
+            swarm=op.SwarmView(name="Studio", roster=4, members=self.members),
             store=op.StoreView(
                 bytes=stored, capacity=100 << 30, pieces=len(self.entries), room=100 << 30
             ),
@@ -271,8 +268,8 @@ class OperatorDouble:
             notices=self.notices,
             scrub=ScrubView(days=7, completed=0, bytes=0, bad=0, healed=0),
             limits=self.limits,
-            uploaded=0,
-            downloaded=0,
+            uploaded=self.moved[1],
+            downloaded=self.moved[0],
             fetched_twice=self.fetched_twice,
             congestion=self.congestion,
             lanes=self.lanes,
@@ -295,12 +292,6 @@ class OperatorDouble:
 
     def _on_getpeers(self, ask: op.GetPeers) -> list[Message]:
         return [op.Peers(call=ask.call, peers=self.machines, local=False, warnings=self.warnings)]
-
-    def _on_redeemlogin(self, ask: op.RedeemLogin) -> list[Message]:
-        if ask.token not in self.tokens:
-            raise RefusalError("refused", "this login address was used or never made")
-        self.tokens.discard(ask.token)
-        return [Done(call=ask.call)]
 
     def _on_find(self, ask: op.Find) -> list[Message]:
         if not (ask.cursor or "0").isdecimal():

@@ -101,11 +101,11 @@ def test_the_session_key_is_secret_and_kept(tmp_path: Path) -> None:
     token = load_sessions(tmp_path).issue()
     key = tmp_path / KEY_FILE
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert load_sessions(tmp_path).valid(token)
-    assert not load_sessions(tmp_path).valid(token[:-2] + "é")
+    assert load_sessions(tmp_path).person(token) == ""
+    assert load_sessions(tmp_path).person(token[:-2] + "é") is None
     key.write_bytes(b"damaged")
-    assert not load_sessions(tmp_path).valid(token)
-    assert load_sessions(tmp_path).valid(load_sessions(tmp_path).issue())
+    assert load_sessions(tmp_path).person(token) is None
+    assert load_sessions(tmp_path).person(load_sessions(tmp_path).issue()) == ""
     assert os.listdir(tmp_path) == [KEY_FILE]
 
 
@@ -114,7 +114,7 @@ def test_a_session_ends_after_thirty_days(tmp_path: Path, monkeypatch: pytest.Mo
     token = sessions.issue()
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 30 * 86_400 + 5)
-    assert not sessions.valid(token)
+    assert sessions.person(token) is None
 
 
 def test_two_hosts_in_one_request_are_refused(tmp_path: Path) -> None:

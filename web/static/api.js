@@ -47,4 +47,13 @@ export const api = {
   fetch: (text) => ask("POST", "/fetch", { entry: text }),
   peers: () => ask("GET", "/peers"),
   health: () => ask("GET", "/health"),
+  me: () => ask("GET", "/me"),
+  rates: () => ask("GET", "/rates"),
+  activity: (query) => ask("GET", `/activity?${new URLSearchParams(query)}`),
+  invites: () => ask("GET", "/invites"),
+  invite: (expires, zone) => ask("POST", "/invites", { expires, zone }),
+  withdraw: (id) => ask("DELETE", `/invites/${encodeURIComponent(id)}`),
+  setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, { zone }),
+  shutOut: (id) => ask("DELETE", `/machines/${encodeURIComponent(id)}`),
+  letIn: (name, hours) => ask("POST", "/logins", { name, hours }),
 };

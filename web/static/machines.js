@@ -1,41 +1,68 @@
-// The machines of the swarm and how they are.
+// The machines of the swarm: how they are, who may come in, and what was done on this page.
 
+import { Activity } from "./activity.js";
 import { api } from "./api.js";
-import { age, bytes } from "./format.js";
-import { Bar, Problem, State, Waiting } from "./parts.js";
-import { changes, status, use } from "./store.js";
+import { InviteMachine, OpenInvites } from "./invite_machine.js";
+import { LetIn } from "./let_in.js";
+import { MachineCard } from "./machine_card.js";
+import { useMe } from "./me.js";
+import { Problem, Waiting } from "./parts.js";
+import { newest, useRates } from "./rate_graph.js";
+import { changes, route, status, use } from "./store.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const EVERY = 5000;
 
 export function Machines() {
-  const version = use(changes);
-  const swarm = use(status)?.swarm;
-  const [known, setKnown] = useState({});
+  const version = use(changes), swarm = use(status)?.swarm, me = useMe();
+  const [known, setKnown] = useState({}), [invites, setInvites] = useState([]);
+  const here = known.peers?.find((machine) => machine.this);
+  const manage = Boolean(me?.owner && here?.admin);
   const load = () => api.peers().then((peers) => setKnown(peers), (error) => setKnown({ error }));
+  const loadInvites = () => manage && api.invites().then((found) => setInvites(found.invites), () => {});
   useEffect(() => {
     load();
     const timer = setInterval(load, EVERY);
     return () => clearInterval(timer);
   }, [version]);
+  useEffect(() => { loadInvites(); }, [manage, version, swarm?.members]);
+  const zones = [...new Set((known.peers ?? []).map((machine) => machine.zone).filter(Boolean))].sort();
   return html`<div class="stack"><h1>Machines${swarm && html` <span class="soft">of ${swarm.name}</span>`}</h1>
+    ${me?.owner && here && html`<${GetIn} here=${here} manage=${manage} zones=${zones} done=${loadInvites} />`}
     ${known.error && html`<${Problem} error=${known.error} retry=${load} />`}
     ${!known.error && !known.peers && html`<${Waiting} />`}
     ${known.local && html`<p class="tally">The tracker is away: this is what this machine knows.</p>`}
     ${known.warnings?.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${text}</p></li>`)}</ul></section>`}
-    ${known.peers && html`<ul class="machine-list">${known.peers.map((machine) => html`<${Machine} key=${machine.id} machine=${machine} />`)}</ul>`}</div>`;
+    ${known.peers && html`<${List} machines=${known.peers} manage=${manage} zones=${zones} load=${load} />`}
+    ${manage && html`<${OpenInvites} invites=${invites} load=${loadInvites} />`}
+    <${Activity} /></div>`;
 }
 
-function Machine({ machine }) {
-  return html`<li class="card machine-card">
-    <div class="head"><h2>${machine.name}${machine.this && html` <span class="tag">this machine</span>`}${machine.standing !== "active" && html` <span class="tag">${machine.standing}</span>`}</h2><${State} state=${machine.state} /></div>
-    ${machine.capacity > 0
-      ? html`<div class="used"><${Bar} done=${machine.stored} total=${machine.capacity} label=${`Space used on ${machine.name}`} /></div><p>${bytes(machine.stored)} <span class="soft">of ${bytes(machine.capacity)} used</span></p>`
-      : html`<p class="soft">Keeps nothing for others</p>`}
-    <dl>
-      <div><dt>Zone</dt><dd>${machine.zone || "none"}</dd></div>
-      <div><dt>Seen</dt><dd>${machine.this || machine.state === "live" ? "now" : machine.seen ? age(machine.seen) : "never"}</dd></div>
-      <div><dt>Address</dt><dd class="address">${machine.addresses.join(", ") || "unknown"}</dd></div>
-    </dl>
-  </li>`;
+function List({ machines, manage, zones, load }) {
+  const now = newest(useRates());
+  return html`<ul class="machine-list">${machines.map((machine) => html`<${MachineCard} key=${machine.id} machine=${machine} rate=${machine.this && now} manage=${manage} zones=${zones} load=${load} />`)}</ul>`;
+}
+
+const INVITE = "#/machines/invite";
+
+/** For the owner: ways in for machines and people, or why there is none for machines. */
+function GetIn({ here, manage, zones, done }) {
+  const { id } = use(route);
+  const [open, setOpen] = useState("");
+  useEffect(() => { if (id === "invite" && manage) setOpen("machine"); }, [id, manage]);
+  const close = () => {
+    setOpen("");
+    // The person may have gone on: a dialog tells a moment later that it was closed.
+    if (location.hash === INVITE) {
+      history.replaceState(null, "", "#/machines");
+      dispatchEvent(new HashChangeEvent("hashchange"));
+    }
+    done();
+  };
+  return html`<div class="get-in"><div class="buttons">
+      ${manage && html`<button class="button primary" onClick=${() => setOpen("machine")}>Invite a machine</button>`}
+      <button class="button" onClick=${() => setOpen("person")}>Let a person in</button></div>
+    ${!manage && html`<p class="soft">This machine is no admin, so it cannot invite machines. On the tracker's machine run <code>twofold-tracker admin ${here.name}</code></p>`}
+    ${open === "machine" && html`<${InviteMachine} zones=${zones} close=${close} />`}
+    ${open === "person" && html`<${LetIn} close=${close} />`}</div>`;
 }

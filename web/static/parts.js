@@ -87,23 +87,29 @@ export function Toasts() {
   </div>`;
 }
 
-/** Put an entry's link on the clipboard, also where browsers only allow the old way (plain http). */
+/** Put an entry's link on the clipboard. */
 export async function copyLink(entry) {
-  try {
-    await navigator.clipboard.writeText(entry.link);
-  } catch {
-    if (!copyBySelection(entry.link)) return tell(`Copy it by hand: ${entry.link}`, false);
-  }
-  return tell(`The link to ${entry.name} is copied.`);
+  const copied = await copyText(entry.link);
+  tell(copied ? `The link to ${entry.name} is copied.` : `Copy it by hand: ${entry.link}`, copied);
 }
 
-function copyBySelection(text) {
+/** Whether the text is on the clipboard now, also where browsers only allow the old way (plain http). */
+export async function copyText(text, within = document.body) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text, within);
+  }
+}
+
+function copyBySelection(text, within) {
   const focused = document.activeElement;
   const area = document.createElement("textarea");
   area.value = text;
   area.readOnly = true;
   area.className = "sr";
-  document.body.append(area);
+  within.append(area); // an open dialog lets nothing outside be selected
   area.select();
   const copied = document.execCommand("copy");
   area.remove();

@@ -3,10 +3,11 @@
 import { Coming, Row, Tile } from "./entry_items.js";
 import { EntryPages } from "./entry_pages.js";
 import { withoutFilters } from "./find_filters.js";
+import { FirstMachine } from "./first_machine.js";
 import { activeFilters, addressOf, paramsOf } from "./find_query.js";
 import { count } from "./format.js";
 import { Empty, Problem, Waiting } from "./parts.js";
-import { changes, use, useRefresh } from "./store.js";
+import { changes, status, use, useRefresh } from "./store.js";
 import { PickFiles } from "./upload_pick.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { VirtualList } from "./virtual_list.js";
@@ -105,6 +106,7 @@ function Nothing({ find }) {
 }
 
 function NothingYet() {
+  if (use(status)?.swarm.members === 1) return html`<${FirstMachine} />`;
   return html`<${Empty} icon="upload" title="Share the first file">
     <p>Drop files and folders anywhere on this page. Every piece is kept on two machines of your swarm.</p>
     <${PickFiles} primary=${true} />

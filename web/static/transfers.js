@@ -2,6 +2,7 @@
 
 import { bytes, count, duration, moment, percent } from "./format.js";
 import { Bar, Empty, fewListed, Waiting } from "./parts.js";
+import { RateGraph } from "./rate_graph.js";
 import { status, use } from "./store.js";
 import { html } from "./vendor/preact-htm.js";
 
@@ -10,7 +11,7 @@ const PURPOSES = { get: "for you", keep: "kept here for the swarm" };
 export function Transfers() {
   const now = use(status);
   if (!now) return html`<${Waiting} />`;
-  return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Totals} now=${now} /></div>`;
+  return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
 function Notices({ notices }) {
@@ -45,12 +46,17 @@ function Running({ transfers }) {
 }
 
 function Transfer({ transfer }) {
-  const sources = transfer.sources.length ? `from ${fewListed(transfer.sources)}` : "looking for a machine that has it";
   return html`<li class="card transfer">
     <div class="head"><span class="name">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]}</span></div>
     <${Bar} done=${transfer.done} total=${transfer.size} label=${transfer.name} />
-    <div class="head soft"><span>${percent(transfer.done, transfer.size)} % of ${bytes(transfer.size)} · ${bytes(transfer.rate)}/s · ${timeLeft(transfer)}</span><span title=${transfer.sources.join(", ")}>${sources}</span></div>
+    <div class="head soft"><span>${percent(transfer.done, transfer.size)} % of ${bytes(transfer.size)} · ${bytes(transfer.rate)}/s · ${timeLeft(transfer)}</span><${Sources} names=${transfer.sources} /></div>
   </li>`;
+}
+
+function Sources({ names }) {
+  if (names.length === 0) return html`<span>looking for a machine that has it</span>`;
+  if (names.length <= 3) return html`<span>from ${fewListed(names)}</span>`;
+  return html`<details class="sources"><summary>from ${fewListed(names)}</summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>`;
 }
 
 function timeLeft({ done, size, left }) {

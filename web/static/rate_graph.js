@@ -1,0 +1,50 @@
+// How fast this machine received and sent within the last hour, drawn, and in words.
+
+import { api } from "./api.js";
+import { bytes } from "./format.js";
+import { connection } from "./store.js";
+import { html, useEffect, useState } from "./vendor/preact-htm.js";
+
+const EVERY = 10000, WIDE = 720, HIGH = 120, HOUR = 3600;
+
+/** What was measured within the last hour, asked for again and again; null until it is known. */
+export function useRates() {
+  const [rates, setRates] = useState(null);
+  useEffect(() => {
+    const load = () => document.visibilityState === "visible" && connection.get() !== "page" && api.rates().then(setRates, () => {});
+    load();
+    const timer = setInterval(load, EVERY);
+    return () => clearInterval(timer);
+  }, []);
+  return rates;
+}
+
+/** The newest sample, if it is of now. */
+export function newest(rates) {
+  const last = rates?.samples.at(-1);
+  return last && last.ago <= 3 * rates.every ? last : null;
+}
+
+/** A line through one direction's samples; it breaks where some are missing. */
+function line({ samples, every }, which, most) {
+  return samples.map((sample, index) => {
+    const gap = index === 0 || samples[index - 1].ago - sample.ago > 3 * every;
+    return `${gap ? "M" : "L"}${((1 - sample.ago / HOUR) * WIDE).toFixed(1)} ${((1 - sample[which] / most) * (HIGH - 4) + 2).toFixed(1)}`;
+  }).join("");
+}
+
+export function RateGraph() {
+  const rates = useRates();
+  const samples = rates?.samples ?? [];
+  const down = Math.max(0, ...samples.map((sample) => sample.down)), up = Math.max(0, ...samples.map((sample) => sample.up));
+  const now = newest(rates), most = Math.max(down, up, 1);
+  const said = samples.length < 2 ? "Nothing measured yet." : `Within the last hour this machine received up to ${bytes(down)}/s and sent up to ${bytes(up)}/s.`;
+  return html`<div class="card rates"><div class="head"><h2>Last hour</h2>
+      <p class="legend"><span class="down">Received ${now ? `${bytes(now.down)}/s` : "–"}</span><span class="up">Sent ${now ? `${bytes(now.up)}/s` : "–"}</span></p></div>
+    <svg viewBox=${`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label=${said}>
+      <path class="grid" d=${[0.5, HIGH / 2, HIGH - 0.5].map((y) => `M0 ${y}H${WIDE}`).join("")} />
+      ${rates && samples.length > 1 && html`<path class="down" d=${line(rates, "down", most)} /><path class="up" d=${line(rates, "up", most)} />`}
+    </svg>
+    <p class="scale soft"><span>1 hour ago</span><span>${samples.length > 1 ? `top: ${bytes(most)}/s` : "Nothing measured yet"}</span><span>now</span></p>
+  </div>`;
+}
