@@ -32,17 +32,17 @@ class UploadBook:
         self._shares = False
         self._open = False
 
-    async def open(self) -> None:
-        """Take the spool and read back what an earlier run left."""
-        self._open = self.spool.lock()
-        if not self._open:
-            _log.warning("another page takes the uploads of this machine")
-            return
+    async def open(self) -> bool:
+        """Take the spool and read back what is there; False while another page has it."""
+        if not self.spool.lock():
+            return False
         await in_thread(self._load)
+        self._open = True
         await self.sweep()
         for upload in list(self._uploads.values()):
             if upload.record.state == "adding" and not upload.record.folder:
                 self.on_complete(upload)
+        return True
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -56,6 +56,8 @@ class UploadBook:
     def find(self, number: str) -> Upload:
         """An upload by its id: 404 when there is none, 410 when it has just expired."""
         upload = self._uploads.get(number)
+        if not self._open:
+            raise _taken()
         if upload is None:
             raise not_found("There is no such upload any more. Begin it again.")
         owner = self._uploads.get(upload.record.folder, upload)
@@ -79,8 +81,7 @@ class UploadBook:
     async def begin(self, record: UploadRecord) -> Upload:
         """Begin a file or a folder, if there may be one like this."""
         if not self._open:
-            text = "Another page of this machine takes its uploads. Close that, or use it."
-            raise AnswerError(503, "unreachable", text)
+            raise _taken()
         check_size(record.name, record.size)
         if record.folder:
             self._check_in_folder(record)
@@ -285,3 +286,8 @@ def _make_folders(tree: Path, empty: list[str]) -> None:
             (tree / path).mkdir(mode=0o700, parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise InTheWayError from None
+
+
+def _taken() -> AnswerError:
+    text = "Another page of this machine takes its uploads. Close that, or use it."
+    return AnswerError(503, "unreachable", text)

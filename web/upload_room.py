@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import aiohttp.web
+import structlog
 
 from web.daemon import Daemon
 from web.receiving import Receiving
@@ -16,6 +17,10 @@ from web.upload_lists import UploadLists
 from web.uploads import Uploads
 
 SWEEP_SECONDS = 3600.0
+TAKE_SECONDS, LOOK_SECONDS = 5.0, 0.2
+"""How long the page waits for its spool before it answers without; how often it looks."""
+
+_log = structlog.get_logger()
 
 
 class UploadRoom:
@@ -26,6 +31,7 @@ class UploadRoom:
         self._adding = UploadAdding(daemon, self._book)
         self._book.on_complete = self._adding.start
         self._protocol = Uploads(self._book, Receiving(self._book))
+        self._opened = asyncio.Event()
         self._lists = UploadLists(self._book)
 
     def routes(self) -> list[Route]:
@@ -34,15 +40,26 @@ class UploadRoom:
 
     async def live(self, _application: aiohttp.web.Application) -> AsyncIterator[None]:
         """Read back what is in the spool, and sweep it every hour."""
-        await self._book.open()
-        sweeping = asyncio.create_task(self._sweep())
+        working = asyncio.create_task(self._work())
+        # The page of a daemon that was killed takes a moment to end.
+        opening = asyncio.create_task(self._opened.wait())
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait({working, opening}, timeout=TAKE_SECONDS, return_when=first)
+        if working.done():
+            working.result()
+        if not self._opened.is_set():
+            _log.warning("another page takes the uploads of this machine")
         yield
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        working.cancel()
+        opening.cancel()
+        await asyncio.gather(working, opening, return_exceptions=True)
         await self._adding.stop()
         self._book.close()
 
-    async def _sweep(self) -> NoReturn:
+    async def _work(self) -> NoReturn:
+        while not await self._book.open():  # noqa: ASYNC110 - another process has it
+            await asyncio.sleep(LOOK_SECONDS)
+        self._opened.set()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await self._book.sweep()
