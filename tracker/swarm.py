@@ -16,7 +16,6 @@ from tracker.errors import DataDirectoryError
 
 DEFAULT_GRACE = 1800
 DEFAULT_COPIES = 2
-MAX_GRACE = 366 * 86_400
 _MAX_TRACKERS = 16
 
 

@@ -1,17 +1,14 @@
 """The link of an entry as a QR code, for a telephone to read off the screen."""
 
-import io
-
 import aiohttp.web
-import segno
 
 from protocol.messages.operating import Show, Shown
 from web.api import ENTRY
 from web.daemon import Daemon
+from web.qr_picture import qr_svg
 from web.routes import Raw, Route
 
 _CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
-_QUIET_ZONE = 4
 
 
 class QrCodes:
@@ -41,22 +38,3 @@ class QrCodes:
             "Content-Type": "image/svg+xml",
         }
         return aiohttp.web.Response(body=qr_svg(entry.link), headers=headers)
-
-
-def qr_svg(text: str) -> bytes:
-    """A picture of squares, black on white also where the page is dark, or no camera reads it."""
-    out = io.BytesIO()
-    code = segno.make_qr(text, error="m")
-    code.save(
-        out,
-        kind="svg",
-        border=_QUIET_ZONE,
-        dark="#000000",
-        light="#ffffff",
-        xmldecl=False,
-        svgclass=None,
-        lineclass=None,
-        omitsize=True,
-        nl=False,
-    )
-    return out.getvalue()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from page_under_test import PageUnderTest, run_with_page
 
-from web.qr import qr_svg
+from web.qr_picture import qr_svg
 
 
 async def ask_json(page: PageUnderTest, method: str, path: str, body: object = None) -> Any:
