@@ -1,6 +1,5 @@
 """The pool of buffers: bounded, and it wakes who waits."""
 
-
 import pytest
 import trio
 import trio.testing

@@ -1,6 +1,5 @@
 """A disk or database that takes no more: an error that says so, and nothing counted."""
 
-
 import resource
 import subprocess
 import sys

@@ -65,11 +65,6 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def manifest(film: Path) -> Manifest:
-    return manifest_of(film)
-
-
 @contextmanager
 def no_more_files() -> Iterator[None]:
     """As long as this lasts, this process may open no more files."""
