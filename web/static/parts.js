@@ -21,9 +21,11 @@ const PATHS = {
   trash: "M5 7h14M10 7V4.5h4V7m-7 0 .8 12.5h8.4L17 7",
 };
 
+const DIRECTED = new Set(["back", "open"]);
+
 /** A picture beside words; says nothing to a screen reader. */
 export function Icon({ name }) {
-  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+  return html`<svg class=${DIRECTED.has(name) ? "icon directed" : "icon"} viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 }
 
 /** "2 of 2", with a colour that repeats what the words say. */

@@ -3,10 +3,15 @@
 
 import { bytes } from "./format.js";
 import { Icon, Waiting } from "./parts.js";
-import { t, tn } from "./strings.js";
+import { speaking, t, tn } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const MOST = 64_000_000;
+
+/** The frame's own words: it can reach none of this page's. */
+function frameWords() {
+  return new URLSearchParams({ lang: speaking().language, pages: t("Pages"), page: t("Page {n} of {all}"), wrong: t("This page cannot be drawn.") });
+}
 
 export function PdfPreview({ entry, file, fail }) {
   const frame = useRef(null);
@@ -31,5 +36,5 @@ export function PdfPreview({ entry, file, fail }) {
   if (file.size > MOST) return html`<div class="ask"><p class="soft">${t("PDFs of more than {size} are not shown here.", { size: bytes(MOST) })}</p>
     <a class="button" href=${`/download/${entry.id}/${file.index}`} download><${Icon} name="download" />${t("Download it")}</a></div>`;
   return html`<div>${pages === 0 ? html`<${Waiting} />` : html`<p class="soft" role="status">${tn(pages, "{n} page", "{n} pages")}</p>`}
-    <iframe ref=${frame} class="pdf" sandbox="allow-scripts" src="/static/pdf/frame.html" title=${t("PDF: {name}", { name: file.path })} tabindex="0"></iframe></div>`;
+    <iframe ref=${frame} class="pdf" sandbox="allow-scripts" src=${`/static/pdf/frame.html#${frameWords()}`} title=${t("PDF: {name}", { name: file.path })} tabindex="0"></iframe></div>`;
 }
