@@ -294,7 +294,7 @@ export default {
   "Standing": "الوضع",
   "Now": "الآن",
   "{down} in, {up} out": "{down} وارد، {up} صادر",
-  "none": "لا شيء",
+  "none": "بلا",
   "Seen": "شوهد",
   "never": "أبدًا",
   "Address": "العنوان",

@@ -8,7 +8,7 @@ export default {
   "Machines": "Rechner",
   "Show more": "Mehr anzeigen",
   "Library": "Bibliothek",
-  "Transfers": "Übertragungen",
+  "Transfers": "Transfers",
   "Health": "Zustand",
   "Trash": "Papierkorb",
   "Cancel": "Abbrechen",
@@ -313,7 +313,7 @@ export default {
   "Paste a link first.": "Fügen Sie zuerst einen Link ein.",
   "Fetching {name} to this machine.": "{name} wird auf diesen Rechner geholt.",
   "Got a link?": "Haben Sie einen Link?",
-  "Fetch to this machine": "Auf diesen Rechner holen",
+  "Fetch to this machine": "Hierher holen",
   // piece_map.js
   "An empty file has no pieces.": "Eine leere Datei hat keine Stücke.",
   "No machine that is there holds a piece.": "Kein Rechner, der da ist, hat ein Stück.",
