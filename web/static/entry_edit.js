@@ -54,9 +54,9 @@ function Form({ entry, close }) {
   };
   return html`<form class="fields" onSubmit=${save} novalidate>
     <h2 id="edit-title">${t("Edit this entry")}</h2>
-    <label>${t("Name")}<input dir="auto" value=${typed.name} maxlength="255" autocomplete="off" autofocus onInput=${type("name")} aria-describedby="edit-wrong" /></label>
-    <label>${t("Caption")}<textarea dir="auto" rows="4" maxlength="4096" onInput=${type("caption")}>${typed.caption}</textarea></label>
-    <label>${t("Tags, with commas between them")}<input dir="auto" value=${typed.tags} maxlength="2200" autocomplete="off" onInput=${type("tags")} aria-describedby="edit-wrong" /></label>
+    <label>${t("Name")}<input value=${typed.name} maxlength="255" autocomplete="off" autofocus onInput=${type("name")} aria-describedby="edit-wrong" /></label>
+    <label>${t("Caption")}<textarea rows="4" maxlength="4096" onInput=${type("caption")}>${typed.caption}</textarea></label>
+    <label>${t("Tags, with commas between them")}<input value=${typed.tags} maxlength="2200" autocomplete="off" onInput=${type("tags")} aria-describedby="edit-wrong" /></label>
     <p id="edit-wrong" class="wrong" role="alert">${wrong}</p>
     <div class="buttons">
       <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>

@@ -48,7 +48,7 @@ export function FileTree({ entry }) {
   if (!known) return null;
   return html`<section class="card tree-card" aria-labelledby="files"><h2 id="files">${tn(entry.files, "{n} file", "{n} files")}</h2>
     ${entry.files >= SEARCH_FROM && html`<div class="search"><label class="sr" for="tree-search">${t("Find in this folder")}</label><${Icon} name="search" />
-      <input id="tree-search" type="search" placeholder=${t("Find in this folder")} dir="auto" autocomplete="off" value=${words} onInput=${(event) => setWords(event.target.value)} /></div>`}
+      <input id="tree-search" type="search" placeholder=${t("Find in this folder")} autocomplete="off" value=${words} onInput=${(event) => setWords(event.target.value)} /></div>`}
     ${!known.done && !known.error && known.files.length > 0 && html`<p class="soft" role="status">${t("Reading the list: {n} of {all}", { n: number(known.files.length), all: number(entry.files) })}</p>`}
     <${Rows} known=${known} words=${words.trim()} entry=${entry} chosen=${chosen} choose=${setChosen} />
     ${known.error && html`<${Problem} error=${known.error} retry=${known.again} />`}

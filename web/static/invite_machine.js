@@ -32,7 +32,7 @@ function Made({ made, close }) {
 /** A zone, with those there are to choose from. */
 export function ZoneField({ zones, value, set }) {
   return html`<div class="field"><label for="zone">${t("Zone")} <span class="soft">${t("(may be empty)")}</span></label>
-    <input id="zone" dir="auto" list="zones" maxlength="64" autocomplete="off" value=${value} onInput=${(event) => set(event.target.value)} aria-describedby="zone-hint" />
+    <input id="zone" list="zones" maxlength="64" autocomplete="off" value=${value} onInput=${(event) => set(event.target.value)} aria-describedby="zone-hint" />
     <datalist id="zones">${zones.map((zone) => html`<option key=${zone} value=${zone} />`)}</datalist>
     <p class="soft" id="zone-hint">${t("What could be lost together: a room, a house, an owner. Two copies are kept in different zones.")}</p></div>`;
 }

@@ -14,7 +14,7 @@ export function LetIn({ close }) {
   return html`<${Dialog} key="wish" title=${t("Let a person in")} close=${close}><form onSubmit=${run}>
     <p class="how">${t("They can see, share and delete on this page as you do. Inviting and shutting out stay yours.")}</p>
     <div class="field"><label for="person">${t("Name")}</label>
-      <input id="person" dir="auto" required maxlength="64" autocomplete="off" value=${name} onInput=${(event) => setName(event.target.value)} aria-describedby="person-hint" />
+      <input id="person" required maxlength="64" autocomplete="off" value=${name} onInput=${(event) => setName(event.target.value)} aria-describedby="person-hint" />
       <p class="soft" id="person-hint">${t("The activity below says who did what by this name.")}</p></div>
     <${Choice} legend=${t("The address works for")} name="hours" choices=${times()} value=${hours} set=${setHours} />
     <p class="wrong" role="alert">${wrong}</p>

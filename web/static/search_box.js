@@ -25,6 +25,6 @@ export function SearchBox({ find }) {
   return html`<form class="search" role="search" onSubmit=${(event) => { event.preventDefault(); go(text); }}>
     <label class="sr" for="search">${t("Search names, captions, tags and authors")}</label>
     <${Icon} name="search" />
-    <input id="search" type="search" dir="auto" placeholder=${t("Search the library")} autocomplete="off" value=${text} onInput=${type} onKeyDown=${press} maxlength="500" />
+    <input id="search" type="search" placeholder=${t("Search the library")} autocomplete="off" value=${text} onInput=${type} onKeyDown=${press} maxlength="500" />
   </form>`;
 }
