@@ -202,6 +202,19 @@ def test_numbers_are_those_of_the_language_and_the_machines_words_are_marked(
     run_with_page(tmp_path, work, seconds=120)
 
 
+def test_general_troubles_are_told_in_the_pages_words(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        async with in_language(page, "de") as tab:
+            await page.double.stop()
+            await expect(tab.get_by_role("status").first).to_contain_text("Daemon dieses Rechners")
+            await tab.goto(f"{page.origin}/#/trash")
+            trouble = tab.get_by_role("alert").filter(has_text="Das hat nicht geklappt")
+            await expect(trouble).to_contain_text("ist gerade nicht da")
+            await expect(trouble.get_by_role("button", name="Noch einmal")).to_be_visible()
+
+    run_with_page(tmp_path, work, seconds=120)
+
+
 def test_the_way_in_speaks_the_browsers_language(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         for asked, tag, title in (

@@ -10,6 +10,8 @@ from page_texts import Call, Module, read_module
 
 STATIC = Path(__file__).parents[2] / "web" / "static"
 LANGUAGES = {"de": ("one", "other"), "ar": ("zero", "one", "two", "few", "many", "other")}
+NOT_READ = frozenset({"languages", "pdf", "vendor"})
+"""Folders: the frame for PDFs is told its words by the page."""
 WORD_LISTS = frozenset({"highlight.js", "preview_kinds.js"})
 """Modules of words for programs: of programming languages, of kinds of files."""
 NO_TEXT = frozenset(
@@ -37,8 +39,10 @@ PHYSICAL = re.compile(
 
 def modules() -> Iterator[tuple[str, Module]]:
     """Every module of the page that is ours, with what it says."""
-    for path in sorted(STATIC.glob("*.js")):
-        yield path.name, read_module(path.read_text(encoding="utf-8"))
+    for path in sorted(STATIC.rglob("*.js")):
+        name = path.relative_to(STATIC)
+        if name.parts[0] not in NOT_READ:
+            yield str(name), read_module(path.read_text(encoding="utf-8"))
 
 
 def said() -> dict[str, tuple[str, Call]]:

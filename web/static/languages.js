@@ -6,7 +6,10 @@ import { speak } from "./strings.js";
 
 const CHOSEN = "twofold-language";
 
-/** Each by its name in itself. English is the key of the catalogues, and has none. */
+/**
+ * Each by its name in itself. English is the key of the catalogues, and has none.
+ * @type {Record<string, {name: string, load?: () => Promise<{default: Record<string, string>}>, rightToLeft?: boolean}>}
+ */
 export const LANGUAGES = {
   en: { name: "English" },
   de: { name: "Deutsch", load: () => import("./languages/de.js") },
@@ -18,15 +21,31 @@ export const language = cell("en");
 
 const primary = (tag) => tag.toLowerCase().split("-")[0];
 
-/** The language for what was chosen and what the browser asks for. Pure. */
+/**
+ * The language for what was chosen and what the browser asks for. Pure.
+ * @param {string} chosen
+ * @param {readonly string[]} wanted
+ */
 export function bestOf(chosen, wanted) {
-  if (chosen in LANGUAGES) return chosen;
-  return wanted.map(primary).find((one) => one in LANGUAGES) ?? "en";
+  return [chosen, ...wanted.map(primary)].find((one) => Object.hasOwn(LANGUAGES, one)) ?? "en";
 }
 
-/** Numbers and dates as in the person's own region, if the browser names one of this language. Pure. */
+/**
+ * Numbers and dates as in the person's own region, if the browser names one of this language. Pure.
+ * @param {string} name
+ * @param {readonly string[]} wanted
+ */
 export function localeOf(name, wanted) {
-  return wanted.find((tag) => primary(tag) === name) ?? name;
+  return wanted.find((tag) => primary(tag) === name && isTag(tag)) ?? name;
+}
+
+/** Some systems have their browsers name what is no language tag ("en-US@posix"). */
+function isTag(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 /** Speak the language that was chosen here, or that the browser asks for. Before anything is drawn. */
@@ -34,7 +53,10 @@ export function begin() {
   return change(bestOf(remembered(), navigator.languages));
 }
 
-/** Speak this language, and remember it. */
+/**
+ * Speak this language, and remember it.
+ * @param {string} name
+ */
 export async function choose(name) {
   try {
     localStorage.setItem(CHOSEN, name);
