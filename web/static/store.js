@@ -54,9 +54,9 @@ export const route = cell(readRoute());
 
 let nextToast = 1;
 
-/** Tell the person something; good news goes away by itself. */
-export function tell(text, good = true) {
-  const toast = { id: nextToast++, text, good };
+/** Tell the person something; good news goes away by itself. `foreign`: it is the machine's own text. */
+export function tell(text, good = true, foreign = false) {
+  const toast = { id: nextToast++, text, good, foreign };
   toasts.set([...toasts.get().slice(-3), toast]);
   if (good) setTimeout(() => dismiss(toast.id), 6000);
 }

@@ -1,4 +1,13 @@
-// What a key does in a tree of rows, as the ARIA pattern for trees has it. Pure.
+// What a key does in a tree of rows, as the ARIA pattern for trees has it.
+
+import { speaking } from "./strings.js";
+
+const MIRRORED = { ArrowLeft: "ArrowRight", ArrowRight: "ArrowLeft" };
+
+/** The key as it is meant where text goes left to right: arrows go with the text. */
+export function keyOf({ key }) {
+  return (speaking().rightToLeft && MIRRORED[key]) || key;
+}
 
 /** Where to go, or what to do: {at}, {toggle: path}, {choose: node}, or null for a key that is not ours. */
 export function treeKey(key, rows, at, open, page) {

@@ -1,6 +1,7 @@
 // A list of any length of which only what is in view, and a little around it, is in the document.
 // All items are equally high; the window scrolls. Arrow keys, Home and End go from item to item.
 
+import { speaking } from "./strings.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const AROUND = 6;
@@ -14,7 +15,8 @@ function linesInView(list, height, lines) {
 
 /** Where to go from item `at` for a key; undefined for other keys. */
 function target(key, at, columns, count) {
-  const steps = { ArrowDown: columns, ArrowUp: -columns, ...(columns > 1 && { ArrowRight: 1, ArrowLeft: -1 }) };
+  const forward = speaking().rightToLeft ? -1 : 1;
+  const steps = { ArrowDown: columns, ArrowUp: -columns, ...(columns > 1 && { ArrowRight: forward, ArrowLeft: -forward }) };
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
   const next = at + (steps[key] ?? 0);
@@ -77,7 +79,7 @@ export function VirtualList({ count, total, height, columns, label, name, render
   if (focused >= 0 && focused < count && (focused < from || focused >= to)) shown[focused < from ? "unshift" : "push"](focused);
   const place = (index) => ({
     height: `${height}px`, width: `${100 / columns}%`,
-    transform: `translate(${(index % columns) * 100}%, ${Math.floor(index / columns) * height}px)`,
+    transform: `translate(${(index % columns) * (speaking().rightToLeft ? -100 : 100)}%, ${Math.floor(index / columns) * height}px)`,
   });
   return html`<ul ref=${list} role="list" class=${name} aria-label=${label} style=${{ height: `${lines * height}px` }} onKeyDown=${press}
     onfocusin=${(event) => { held.current = event.target; setFocused(Number(event.target.closest("[data-index]")?.dataset.index ?? -1)); }}

@@ -8,6 +8,10 @@ import { getDocument, GlobalWorkerOptions } from "/static/vendor/pdf/pdf.min.mjs
 const WIDEST = 900, KEPT = 8, PADDING = 24;
 const place = document.getElementById("pages");
 const drawn = new Map();
+/** What to say, in the page's language. */
+const said = new URLSearchParams(location.hash.slice(1));
+document.documentElement.lang = said.get("lang") ?? "en";
+place.setAttribute("aria-label", said.get("pages") ?? "Pages");
 GlobalWorkerOptions.workerSrc = "/static/vendor/pdf/pdf.worker.min.mjs";
 
 addEventListener("message", async (event) => {
@@ -32,7 +36,7 @@ async function show(pdf) {
     const page = document.createElement("section");
     page.className = "page";
     page.dataset.number = number;
-    page.setAttribute("aria-label", `Page ${number} of ${pdf.numPages}`);
+    page.setAttribute("aria-label", (said.get("page") ?? "{n} / {all}").replace("{n}", number).replace("{all}", pdf.numPages));
     resize(page, first);
     place.append(page);
     near.observe(page);
@@ -61,7 +65,7 @@ async function draw(pdf, target) {
     await page.render({ canvasContext: canvas.getContext("2d"), viewport }).promise;
     target.replaceChildren(canvas, await words(page));
   } catch {
-    target.textContent = "This page cannot be drawn.";
+    target.textContent = said.get("wrong") ?? "";
   }
   forget(number);
 }
