@@ -59,7 +59,7 @@ class UploadBook:
         if not self._open:
             raise _taken()
         if upload is None:
-            raise not_found("There is no such upload any more. Begin it again.")
+            raise no_upload()
         owner = self._uploads.get(upload.record.folder, upload)
         if self._is_old(owner):
             self._forget(owner)
@@ -105,6 +105,8 @@ class UploadBook:
 
     async def note_bytes(self, upload: Upload, offset: int) -> None:
         """So much of a file is durable; at its end it is complete."""
+        if upload.gone:
+            return
         record = upload.record
         record.offset, record.last = offset, upload_records.now_ms()
         folder = self._uploads.get(record.folder)
@@ -167,12 +169,16 @@ class UploadBook:
         """Forget an upload and all its bytes."""
         if upload.record.state == "adding" and not upload.record.folder:
             raise AnswerError(409, "conflict", "It is complete, and just being added.")
-        for each in [upload, *self._files_of(upload.record.id)]:
+        dropped = [*self._files_of(upload.record.id), upload]
+        # First of all: while its senders end, nobody may begin to send more.
+        for each in dropped:
+            self._leave_out(each)
+        for each in dropped:
             if each.writing is not None:
                 each.writing.stop()
                 await each.writing.ended.wait()
-        self._forget(upload, remove=False)
-        await in_thread(self.spool.remove, upload.record.id)
+        for each in dropped:
+            await in_thread(self.spool.remove, each.record.id)
 
     async def sweep(self) -> None:
         """Forget what nobody went on with for a day."""
@@ -208,8 +214,8 @@ class UploadBook:
         record = upload.record
         part = self.spool.part(record.id)
         if folder is None:
+            record.complete = True  # nobody may give it up now
             await in_thread(set_mode, part, record)
-            record.complete = True
             await self.save(upload)
             self.on_complete(upload)
             return
@@ -268,16 +274,21 @@ class UploadBook:
 
     def _is_old(self, upload: Upload) -> bool:
         # What is complete waits for the daemon, however long that is away.
-        old = upload.record.expires <= upload_records.now_ms()
-        return old and upload.writing is None and upload.record.state != "adding"
+        if upload.record.expires > upload_records.now_ms() or upload.record.state == "adding":
+            return False
+        return all(each.writing is None for each in [upload, *self._files_of(upload.record.id)])
 
     def _forget(self, upload: Upload, *, remove: bool = True) -> None:
         number = upload.record.id
         for each in [*self._files_of(number), upload]:
-            self._uploads.pop(each.record.id, None)
-            each.settled.set()
+            self._leave_out(each)
             if remove or each is not upload:
                 self.spool.remove(each.record.id)
+
+    def _leave_out(self, upload: Upload) -> None:
+        self._uploads.pop(upload.record.id, None)
+        upload.gone = True
+        upload.settled.set()
 
 
 def _make_folders(tree: Path, empty: list[str]) -> None:
@@ -286,6 +297,11 @@ def _make_folders(tree: Path, empty: list[str]) -> None:
             (tree / path).mkdir(mode=0o700, parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise InTheWayError from None
+
+
+def no_upload() -> AnswerError:
+    """A 404."""
+    return not_found("There is no such upload any more. Begin it again.")
 
 
 def _taken() -> AnswerError:

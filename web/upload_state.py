@@ -38,5 +38,7 @@ class Upload:
     """Of a folder: the files that are here in full."""
     unsynced: int = 0
     progress: Progress | None = None
+    gone: bool = False
+    """Whether it was forgotten: what still comes of it is nobody's."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it is added or failed."""
