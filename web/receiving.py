@@ -13,8 +13,8 @@ import aiohttp.web
 from web.answers import AnswerError, invalid
 from web.part import Part
 from web.tus_headers import Checksum, checksum_mismatch
-from web.upload_book import UploadBook, no_upload
-from web.upload_state import Upload, Writing
+from web.upload_book import UploadBook
+from web.upload_state import Upload, Writing, no_upload
 
 IDLE_SECONDS = 30.0
 MAKE_WAY_SECONDS = 3.0

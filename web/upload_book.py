@@ -10,11 +10,12 @@ import structlog
 
 from web import upload_records
 from web.answers import AnswerError, invalid, not_found
+from web.folder_share import check_all_here, check_open, check_share
 from web.part import in_thread
 from web.spool import InTheWayError, Spool, count_tree, place, set_mode, sync_tree
 from web.upload_limits import check_files, check_number, check_room, check_size
 from web.upload_records import UploadRecord
-from web.upload_state import Upload
+from web.upload_state import Upload, no_upload
 
 UNSYNCED = 64 << 20
 """Bytes of small files whose names may be not durable yet."""
@@ -88,11 +89,15 @@ class UploadBook:
         else:
             check_number(sum(u.record.state == "receiving" for u in self._tops()))
             check_room(record.name, self._needed(record), self._free())
-        upload = Upload(record)
         if record.kind == "folder":
             check_files(record.name, record.files)
-            await in_thread(self.spool.make_tree, record.id)
-        self._uploads[record.id] = upload
+        upload = self._uploads[record.id] = Upload(record)
+        if record.kind == "folder":
+            try:
+                await in_thread(self.spool.make_tree, record.id)
+            except AnswerError:
+                self._leave_out(upload)
+                raise
         return upload
 
     async def save(self, upload: Upload) -> None:
@@ -100,20 +105,32 @@ class UploadBook:
         if self._uploads.get(upload.record.id) is upload:
             # An old name lost with the power says less than there is, never more.
             lasting = upload.record.complete or not upload.saved
-            await in_thread(self.spool.save, upload.record, lasting=lasting)
+            try:
+                await in_thread(self.spool.save, upload.record, lasting=lasting)
+            except AnswerError:
+                if not upload.saved:  # nobody was told of it
+                    self._leave_out(upload)
+                    await in_thread(self.spool.remove, upload.record.id)
+                raise
             upload.saved = True
 
     async def note_bytes(self, upload: Upload, offset: int) -> None:
         """So much of a file is durable; at its end it is complete."""
         if upload.gone:
             return
-        record = upload.record
+        record, before = upload.record, upload.record.offset
         record.offset, record.last = offset, upload_records.now_ms()
         folder = self._uploads.get(record.folder)
         if folder is not None:
             folder.record.last = record.last
         if offset == record.size and not record.complete:
-            await self._complete(upload, folder)
+            try:
+                await self._complete(upload, folder)
+            except BaseException:
+                # Who asks how far it is must not hear that nothing is left to send.
+                record.complete, record.offset = False, before
+                raise
+            await self._after(upload, folder)
         elif offset or upload.saved:
             await self.save(upload)
         elif self._uploads.get(record.id) is upload:
@@ -121,17 +138,12 @@ class UploadBook:
 
     async def finish_folder(self, folder: Upload, empty: list[str]) -> None:
         """Every file of a folder has come: it is complete."""
-        record = folder.record
-        if record.complete:
-            return
-        if folder.received != record.files or record.offset != record.size:
-            text = (
-                f"{folder.received} of the {record.files} files of “{record.name}” are here, "
-                f"{record.offset} of {record.size} bytes. Send the others first."
-            )
-            raise AnswerError(409, "conflict", text)
-        tree = self.spool.tree(record.id)
-        record.complete, record.last = True, upload_records.now_ms()  # nobody may add to it now
+        record, tree = folder.record, self.spool.tree(folder.record.id)
+        async with folder.placing:
+            if record.complete:
+                return
+            check_all_here(folder)
+            record.complete, record.last = True, upload_records.now_ms()  # nobody may add to it now
         try:
             await in_thread(_make_folders, tree, empty)
             await in_thread(sync_tree, tree)
@@ -212,31 +224,38 @@ class UploadBook:
 
     async def _complete(self, upload: Upload, folder: Upload | None) -> None:
         record = upload.record
-        part = self.spool.part(record.id)
         if folder is None:
             record.complete = True  # nobody may give it up now
-            await in_thread(set_mode, part, record)
+            await in_thread(set_mode, self.spool.part(record.id), record)
             await self.save(upload)
-            self.on_complete(upload)
             return
-        if folder.record.complete:
-            self._forget(upload)
-            raise AnswerError(409, "conflict", f"“{folder.record.name}” is complete already.")
         try:
-            target = self.spool.tree(folder.record.id) / record.path
-            before = await in_thread(place, part, target, record)
+            async with folder.placing:
+                await self._place(upload, folder)
         except InTheWayError:
             self._forget(upload)
             text = f"“{record.path}” would be a file and a folder at once. Rename one of them."
             raise invalid(text) from None
-        record.complete = True
-        await self._note_placed(upload, folder, before)
 
-    async def _note_placed(self, upload: Upload, folder: Upload, before: int | None) -> None:
+    async def _place(self, upload: Upload, folder: Upload) -> None:
         record = upload.record
+        tree = self.spool.tree(folder.record.id)
+        try:
+            check_open(folder.record)
+            check_share(folder, tree, {record.path: record.size})
+        except AnswerError:
+            self._forget(upload)
+            raise
+        before = await in_thread(place, self.spool.part(record.id), tree / record.path, record)
+        record.complete = True
         folder.received += before is None
         folder.record.offset += record.size - (before or 0)
         folder.unsynced += record.size
+
+    async def _after(self, upload: Upload, folder: Upload | None) -> None:
+        if folder is None:
+            self.on_complete(upload)
+            return
         if folder.unsynced > UNSYNCED:
             folder.unsynced = 0
             await in_thread(sync_tree, self.spool.tree(folder.record.id))
@@ -244,15 +263,17 @@ class UploadBook:
             # Who lost the last answer asks again: it must not be sent once more.
             await self.save(upload)
         else:
-            self._uploads.pop(record.id, None)
+            self._uploads.pop(upload.record.id, None)
 
     def _check_in_folder(self, record: UploadRecord) -> None:
-        folder = self.folder(record.folder).record
-        if folder.complete:
-            raise AnswerError(409, "conflict", f"“{folder.name}” is complete already.")
-        if record.size > folder.size:
-            text = f"“{record.path}” is larger than all of “{folder.name}” was said to be."
-            raise AnswerError(413, "too_large", text)
+        folder = self.folder(record.folder)
+        check_open(folder.record)
+        tree, coming = self.spool.tree(folder.record.id), {record.path: record.size}
+        for each in self._files_of(folder.record.id):
+            if not each.record.complete:
+                coming.setdefault(each.record.path, each.record.size)
+        check_number(len(coming) - 1)
+        check_share(folder, tree, coming)
 
     def _free(self) -> int:
         """What the disk has left beside what is promised to unfinished uploads."""
@@ -297,11 +318,6 @@ def _make_folders(tree: Path, empty: list[str]) -> None:
             (tree / path).mkdir(mode=0o700, parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise InTheWayError from None
-
-
-def no_upload() -> AnswerError:
-    """A 404."""
-    return not_found("There is no such upload any more. Begin it again.")
 
 
 def _taken() -> AnswerError:

@@ -77,7 +77,9 @@ def write_record(path: Path, record: UploadRecord, *, lasting: bool = True) -> N
     fresh = path.with_name(path.name + ".new")
     number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(number, msgspec.json.encode(record))
+        content = memoryview(msgspec.json.encode(record))
+        while content:  # a disk that is nearly full takes a part of it
+            content = content[os.write(number, content) :]
         os.fsync(number)
     finally:
         os.close(number)
