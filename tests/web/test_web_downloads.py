@@ -96,6 +96,23 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
     run_with_page(tmp_path, work)
 
 
+def test_empty_folders_among_the_files_of_a_zip(tmp_path: Path) -> None:
+    """They have numbers among the files, and are not listed."""
+    files: dict[str, bytes | None] = {}
+    for number in range(450):
+        files[f"{number:03}/file"] = str(number).encode()
+        files |= {f"{number:03}/none": None} if number % 3 == 0 else {}
+
+    async def work(page: PageUnderTest) -> None:
+        folder = page.double.hold_folder("f", {"a": None} | files | {"z": None})
+        _, body, _ = await page.ask("GET", f"/download/{folder}")
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            found = [(name, archive.read(name)) for name in archive.namelist()]
+        assert found == [(f"f/{path}", content) for path, content in files.items() if content]
+
+    run_with_page(tmp_path, work)
+
+
 def test_what_cannot_be_had_is_said_and_what_breaks_is_cut(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         file = page.double.hold_file("a", os.urandom(3 << 20))
