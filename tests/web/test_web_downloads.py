@@ -211,6 +211,25 @@ def test_zip_refuses_paths_that_leave_the_folder() -> None:
             FolderZip("f", 0).begin(path, 1)
 
 
+def zipped(paths: list[str], created: int = 0) -> list[zipfile.ZipInfo]:
+    archive = FolderZip("f", created)
+    content = b"".join(archive.begin(path, 0) + archive.end() for path in paths)
+    return zipfile.ZipFile(io.BytesIO(content + archive.finish())).infolist()
+
+
+def test_zip_of_any_moment() -> None:
+    """An author says when an entry was made; a zip holds 1980 to 2107."""
+    for created, year in ((0, 1980), (4_354_819_200_000, 2107), ((1 << 53) - 1, 2107)):
+        assert [each.date_time[0] for each in zipped(["a"], created)] == [year]
+
+
+def test_zip_names_that_other_systems_read_as_paths() -> None:
+    names = ["..\\..\\a.exe", ".._.._a.exe", "x/\u202egnp.exe", "\x1b[2J", "é", "_"]
+    found = [each.filename for each in zipped(names)]
+    told = [".._.._a.exe", ".._.._a (2).exe", "x/_gnp.exe", "_[2J", "é", "_"]
+    assert found == [f"f/{name}" for name in told]
+
+
 def test_zip_of_more_than_four_gib_is_zip64() -> None:
     """A sparse 4.2 GiB member, written and thrown away; only its ends are looked at."""
     archive = FolderZip("f", 0)
