@@ -183,3 +183,23 @@ def test_a_folder_with_empty_folders_in_it_comes_as_a_zip(swarm: Swarm, tmp_path
     assert archive.testzip() is None
     names = [path.relative_to(tmp_path) for path in folder.rglob("*") if path.is_file()]
     assert sorted(archive.namelist()) == sorted(map(str, names))
+
+
+def test_a_folder_in_which_a_file_was_renamed_is_begun_again(swarm: Swarm, tmp_path: Path) -> None:
+    """It looks the same: its name, its size, so many files."""
+    a = swarm.add_peer("a", web=True)
+    url, data = logged_in(swarm, a, tmp_path)
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "old name").write_bytes(bytes(1000))
+    write_random(folder / "film", SIZE)
+    command = ("push", url, str(folder), "--data", str(data), "--json")
+    pushing = swarm._run("push", "peer", *command)
+    swarm.wait_until(lambda: list((a.data / "spool").glob("*.tree/old name")), "some of it came")
+    pushing.process.send_signal(signal.SIGKILL)
+    pushing.finish()
+    (folder / "old name").rename(folder / "new name")
+    answer = run_command("peer", *command)
+    assert answer.code == 0, str(answer)
+    swarm.ok(a, "get", answer.result["id"], "-o", str(tmp_path / "out"))
+    assert tree_difference(tmp_path / "out", folder) == []
