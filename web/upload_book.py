@@ -14,7 +14,7 @@ from web.folder_share import check_all_here, check_open, check_share
 from web.part import in_thread
 from web.spool import InTheWayError, Spool, count_tree, place, set_mode, sync_tree
 from web.upload_limits import check_files, check_number, check_room, check_size
-from web.upload_records import UploadRecord
+from web.upload_records import EXPIRE_MS, UploadRecord
 from web.upload_state import Upload, no_upload
 
 UNSYNCED = 64 << 20
@@ -91,7 +91,8 @@ class UploadBook:
             check_room(record.name, self._needed(record), self._free())
         if record.kind == "folder":
             check_files(record.name, record.files)
-        upload = self._uploads[record.id] = Upload(record)
+        upload = Upload(record, moved=upload_records.elapsed_ms())
+        self._uploads[record.id] = upload
         if record.kind == "folder":
             try:
                 await in_thread(self.spool.make_tree, record.id)
@@ -120,9 +121,10 @@ class UploadBook:
             return
         record, before = upload.record, upload.record.offset
         record.offset, record.last = offset, upload_records.now_ms()
+        upload.moved = upload_records.elapsed_ms()
         folder = self._uploads.get(record.folder)
         if folder is not None:
-            folder.record.last = record.last
+            folder.record.last, folder.moved = record.last, upload.moved
         if offset == record.size and not record.complete:
             try:
                 await self._complete(upload, folder)
@@ -296,6 +298,9 @@ class UploadBook:
     def _is_old(self, upload: Upload) -> bool:
         # What is complete waits for the daemon, however long that is away.
         if upload.record.expires > upload_records.now_ms() or upload.record.state == "adding":
+            return False
+        # A clock that was set right by days is no day without a byte.
+        if upload.moved is not None and upload_records.elapsed_ms() - upload.moved < EXPIRE_MS:
             return False
         return all(each.writing is None for each in [upload, *self._files_of(upload.record.id)])
 

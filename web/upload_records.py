@@ -67,6 +67,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def elapsed_ms() -> int:
+    """Milliseconds since some moment, whatever happens to the clock."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def read_record(path: Path) -> UploadRecord:
     """What was written; ValueError when it is damaged, OSError when it cannot be read."""
     return msgspec.json.decode(path.read_bytes(), type=UploadRecord)

@@ -41,6 +41,8 @@ class Upload:
     """Of a folder: held by who puts a file in its place and counts it."""
     unsynced: int = 0
     progress: Progress | None = None
+    moved: int | None = None
+    """When this process last saw it begun or bytes come, by `elapsed_ms`."""
     gone: bool = False
     """Whether it was forgotten: what still comes of it is nobody's."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)

@@ -141,7 +141,7 @@ def test_a_file_begun_while_its_folder_is_given_up_becomes_nothing(tmp_path: Pat
 def test_a_folder_does_not_expire_while_a_file_of_it_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a clock that was set right by a day in the middle."""
+    """However slowly."""
 
     async def work(room: Room) -> None:
         folder = await room.begin(kind="folder", files=1, size=9)
@@ -149,6 +149,7 @@ def test_a_folder_does_not_expire_while_a_file_of_it_comes(
         sender = await room.silent(one)
         later = now_ms() + 2 * EXPIRE_MS
         monkeypatch.setattr("web.upload_records.now_ms", lambda: later)
+        monkeypatch.setattr("web.upload_records.elapsed_ms", lambda: later)
         await room.book.sweep()
         assert room.book.find(one.record.id) is one
         assert one.writing is not None
@@ -288,5 +289,21 @@ def test_a_file_replaced_while_its_folder_is_finished(tmp_path: Path) -> None:
             results = await asyncio.gather(sending, finishing, return_exceptions=True)
             assert [type(result) for result in results].count(AnswerError) == 1, results
             assert folder.record.complete == ((tree / "one").stat().st_size == 9)
+
+    run_with_room(tmp_path, work)
+
+
+def test_a_clock_that_is_set_right_costs_no_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a small machine without a battery, some time after its start."""
+
+    async def work(room: Room) -> None:
+        upload = await room.begin()
+        later = now_ms() + 2 * EXPIRE_MS
+        monkeypatch.setattr("web.upload_records.now_ms", lambda: later)
+        await room.book.sweep()
+        await room.send(room.book.find(upload.record.id), b"123456789")
+        assert room.complete == [upload]
 
     run_with_room(tmp_path, work)
