@@ -10,10 +10,10 @@ const WORKERS = 3;
  * @returns {Promise<string>} the id of the upload.
  */
 export async function sendFolder(thing, { known, unfinished, signal, onSent, onWait, onId }) {
-  const id = known?.id ?? (await uploadApi.beginFolder(signal, { name: thing.name, files: thing.files.length, size: thing.size })).id;
+  const there = known && await whatIsThere(thing, known.id, unfinished, signal);
+  const id = there?.id ?? (await uploadApi.beginFolder(signal, { name: thing.name, files: thing.files.length, size: thing.size })).id;
   onId(id);
-  const placed = known ? await uploadApi.placed(signal, id) : new Map();
-  const begun = new Map(unfinished.filter((one) => one.folder === id).map((one) => [one.path, one]));
+  const { placed, begun } = there ?? { placed: new Map(), begun: new Map() };
   const sent = new Map();
   let done = 0;
   const note = (path, bytes, end = false) => {
@@ -21,8 +21,7 @@ export async function sendFolder(thing, { known, unfinished, signal, onSent, onW
     onSent(done + [...sent.values()].reduce((sum, one) => sum + one, 0));
   };
   const send = async ({ path, file }) => {
-    const there = placed.get(path);
-    if (!same(there, file)) {
+    if (!same(placed.get(path), file)) {
       const half = begun.get(path);
       await sendFile(file, {
         said: { folder: id, path }, url: same(half, file) ? `/api/v1/uploads/${half.id}` : null,
@@ -34,6 +33,14 @@ export async function sendFolder(thing, { known, unfinished, signal, onSent, onW
   await each(thing.files, send);
   await uploadApi.finishFolder(signal, id, thing.empty);
   return id;
+}
+
+/** What of a folder was sent before; null if files of other names are in it: it would never be complete. */
+async function whatIsThere(thing, id, unfinished, signal) {
+  const placed = await uploadApi.placed(signal, id);
+  const begun = new Map(unfinished.filter((one) => one.folder === id).map((one) => [one.path, one]));
+  const ours = new Set(thing.files.map(({ path }) => path));
+  return [...placed.keys(), ...begun.keys()].every((path) => ours.has(path)) ? { id, placed, begun } : null;
 }
 
 const same = (known, file) => Boolean(known) && known.size === file.size && known.modified === file.lastModified;
