@@ -23,9 +23,7 @@ def make_setting(parts: "Parts") -> Setting:
 
 def make_shares(parts: "Parts") -> SharesViewer:
     """What tells which paths are shared."""
-    return SharesViewer(
-        parts.me, parts.contents, parts.catalogue, parts.notices, parts.handing_on
-    )
+    return SharesViewer(parts.me, parts.contents, parts.catalogue, parts.notices, parts.handing_on)
 
 
 def make_linking(parts: "Parts") -> Linking:

@@ -78,9 +78,7 @@ class Linking:
         views = [self._link(link, followed[link], named) for link in links]
         return fit(lambda n: LinkedMachines(call=call, links=tuple(views[:n])), len(views))
 
-    def _source(
-        self, download: Download, link: PeerLink, source: Source, now: float
-    ) -> SourceView:
+    def _source(self, download: Download, link: PeerLink, source: Source, now: float) -> SourceView:
         state = _state(link, source, now)
         return SourceView(
             peer=link.peer.hex(),
