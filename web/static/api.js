@@ -1,9 +1,10 @@
 // Talks to this page's own interface. Every failure becomes an ApiError with a text for people.
 
 export class ApiError extends Error {
-  constructor(status, text) {
+  constructor(status, text, field = "") {
     super(text);
     this.status = status;
+    this.field = field;
   }
 }
 
@@ -23,7 +24,7 @@ export async function ask(method, path, body, headers = {}) {
   if (answer.status === 204) return null;
   const content = await answer.json().catch(() => null);
   if (answer.ok && content) return content;
-  throw new ApiError(answer.status, errorText(content, answer.status));
+  throw new ApiError(answer.status, errorText(content, answer.status), content?.error?.field);
 }
 
 /** The text of an error answer, whatever it looks like. */

@@ -2,11 +2,13 @@
 
 import { Health, HealthMark } from "./health.js";
 import { Library } from "./library.js";
-import { Lazy } from "./lazy.js";
+import { Lazy, withStyle } from "./lazy.js";
 import { listen } from "./live.js";
 import { Machines } from "./machines.js";
+import { useMe } from "./me.js";
 import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
+import { t } from "./strings.js";
 import { Transfers } from "./transfers.js";
 import { DropAnywhere } from "./upload_pick.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
@@ -17,8 +19,9 @@ const BANNERS = {
   page: "No connection to this machine. This page comes back by itself.",
 };
 
-const TITLES = { entry: "Entry", trash: "Trash" };
+const TITLES = { entry: "Entry", trash: "Trash", settings: "Settings" };
 const loadEntry = () => import("./entry.js").then((module) => module.Entry);
+const loadSettings = () => withStyle("settings", import("./settings.js").then((module) => module.Settings));
 const loadTrash = () => import("./trash.js").then((module) => module.Trash);
 
 function App() {
@@ -41,6 +44,7 @@ function App() {
 function Place({ place, id }) {
   if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
   if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
+  if (place === "settings") return html`<${Lazy} load=${loadSettings} />`;
   if (place === "transfers") return html`<${Transfers} />`;
   if (place === "machines") return html`<${Machines} />`;
   if (place === "health") return html`<${Health} />`;
@@ -49,19 +53,21 @@ function Place({ place, id }) {
 
 function Top({ place }) {
   const now = use(status);
-  const here = TITLES[place] ? "library" : place;
+  const here = TITLES[place] && place !== "settings" ? "library" : place;
   return html`<header class="top"><div>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span>${now?.swarm.name ?? "Twofold"}</span></a>
     <nav aria-label="Places">${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title}
       ${name === "transfers" && now?.transfers.length > 0 && html`<span class="badge"><span class="sr">, under way: </span>${now.transfers.length}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
-    <${Here} now=${now} />
+    <${Here} now=${now} place=${place} />
   </div></header>`;
 }
 
-function Here({ now }) {
+function Here({ now, place }) {
+  const me = useMe();
   if (!now) return null;
   const away = now.tracker.state !== "connected";
-  return html`<span class="here soft">${now.peer.name}${away && " · tracker away"}</span>`;
+  return html`<span class="here"><span class="soft">${now.peer.name}${away && " · tracker away"}</span>
+    ${me?.owner && html`<a class="button quiet" href="#/settings" aria-current=${place === "settings" ? "page" : null}><${Icon} name="settings" />${t("Settings")}</a>`}</span>`;
 }
 
 function Banner() {
