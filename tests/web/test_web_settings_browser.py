@@ -11,6 +11,8 @@ from test_web_inviting import HERE, NAS, machine
 
 pytestmark = pytest.mark.browser
 
+DASH = "\u2013"
+
 
 async def settings_of(context: object, page: PageUnderTest) -> Page:
     page.double.machines = (machine(HERE, "desk"), machine(NAS, "nas <b>"))
@@ -87,12 +89,12 @@ def test_limits_and_schedule_by_keyboard(tmp_path: Path) -> None:
             await window.get_by_label("To", exact=True).fill("9:30")
             await window.get_by_label("To", exact=True).press("Enter")
             rows = tab.get_by_role("region", name="Weekly schedule").get_by_role("listitem")
-            await expect(rows).to_contain_text("Sat 08:00–09:30")
+            await expect(rows).to_contain_text(f"Sat 08:00{DASH}09:30")
             await tab.get_by_role("button", name="Change the window Sat 08:00").press("Enter")
             await window.get_by_role("checkbox", name="Sunday").press("Space")
             await window.get_by_role("button", name="Save window").press("Enter")
             await expect(rows).to_have_count(1)
-            await expect(rows).to_contain_text("Sat and Sun 08:00–09:30")
+            await expect(rows).to_contain_text(f"Sat and Sun 08:00{DASH}09:30")
             (only,) = book.settings.limits.windows
             assert (only.times.days, only.up, only.down) == (frozenset({5, 6}), 1_000_000, None)
             await tab.get_by_role("button", name="Remove the window Sat and Sun").press("Enter")

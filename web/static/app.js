@@ -4,12 +4,10 @@ import { Health, HealthMark } from "./health.js";
 import { Library } from "./library.js";
 import { Lazy, withStyle } from "./lazy.js";
 import { listen } from "./live.js";
-import { Machines } from "./machines.js";
 import { useMe } from "./me.js";
 import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
 import { t } from "./strings.js";
-import { Transfers } from "./transfers.js";
 import { DropAnywhere } from "./upload_pick.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
 
@@ -21,6 +19,8 @@ const BANNERS = {
 
 const TITLES = { entry: "Entry", trash: "Trash", settings: "Settings" };
 const loadEntry = () => import("./entry.js").then((module) => module.Entry);
+const loadTransfers = () => import("./transfers.js").then((module) => module.Transfers);
+const loadMachines = () => import("./machines.js").then((module) => module.Machines);
 const loadSettings = () => withStyle("settings", import("./settings.js").then((module) => module.Settings));
 const loadTrash = () => import("./trash.js").then((module) => module.Trash);
 
@@ -45,8 +45,8 @@ function Place({ place, id }) {
   if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
   if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
   if (place === "settings") return html`<${Lazy} load=${loadSettings} />`;
-  if (place === "transfers") return html`<${Transfers} />`;
-  if (place === "machines") return html`<${Machines} />`;
+  if (place === "transfers") return html`<${Lazy} load=${loadTransfers} />`;
+  if (place === "machines") return html`<${Lazy} load=${loadMachines} />`;
   if (place === "health") return html`<${Health} />`;
   return html`<${Library} />`;
 }

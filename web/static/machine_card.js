@@ -6,6 +6,7 @@ import { age, bytes, percent } from "./format.js";
 import { ZoneField } from "./invite_machine.js";
 import { Bar, State } from "./parts.js";
 import { tell } from "./store.js";
+import { t } from "./strings.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
 const STANDINGS = { draining: "takes nothing new", leaving: "moves its copies elsewhere, then goes", left: "has left" };
@@ -17,13 +18,19 @@ export function MachineCard({ machine, rate, manage, zones, load }) {
     <${Used} machine=${machine} />
     <dl>
       ${machine.standing !== "active" && html`<div><dt>Standing</dt><dd>${STANDINGS[machine.standing] ?? machine.standing}</dd></div>`}
-      ${rate && html`<div><dt>Now</dt><dd>${bytes(rate.down)}/s in, ${bytes(rate.up)}/s out</dd></div>`}
+      ${rate && html`<div><dt>${t("Now")}</dt><dd>${rateText(machine, rate)}</dd></div>`}
       <div><dt>Zone</dt><dd>${machine.zone || html`<span class="soft">none</span>`}</dd></div>
       <div><dt>Seen</dt><dd>${machine.this || machine.state === "live" ? "now" : machine.seen ? age(machine.seen) : "never"}</dd></div>
       <div><dt>Address</dt><dd class="address">${machine.addresses.join(", ") || "unknown"}</dd></div>
     </dl>
     ${manage && html`<${Actions} machine=${machine} zones=${zones} load=${load} />`}
   </li>`;
+}
+
+/** Of this machine all that moves; of others what comes here and goes there. */
+function rateText(machine, { down, up }) {
+  const rates = { down: bytes(down), up: bytes(up) };
+  return machine.this ? t("{down}/s in, {up}/s out", rates) : t("{down}/s from it, {up}/s to it", rates);
 }
 
 function Tags({ machine }) {

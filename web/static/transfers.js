@@ -1,17 +1,20 @@
 // Downloads under way on this machine, how it sends and receives, and changed files; all live.
 
+import { TellEnd } from "./ends.js";
 import { bytes, count, duration, moment, percent } from "./format.js";
 import { Bar, Empty, fewListed, Waiting } from "./parts.js";
 import { RateGraph } from "./rate_graph.js";
 import { status, use } from "./store.js";
-import { html } from "./vendor/preact-htm.js";
+import { t } from "./strings.js";
+import { Takers, TransferPeers } from "./transfer_peers.js";
+import { html, useState } from "./vendor/preact-htm.js";
 
 const PURPOSES = { get: "for you", keep: "kept here for the swarm" };
 
 export function Transfers() {
   const now = use(status);
   if (!now) return html`<${Waiting} />`;
-  return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
+  return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Takers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
 function Notices({ notices }) {
@@ -42,7 +45,8 @@ function Running({ transfers }) {
   if (transfers.length === 0) {
     return html`<${Empty} icon="download" title="Nothing on its way"><p>What this machine fetches is shown here while it arrives.</p><a class="button" href="#/">Open the library</a><//>`;
   }
-  return html`<ul class="transfers" aria-label="Transfers">${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
+  const long = transfers.some((transfer) => transfer.purpose === "get");
+  return html`${long && html`<${TellEnd} />`}<ul class="transfers" aria-label="Transfers">${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
 }
 
 function Transfer({ transfer }) {
@@ -50,13 +54,20 @@ function Transfer({ transfer }) {
     <div class="head"><span class="name">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]}</span></div>
     <${Bar} done=${transfer.done} total=${transfer.size} label=${transfer.name} />
     <div class="head soft"><span>${percent(transfer.done, transfer.size)} % of ${bytes(transfer.size)} · ${bytes(transfer.rate)}/s · ${timeLeft(transfer)}</span><${Sources} names=${transfer.sources} /></div>
+    <${Machines} transfer=${transfer} />
   </li>`;
 }
 
 function Sources({ names }) {
   if (names.length === 0) return html`<span>looking for a machine that has it</span>`;
-  if (names.length <= 3) return html`<span>from ${fewListed(names)}</span>`;
-  return html`<details class="sources"><summary>from ${fewListed(names)}</summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>`;
+  return html`<span>from ${fewListed(names)}</span>`;
+}
+
+/** Unfolded: a table of the machines, which is asked for only as long as it is open. */
+function Machines({ transfer: { id, name } }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="sources" onToggle=${(event) => setOpen(event.target.open)}><summary aria-label=${t("Machines that {name} comes from", { name })}>${t("Machines")}</summary>
+    ${open && html`<${TransferPeers} id=${id} name=${name} />`}</details>`;
 }
 
 function timeLeft({ done, size, left }) {
