@@ -77,7 +77,7 @@ def make_page(
     fetches = Fetches(daemon, events)
     outgoing = Outgoing(daemon, limits.send_seconds)
     rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
-    shares = SharedPaths(daemon, events)
+    shares = SharedPaths(daemon, events, data)
     application = aiohttp.web.Application(
         middlewares=[metrics.count, answer_errors, gate.admit, activity.keep]
     )

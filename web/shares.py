@@ -59,8 +59,9 @@ class ShareLeaves(msgspec.Struct, frozen=True):
 class SharedPaths:
     """The routes of /api/v1/shares. `stop` at the end."""
 
-    def __init__(self, daemon: Daemon, events: Events) -> None:
+    def __init__(self, daemon: Daemon, events: Events, data: Path) -> None:
         self._daemon = daemon
+        self._data = data
         self._events = events
         self._tasks: set[asyncio.Task[Added]] = set()
 
@@ -116,7 +117,7 @@ class SharedPaths:
     async def _share(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         require_owner(request)
         wanted = await read_json(request, WantedShare, most=_LONGEST)
-        path = await asyncio.to_thread(_whole, wanted.path)
+        path = await asyncio.to_thread(_whole, wanted.path, self._data)
         if len(self._tasks) >= MOST_AT_ONCE:
             text = f"{MOST_AT_ONCE} paths are being read already. Wait for one to end."
             raise AnswerError(503, "unreachable", text)
@@ -182,15 +183,19 @@ def _added(task: asyncio.Task[Added]) -> Added:
         raise AnswerError(error.status, error.kind, error.text, field) from None
 
 
-def _whole(text: str) -> str:
+def _whole(text: str, data: Path) -> str:
     """The path as `twofold add` makes it whole; AnswerError for what is none."""
     path = Path(os.path.expanduser(text)) if text == "~" or text.startswith("~/") else Path(text)
     if "\0" in text or not path.is_absolute():
         why = "Write the whole path as this machine knows it, like /home/ana/films or ~/films."
         raise invalid(why, "path")
     try:
+        resolved, keys = path.resolve(), data.resolve()
+        # This machine's keys lie there, and what is shared every member can read.
+        if resolved.is_relative_to(keys) or keys.is_relative_to(resolved):
+            raise invalid("Twofold's own data lies there, with the keys of this machine.", "path")
         if path.name in ("", ".."):
-            return str(path.resolve())
+            return str(resolved)
         return str(path.parent.resolve() / path.name)
     except (OSError, RuntimeError):
         raise invalid("This path leads in a circle, or cannot be read.", "path") from None

@@ -18,7 +18,7 @@ SHORT = 500
 
 
 def main() -> None:
-    """Make all pictures, in the folder that is given."""
+    """Make the pictures of the places named, or all, in the folder that is given first."""
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Swarm(Path(folder) / "swarm") as swarm:
@@ -31,17 +31,21 @@ def main() -> None:
             added = swarm.ok(desk, "add", "--import", str(sample.path), *options)
             ids[sample.path.name] = added["id"]
         swarm.ok(desk, "rm", ids.pop("old draft.txt"))
+        swarm.ok(desk, "limit", "--up", "5MB", "--down", "20MB")
+        swarm.ok(desk, "limit", "--at", "mon-fri 08:00-18:00", "--up", "1MB")
         url = str(swarm.ok(desk, "login")["url"])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
             )
-            take_all(browser, url, ids, target)
+            take_all(browser, url, ids, target, set(sys.argv[2:]))
             browser.close()
 
 
-def take_all(browser: Browser, url: str, ids: dict[str, str], target: Path) -> None:
-    """Log in once, and take each place in each form."""
+def take_all(
+    browser: Browser, url: str, ids: dict[str, str], target: Path, wanted: set[str]
+) -> None:
+    """Log in once, and take each place that is wanted, or all, in each form."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(url)
@@ -59,6 +63,8 @@ def take_all(browser: Browser, url: str, ids: dict[str, str], target: Path) -> N
             )
             page = context.new_page()
             for name, (address, ready) in places(ids).items():
+                if wanted and name not in wanted:
+                    continue
                 take(page, base + address, ready, target / f"{name}-{theme}-{size}.png")
             context.close()
 
@@ -74,6 +80,7 @@ def places(ids: dict[str, str]) -> dict[str, tuple[str, str]]:
         "transfers": ("/#/transfers", "main h1"),
         "machines": ("/#/machines", "text=laptop"),
         "health": ("/#/health", "text=Safe"),
+        "settings": ("/#/settings", "text=Space for the group"),
         "trash": ("/#/trash", "text=old draft"),
     }
 

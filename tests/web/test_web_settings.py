@@ -180,18 +180,22 @@ def test_who_was_let_in_sees_settings_and_changes_nothing(tmp_path: Path) -> Non
 # --- shared paths -----------------------------------------------------------------------------
 
 
-def test_a_path_is_shared_listed_and_given_up(tmp_path: Path) -> None:
+def test_a_path_is_shared_listed_and_given_up(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("place")
+
     async def work(page: PageUnderTest) -> None:
         double = page.double
-        folder = tmp_path / "real"
+        folder = place / "real"
         folder.mkdir()
         (folder / "film").write_bytes(b"x" * 900)
-        (tmp_path / "link").symlink_to(folder)
+        (place / "link").symlink_to(folder)
         status, entry = await send(
             page,
             "POST",
             "shares",
-            {"path": f"{tmp_path}/link/../link/film", "name": "The film"},
+            {"path": f"{place}/link/../link/film", "name": "The film"},
         )
         assert (status, entry["name"]) == (201, "The film")
         assert list(double._added) == [str(folder / "film")]
@@ -222,11 +226,16 @@ def test_a_path_is_shared_listed_and_given_up(tmp_path: Path) -> None:
         ("", "path"),
         ("/nowhere/at/all", "no such file"),
         ("/" + "x" * 5000, "at most"),
+        ("/", "the keys of this machine"),
+        ("{data}", "the keys of this machine"),
+        ("{data}/web.key", "the keys of this machine"),
+        ("{data}/../{name}/web.key", "the keys of this machine"),
     ],
 )
 def test_a_path_that_is_none_is_refused_at_the_field(tmp_path: Path, path: str, text: str) -> None:
     async def work(page: PageUnderTest) -> None:
-        status, told = await send(page, "POST", "shares", {"path": path})
+        named = path.format(data=tmp_path, name=tmp_path.name)
+        status, told = await send(page, "POST", "shares", {"path": named})
         assert (status, told["error"]["field"]) == (400, "path")
         assert text in told["error"]["text"]
         assert await acts(page) == []
@@ -258,15 +267,16 @@ class _Slow(OperatorDouble):
 
 
 def test_what_takes_long_goes_on_and_its_end_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.shares.SOON", 0.05)
-    (tmp_path / "film").write_bytes(b"x")
+    place = tmp_path_factory.mktemp("place")
+    (place / "film").write_bytes(b"x")
 
     async def work(page: PageUnderTest) -> None:
         events = page.page.events
         for name in ("film", "gone"):
-            path = str(tmp_path / name)
+            path = str(place / name)
             status, told = await send(page, "POST", "shares", {"path": path})
             assert (status, told) == (202, {"path": path})
             number = events._last

@@ -144,10 +144,13 @@ def test_space_care_and_the_file(tmp_path: Path) -> None:
     run_with_page(tmp_path, work, seconds=90)
 
 
-def test_a_path_is_shared_and_given_up(tmp_path: Path) -> None:
+def test_a_path_is_shared_and_given_up(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    film = tmp_path_factory.mktemp("place") / "film <b>.mkv"
+
     async def work(page: PageUnderTest) -> None:
         double = page.double
-        film = tmp_path / "film <b>.mkv"
         film.write_bytes(b"x" * 900)
         double.dropped_at_once = False
         async with browser(viewport=NARROW) as context:

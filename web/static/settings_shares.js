@@ -53,7 +53,7 @@ function ShareForm() {
     setPath("");
   });
   return html`<form ref=${form} onSubmit=${run} novalidate aria-label=${t("Share another path")}>
-    <${Field} name="path" label=${t("Share another path of this machine")} placeholder="/home/ana/films" spellcheck="false" autocapitalize="off" maxlength="4096" value=${path} set=${setPath} wrong=${wrong} />
+    <${Field} name="path" label=${t("Share another path of this machine")} placeholder="/home/ana/films" spellcheck=${false} autocapitalize="off" maxlength="4096" value=${path} set=${setPath} wrong=${wrong} />
     <${Wrong} wrong=${wrong} fields=${["path"]} />
     <div class="buttons"><button class="button primary" disabled=${busy}>${busy ? t("Reading…") : t("Share")}</button></div>
   </form>`;
