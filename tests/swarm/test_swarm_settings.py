@@ -53,7 +53,7 @@ def test_what_the_page_sets_the_command_line_sees_also_after_a_restart(
         expect(page.get_by_text("This machine offers 7.0 GB now.")).to_be_visible()
         page.get_by_label("Read everything kept here").fill("30")
         page.get_by_role("button", name="Save days").click()
-        expect(page.get_by_text("Saved.")).to_be_visible()
+        expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
 
         page.get_by_role("textbox", name="Share another path").fill(str(film))
         page.get_by_role("button", name="Share", exact=True).click()

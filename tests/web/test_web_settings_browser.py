@@ -128,7 +128,7 @@ def test_space_care_and_the_file(tmp_path: Path) -> None:
             await expect(tab.get_by_text("out of bounds: 0.01 to 3650")).to_be_visible()
             await days.fill("30")
             await days.press("Enter")
-            await expect(tab.get_by_text("Saved.")).to_be_visible()
+            await expect(tab.get_by_text("Saved.", exact=True)).to_be_visible()
             await tab.get_by_role("checkbox", name="Look for machines").press("Space")
             await expect(tab.get_by_role("checkbox", name="Look for machines")).not_to_be_checked()
             file = tmp_path / "settings.toml"

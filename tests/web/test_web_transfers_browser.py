@@ -9,6 +9,7 @@ from test_web_browser import browser, logged_in
 from test_web_browser_inviting import NARROW, fits
 from test_web_inviting import HERE, NAS, machine
 
+from protocol.messages.health import ReturnView
 from protocol.messages.linking import LinkView, Sources, SourceView
 from protocol.messages.operating import TransferView
 
@@ -123,10 +124,17 @@ def test_machines_say_what_moves_between_them_and_this_one(tmp_path: Path) -> No
     async def work(page: PageUnderTest) -> None:
         double = page.double
         double.machines = (machine(HERE, "desk"), machine(NAS, "nas"))
+        attic = machine(LAPTOP, "attic", state="gone")
+        double.machines = (*double.machines, attic)
+        double.returns = (ReturnView(name="attic", state="gone", safe=2, found=1, out=None),)
         double.links = (taker(),)
         async with browser(viewport=NARROW) as context:
             tab = await logged_in(context, page)
             await tab.goto(f"{page.origin}/#/machines")
+            away = tab.locator(".machine-card").filter(has_text="attic")
+            await expect(away).to_contain_text(
+                "Bring it back: it saves 1 entry that nobody else has, makes 2 entries safe again."
+            )
             card = tab.locator(".machine-card").filter(has_text="nas")
             await expect(card).to_contain_text("0 B/s from it, 0 B/s to it")
             double.links = (taker(sent=640 * MB),)

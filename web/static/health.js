@@ -70,7 +70,8 @@ function Returns({ returns }) {
       ${each.out !== null && html`<p class="soft">Repair starts in ${duration(each.out)}</p>`}</li>`)}</ul></section>`;
 }
 
-function gains({ safe, found }) {
+/** What a machine that comes back is good for. */
+export function gains({ safe, found }) {
   const saves = found > 0 ? [`saves ${entries(found)} that nobody else has`] : [];
   return [...saves, ...(safe > 0 ? [`makes ${entries(safe)} safe again`] : [])].join(", ");
 }

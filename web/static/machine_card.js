@@ -3,9 +3,10 @@
 import { api } from "./api.js";
 import { Confirm, Dialog, useWork } from "./dialogs.js";
 import { age, bytes, percent } from "./format.js";
+import { gains } from "./health.js";
 import { ZoneField } from "./invite_machine.js";
 import { Bar, State } from "./parts.js";
-import { tell } from "./store.js";
+import { health, tell, use } from "./store.js";
 import { t } from "./strings.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
@@ -15,6 +16,7 @@ export function MachineCard({ machine, rate, manage, zones, load }) {
   return html`<li class="card machine-card">
     <div class="head"><h2>${machine.name}</h2><${State} state=${machine.state} /></div>
     <${Tags} machine=${machine} />
+    ${machine.state !== "live" && html`<${BringBack} machine=${machine} />`}
     <${Used} machine=${machine} />
     <dl>
       ${machine.standing !== "active" && html`<div><dt>Standing</dt><dd>${STANDINGS[machine.standing] ?? machine.standing}</dd></div>`}
@@ -25,6 +27,13 @@ export function MachineCard({ machine, rate, manage, zones, load }) {
     </dl>
     ${manage && html`<${Actions} machine=${machine} zones=${zones} load=${load} />`}
   </li>`;
+}
+
+/** Why it should come back, where copies wait for it. */
+function BringBack({ machine }) {
+  const found = use(health)?.returns?.find((each) => each.name === machine.name);
+  if (!found || !(found.safe || found.found)) return null;
+  return html`<p class="bring-back">${t("Bring it back: it {gains}.", { gains: gains(found) })}</p>`;
 }
 
 /** Of this machine all that moves; of others what comes here and goes there. */
