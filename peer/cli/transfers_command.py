@@ -1,7 +1,5 @@
 """The command that tells whom pieces come from, and whom they go to. Thin."""
 
-import time
-
 from msgspec import structs
 
 from peer.cli.app import COMMON, Common, app
@@ -19,9 +17,6 @@ from protocol.messages.linking import (
     SourceView,
 )
 from protocol.messages.operating import GetStatus, Status, TransferView
-
-LOOK = 1.0
-"""Seconds between two looks at what goes to others: the daemon keeps no rate of that."""
 
 
 @app.command
@@ -44,7 +39,7 @@ def transfers(*, common: Common = COMMON) -> None:
                 | {"pieces": told.pieces, "sources": [structs.asdict(s) for s in told.sources]}
                 for each, told in coming
             ],
-            "takers": [structs.asdict(link) | {"rate": rate} for link, rate in going],
+            "takers": [structs.asdict(link) for link in going],
         }
     )
 
@@ -56,26 +51,16 @@ def _sources(client: DaemonClient, transfer: TransferView) -> Sources:
         return Sources(call=0, transfer=transfer.id, pieces=0, sources=())
 
 
-def _going(client: DaemonClient) -> list[tuple[LinkView, int]]:
-    """The machines that fetch from this one, and bytes a second that go there."""
-    before = client.ask(lambda call: GetLinks(call=call), LinkedMachines).links
-    if not any(link.fetching or link.asks for link in before):
-        return []
-    started, sent = time.monotonic(), {link.peer: link.sent for link in before}
-    time.sleep(LOOK)
-    after = client.ask(lambda call: GetLinks(call=call), LinkedMachines).links
-    seconds = time.monotonic() - started
-    return [
-        (link, int((link.sent - sent.get(link.peer, link.sent)) / seconds))
-        for link in after
-        if link.fetching or link.asks
-    ]
+def _going(client: DaemonClient) -> list[LinkView]:
+    """The machines that fetch from this one."""
+    links = client.ask(lambda call: GetLinks(call=call), LinkedMachines).links
+    return [link for link in links if link.fetching or link.asks]
 
 
 def _show(
     printer: Printer,
     coming: list[tuple[TransferView, Sources]],
-    going: list[tuple[LinkView, int]],
+    going: list[LinkView],
 ) -> None:
     for each, told in coming:
         print(transfer_text(each))
@@ -86,7 +71,7 @@ def _show(
     if going:
         printer.table(
             ("TO", "ADDRESS", "RATE", "WAITING", "SENT", "FETCHES"),
-            [_taker_row(link, rate) for link, rate in going],
+            [_taker_row(link) for link in going],
         )
     if not coming and not going:
         print("nothing is on its way")
@@ -104,11 +89,11 @@ def _source_row(source: SourceView, pieces: int) -> tuple[str, ...]:
     )
 
 
-def _taker_row(link: LinkView, rate: int) -> tuple[str, ...]:
+def _taker_row(link: LinkView) -> tuple[str, ...]:
     return (
         shown(link.name),
         _address(link.address, near=link.near),
-        f"{bytes_text(rate)}/s",
+        f"{bytes_text(link.rate)}/s",
         str(link.asks),
         bytes_text(link.sent),
         ", ".join(map(shown, link.fetches)),

@@ -107,6 +107,7 @@ class Linking:
             # By `get`: asking must not make a count where there is none.
             received=self._traffic.received_from.get(link.peer, 0),
             sent=self._traffic.sent_to.get(link.peer, 0),
+            rate=self._traffic.sending_rate(link.peer, trio.current_time()),
             asks=link.outbox.pieces_asked,
             fetches=tuple(name for each in followed if (name := _name(named[each]))),
             fetching=len(link.followed),

@@ -54,7 +54,8 @@ class GetLinks(Request, frozen=True, kw_only=True, tag=True):
 
 
 class LinkView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A machine that is linked. `received` and `sent`: bytes of pieces since the start.
+    """A machine that is linked. `received` and `sent`: bytes of pieces since the start;
+    `rate`: bytes a second that are sent now.
 
     `asks`: pieces it has asked for that have not been begun; `fetches`: the names of a few entries
     whose pieces it follows, as who fetches them does, of `fetching` in all.
@@ -67,6 +68,7 @@ class LinkView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connections: Count
     received: Count
     sent: Count
+    rate: Count
     asks: Count
     fetches: tuple[str, ...]
     fetching: Count

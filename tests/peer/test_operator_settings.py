@@ -206,6 +206,7 @@ async def test_sources_and_takers_of_a_download_are_told(
     assert link.sent == one.parts.traffic.sent_to[two.me] > 0
     assert (link.received, link.connections) == (0, 1)
     assert link.asks > 0
+    assert PIECE < link.rate < 8 * PIECE
     await until(lambda: bool(done))
     with pytest.raises(NotFoundError, match="over"):
         await ask(two, GetSources(call=5, transfer=transfer), Sources)

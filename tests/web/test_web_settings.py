@@ -315,6 +315,7 @@ def test_sources_and_links_are_told(tmp_path: Path) -> None:
         connections=3,
         received=1,
         sent=2,
+        rate=5,
         asks=3,
         fetches=("film",),
         fetching=1,

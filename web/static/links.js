@@ -27,18 +27,17 @@ export function usePolled(load, key) {
   return known;
 }
 
-/** Every link with `down` and `up`, bytes a second by what was counted between two looks. */
+/** Every link with `down` and `up`, bytes a second; `down` by what was counted between looks. */
 export function useLinks() {
   const paces = useRef(new Map());
   const load = async () => {
     const { links } = await api.links();
     const now = performance.now(), kept = new Map();
     const rated = links.map((link) => {
-      const [down, up] = paces.current.get(link.peer) ?? [new Pace(), new Pace()];
+      const down = paces.current.get(link.peer) ?? new Pace();
       down.note(link.received, now);
-      up.note(link.sent, now);
-      kept.set(link.peer, [down, up]);
-      return { ...link, down: down.rate, up: up.rate };
+      kept.set(link.peer, down);
+      return { ...link, down: down.rate, up: link.rate };
     });
     paces.current = kept;
     return rated;
