@@ -3,10 +3,13 @@
 import { t } from "./strings.js";
 
 export class ApiError extends Error {
-  /** `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong. */
-  constructor(status, text, { kind = "", foreign = false } = {}) {
+  /**
+   * `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong, `field`
+   * the one that is.
+   */
+  constructor(status, text, { kind = "", field = "", foreign = false } = {}) {
     super(text);
-    Object.assign(this, { status, kind, foreign });
+    Object.assign(this, { status, kind, field, foreign });
   }
 }
 
@@ -31,8 +34,8 @@ export async function ask(method, path, body, headers = {}) {
 
 /** What an error answer says, whatever it looks like. */
 export function errorOf(content, status) {
-  const { kind, text } = content?.error ?? {};
-  return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, foreign: text !== undefined });
+  const { kind, text, field } = content?.error ?? {};
+  return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, field, foreign: text !== undefined });
 }
 
 const entry = (id) => `/entries/${encodeURIComponent(id)}`;
@@ -52,6 +55,8 @@ export const api = {
   peers: () => ask("GET", "/peers"),
   health: () => ask("GET", "/health"),
   me: () => ask("GET", "/me"),
+  links: () => ask("GET", "/links"),
+  sources: (transfer) => ask("GET", `/transfers/${encodeURIComponent(transfer)}`),
   rates: () => ask("GET", "/rates"),
   activity: (query) => ask("GET", `/activity?${new URLSearchParams(query)}`),
   invites: () => ask("GET", "/invites"),
