@@ -1,7 +1,7 @@
 // Fields of the settings: what is wrong is said at the field, as the daemon said it.
 
 import { changed } from "./store.js";
-import { t } from "./strings.js";
+import { speaking, t } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const MEGA = 1_000_000;
@@ -55,7 +55,7 @@ export function Field({ name, label, value, set, wrong, unit, hint, id = `set-${
 /** A rate, in MB a second, as people read it. */
 export const rateText = (rate) => (rate === null ? t("without a limit") : t("at most {number} MB/s", { number: mega(rate) }));
 
-const mega = (rate) => (rate / MEGA).toLocaleString(undefined, { maximumFractionDigits: 3 });
+const mega = (rate) => (rate / MEGA).toLocaleString(speaking().locale, { maximumFractionDigits: 3 });
 
 /** What stands in a field for a rate. */
 export const rateValue = (rate) => (rate === null ? "" : String(rate / MEGA));

@@ -1,5 +1,7 @@
 // The times of a window of the schedule, as the daemon writes them: "mon-fri 08:00-18:00". Pure.
 
+import { speaking } from "./strings.js";
+
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /** The days, a Set of names, and both times of a window. */
@@ -47,5 +49,5 @@ const minutes = (text) => text.trim().split(":").map(Number).join(":");
 
 /** A day's name in the language of the browser; 1 January 2024 was a Monday. */
 export function dayName(day, form = "short") {
-  return new Date(Date.UTC(2024, 0, 1 + DAYS.indexOf(day))).toLocaleDateString(undefined, { weekday: form, timeZone: "UTC" });
+  return new Date(Date.UTC(2024, 0, 1 + DAYS.indexOf(day))).toLocaleDateString(speaking().locale, { weekday: form, timeZone: "UTC" });
 }

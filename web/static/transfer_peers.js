@@ -1,7 +1,7 @@
 // Whom one download asks for pieces, as a table; and what goes from this machine to others.
 
 import { api } from "./api.js";
-import { bytes, listed, share } from "./format.js";
+import { bytes, listed, number, rate as perSecond, share } from "./format.js";
 import { useLinks, usePolled } from "./links.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
@@ -35,18 +35,18 @@ export function TransferPeers({ id, name }) {
   return html`<table class="peers"><caption class="sr">${t("Machines that {name} comes from", { name })}</caption>
     <${Head} titles=${[machine, state, rate, has, asked, received, ways, answers]} />
     <tbody>${told.sources.map((source) => html`<tr key=${source.peer}>
-      <th scope="row"><span>${source.name}</span><${Where} machine=${source} /></th>
+      <th scope="row"><bdi>${source.name}</bdi><${Where} machine=${source} /></th>
       ${cell(state, STATES[source.state](), source.state)}
-      ${cell(rate, `${bytes(source.rate)}/s`, "number")}
+      ${cell(rate, perSecond(source.rate), "number")}
       ${cell(has, html`${share(source.pieces, told.pieces)} <span class="soft">${tn(source.pieces, "{n} piece", "{n} pieces")}</span>`, "number")}
-      ${cell(asked, html`${source.asked.toLocaleString()}${source.late > 0 && html` <span class="late">${t("{n} late", { n: source.late })}</span>`}`, "number")}
+      ${cell(asked, html`${number(source.asked)}${source.late > 0 && html` <span class="late">${t("{n} late", { n: number(source.late) })}</span>`}`, "number")}
       ${cell(received, bytes(source.received), "number")}
-      ${cell(ways, source.connections.toLocaleString(), "number")}
+      ${cell(ways, number(source.connections), "number")}
       ${cell(answers, source.answers === null ? t("not known yet") : t("{n} ms", { n: shortTime(source.answers) }), "number")}
     </tr>`)}</tbody></table>`;
 }
 
-const shortTime = (seconds) => (seconds * 1000).toLocaleString(undefined, { maximumFractionDigits: seconds < 0.01 ? 1 : 0 });
+const shortTime = (seconds) => number(seconds * 1000, seconds < 0.01 ? 1 : 0);
 
 /** The machines that fetch from this one; nothing when there are none. */
 export function Takers() {
@@ -57,17 +57,17 @@ export function Takers() {
     <table class="peers"><caption class="sr">${t("Machines that fetch from this one")}</caption>
       <${Head} titles=${[machine, what, rate, waiting, sent, ways]} />
       <tbody>${links.map((link) => html`<tr key=${link.peer}>
-        <th scope="row"><span>${link.name}</span><${Where} machine=${link} /></th>
+        <th scope="row"><bdi>${link.name}</bdi><${Where} machine=${link} /></th>
         ${cell(what, fetched(link), "wide")}
-        ${cell(rate, `${bytes(link.up)}/s`, "number")}
-        ${cell(waiting, link.asks.toLocaleString(), "number")}
+        ${cell(rate, perSecond(link.up), "number")}
+        ${cell(waiting, number(link.asks), "number")}
         ${cell(sent, bytes(link.sent), "number")}
-        ${cell(ways, link.connections.toLocaleString(), "number")}
+        ${cell(ways, number(link.connections), "number")}
       </tr>`)}</tbody></table></section>`;
 }
 
 function fetched({ fetches, fetching }) {
   const more = fetching - fetches.length;
   if (fetches.length === 0) return tn(fetching, "{n} entry", "{n} entries");
-  return more > 0 ? t("{names} and {n} more", { names: listed(fetches), n: more }) : listed(fetches);
+  return more > 0 ? t("{names} and {n} more", { names: listed(fetches), n: number(more) }) : listed(fetches);
 }
