@@ -1,4 +1,4 @@
-"""Films of noise that a browser plays: large, quickly made, no two seconds of a file in one place."""
+"""Films of noise that a browser plays: large, and quickly made."""
 
 import io
 import os

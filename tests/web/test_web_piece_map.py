@@ -11,8 +11,10 @@ pytestmark = pytest.mark.browser
 PIECES, WIDTH, ROWS = 100_000, 300, 8
 MAKE = """async ([pieces, width, rows]) => {
   const { BandPainter } = await import("/static/piece_band.js");
-  const work = { draws: 0, pixels: 0, frames: 0 }, put = CanvasRenderingContext2D.prototype.putImageData;
-  CanvasRenderingContext2D.prototype.putImageData = function (line, ...rest) {
+  const work = {}, pen = CanvasRenderingContext2D.prototype, put = pen.putImageData;
+  const clear = () => Object.assign(work, { draws: 0, pixels: 0, frames: 0 });
+  clear();
+  pen.putImageData = function (line, ...rest) {
     work.draws += 1;
     work.pixels += line.width * line.height;
     return put.call(this, line, ...rest);
@@ -25,9 +27,12 @@ MAKE = """async ([pieces, width, rows]) => {
     document.body.append(canvas);
     return { painter: new BandPainter(canvas), runs: worst() };
   });
-  const frame = () => new Promise((done) => { requestAnimationFrame(() => { work.frames += 1; done(); }); });
+  const frame = async () => {
+    await new Promise((done) => { requestAnimationFrame(done); });
+    work.frames += 1;
+  };
   const show = ({ painter, runs }) => painter.show(runs.map((run) => [...run]), pieces);
-  window.map = { bands, frame, show, work, clear: () => Object.assign(work, { draws: 0, pixels: 0, frames: 0 }) };
+  window.map = { bands, frame, show, work, clear };
   bands.forEach(show);
   await frame();
   return { ...work };
