@@ -141,7 +141,10 @@ async def answer_errors(
         return error_answer(request.path, error)
     except aiohttp.web.HTTPException as error:
         return error_answer(request.path, _of_http(error))
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
+        # Who seeks in a film goes away before the answer; there is nobody to tell, and no fault.
+        return aiohttp.web.Response(status=499)
+    except asyncio.CancelledError:
         raise
     except Exception:
         _log.exception("bug while answering", method=request.method, path=request.path)

@@ -21,6 +21,15 @@ export function shares(runs, pieces, width) {
   return found;
 }
 
+/** Whether two lists have the same runs. Pure. */
+function same(runs, others) {
+  if (runs.length !== others.length) return false;
+  for (let index = 0; index < runs.length; index += 1) {
+    if (runs[index][0] !== others[index][0] || runs[index][1] !== others[index][1]) return false;
+  }
+  return true;
+}
+
 export class BandPainter {
   #canvas; #pen; #runs = []; #pieces = 0; #frame = 0; #colour = null; #line = null;
 
@@ -29,8 +38,9 @@ export class BandPainter {
     this.#pen = canvas.getContext("2d");
   }
 
-  /** Paint these runs, in the next frame. */
+  /** Paint these runs, in the next frame, unless they are what is seen. */
   show(runs, pieces) {
+    if (pieces === this.#pieces && same(runs, this.#runs)) return;
     this.#runs = runs;
     this.#pieces = pieces;
     this.#soon();
