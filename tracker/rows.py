@@ -1,0 +1,24 @@
+"""Many rows at a time, as the driver gives them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select
+
+AT_ONCE = 500
+Row = tuple[Any, ...]
+
+
+def raw_rows(connection: Connection, statement: Select[Any]) -> list[Row]:
+    """What a statement finds: of many rows, in a third of the time."""
+    found = connection.execute(statement)
+    assert found.cursor is not None
+    rows = list(found.cursor.fetchall())
+    found.close()
+    return rows
+
+
+def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """As many as one statement takes, again and again."""
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
