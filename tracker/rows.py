@@ -6,16 +6,17 @@ from typing import Any
 from sqlalchemy import Connection, Select
 
 AT_ONCE = 500
+_FETCHED = 5_000
 Row = tuple[Any, ...]
 
 
-def raw_rows(connection: Connection, statement: Select[Any]) -> list[Row]:
-    """What a statement finds: of many rows, in a third of the time."""
+def raw_rows(connection: Connection, statement: Select[Any]) -> Iterator[Row]:
+    """What a statement finds: of many rows in a third of the time, some thousands in memory."""
     found = connection.execute(statement)
     assert found.cursor is not None
-    rows = list(found.cursor.fetchall())
+    while rows := found.cursor.fetchmany(_FETCHED):
+        yield from rows
     found.close()
-    return rows
 
 
 def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

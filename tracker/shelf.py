@@ -19,7 +19,6 @@ from tracker.possession import Possession
 from tracker.rows import Row, portions, raw_rows
 from tracker.touched import MOST, Notes, Touched
 
-_PORTION = 5_000
 _MANY = 1_000
 _MOST_REMEMBERED = 100
 _keys = tables.search_keys
@@ -63,10 +62,11 @@ class Shelf:
         with self.held(connection, now):
             return
 
-    def mask(self, numbers: Iterable[int]) -> int:
+    def mask(self, numbers: Sequence[int]) -> int:
         """The set of these entries, as far as they are shown."""
-        length = self.length
-        return mask_of((number for number in numbers if number < length), length) & self.shown
+        if max(numbers, default=0) >= self.length:
+            numbers = [number for number in numbers if number < self.length]
+        return mask_of(numbers, self.length) & self.shown
 
     def remembered(self, words: str, look: Callable[[], Sequence[int]]) -> int:
         """The entries that `look` finds by some words; what many have is looked up once."""
@@ -130,15 +130,12 @@ class Shelf:
 
     def _load(self, connection: Connection, now: int) -> None:
         self._clear()
-        found = connection.execute(_COLUMNS.order_by(_keys.c.number))
         values: dict[str, dict[Any, list[int]]] = _empty_values()
         numbers: list[int] = []
-        while rows := found.cursor.fetchmany(_PORTION) if found.cursor else []:
-            for row in rows:
-                self._put_columns(row)
-                numbers.append(row[0])
-                _put_values(values, row)
-        found.close()
+        for row in raw_rows(connection, _COLUMNS.order_by(_keys.c.number)):
+            self._put_columns(row)
+            numbers.append(row[0])
+            _put_values(values, row)
         self.shown = mask_of(numbers, self.length)
         self._values = {
             column: {value: mask_of(those, self.length) for value, those in by.items()}
