@@ -14,7 +14,7 @@ from protocol.hashing import hash_entry
 from protocol.ids import EntryId, ManifestId
 
 if TYPE_CHECKING:
-    from protocol.entry import Entry
+    from protocol.entry import Entry, Record
 
 RenditionQuality = Literal["very high", "high", "medium", "low"]
 Quality = Literal["original", "very high", "high", "medium", "low"]
@@ -29,7 +29,8 @@ BOXES: dict[RenditionQuality, tuple[int, int]] = {
 """What each is fitted into, width and height; what is smaller is not enlarged."""
 MOST_SIDE = 1 << 20
 Side = Annotated[int, Meta(ge=1, le=MOST_SIDE)]
-_ENDINGS = frozenset("apng avif bmp gif jfif jpe jpeg jpg png tif tiff webp".split())
+_SPELLED = "apng avif bmp gif jfif jpe jpeg jpg png tif tiff webp"
+_ENDINGS = frozenset(_SPELLED.split())
 
 
 class Picture(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +54,13 @@ def rendition_ids(entry: "Entry") -> dict[RenditionQuality, EntryId]:
     """The ids of the renditions that an entry may have; none unless it may be a picture."""
     if entry.is_rendition or not may_be_picture(entry.kind, entry.name):
         return {}
+    return ids_of_renditions(entry)
+
+
+def ids_of_renditions(record: "Record") -> dict[RenditionQuality, EntryId]:
+    """The same for any record, also for a tombstone, which does not say what it deleted."""
     return {
-        quality: hash_entry(entry.author, rendition_salt(entry.id, entry.manifest, quality))
+        quality: hash_entry(record.author, rendition_salt(record.id, record.manifest, quality))
         for quality in QUALITIES
     }
 

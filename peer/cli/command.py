@@ -12,6 +12,7 @@ from peer.cli import (
     machine_commands,
     member_commands,
     push_command,
+    rules_command,
     scrub_command,
     standing_commands,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "machine_commands",
     "member_commands",
     "push_command",
+    "rules_command",
     "run_command",
     "scrub_command",
     "standing_commands",

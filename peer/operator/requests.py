@@ -23,6 +23,7 @@ from peer.operator.machines import MachinesViewer
 from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
 from peer.operator.status import StatusMaker
+from peer.operator.upload_ruling import UploadRuling
 from peer.roster_book import RosterBook
 from peer.standing import Standing
 from peer.store.contents import Contents
@@ -59,6 +60,7 @@ from protocol.messages.scrubbing import Scrub
 from protocol.messages.shared import Locate, Located
 from protocol.messages.standing import Drain, Drop, Leave, OfferRoom, RoomOffered
 from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
+from protocol.messages.upload_rules import ChangeUploadRules, GetUploadRules
 from protocol.messages.verifying import Verified, Verify
 
 FILES_IN_ANSWER = 200
@@ -92,6 +94,7 @@ class Requests:
     deleting: Deleting
     managing: Managing
     editing: Editing
+    uploading: UploadRuling
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -146,6 +149,8 @@ class Requests:
                 return await self.limiting.change(request)
             case ReloadSettings():
                 return await self.limiting.reload(request.call)
+            case GetUploadRules() | ChangeUploadRules():
+                return await self.uploading.answer(request)
             case MintLogin():
                 made = self.logins.mint(request.name, request.seconds)
                 return LoginMinted(call=request.call, url=made.url, elsewhere=made.elsewhere)
