@@ -26,6 +26,7 @@ from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
 from web.outgoing import Outgoing
+from web.pictures import Pictures
 from web.probes import Probes
 from web.qr import QrCodes
 from web.rates import Rates
@@ -36,6 +37,7 @@ from web.spool import Spool
 from web.static_files import StaticFiles
 from web.trash import Trash
 from web.upload_room import UploadRoom
+from web.upload_rules import UploadRuleBook
 from web.views import Views
 
 _log = structlog.get_logger()
@@ -68,11 +70,14 @@ def make_page(
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
-    uploads = UploadRoom(daemon, Spool(data))
+    rules = UploadRuleBook(daemon)
+    uploads = UploadRoom(daemon, Spool(data), rules)
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
     outgoing = Outgoing(daemon, limits.send_seconds)
+    pictures = Pictures(daemon, outgoing, rules)
+    gate.let_in = pictures.lets_in
     rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
     application = aiohttp.web.Application(
         middlewares=[metrics.count, answer_errors, gate.admit, activity.keep]
@@ -86,6 +91,8 @@ def make_page(
         Api(daemon, fetches, body_seconds=limits.body_seconds),
         events,
         uploads,
+        rules,
+        pictures,
         Downloads(daemon, outgoing),
         Views(daemon, outgoing),
         Edits(daemon),

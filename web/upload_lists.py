@@ -19,8 +19,9 @@ from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
 from web.routes import Route
 from web.upload_book import UploadBook
-from web.upload_limits import check_about, checked_name, checked_path
+from web.upload_limits import check_about, check_rules, checked_name, checked_path
 from web.upload_records import State, UploadRecord, now_ms
+from web.upload_rules import UploadRuleBook
 from web.upload_state import Upload
 from web.uploads import UPLOAD, UPLOADS, tags_of
 
@@ -35,7 +36,8 @@ class UploadView(Struct, frozen=True, kw_only=True):
     """An upload as it stands; moments are milliseconds since 1970.
 
     `received` counts the files of a folder that are here in full, `added` the bytes that the daemon
-    has taken over. `entry` is the id of what it became, `text` why it became nothing.
+    has taken over. `entry` is the id of what it became, `text` why it became nothing; `note` is
+    why a picture has no smaller versions.
     """
 
     id: str
@@ -52,6 +54,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
     added: int
     entry: str
     text: str
+    note: str
     expires: int
 
 
@@ -102,8 +105,9 @@ class WaitQuery(Struct, frozen=True):
 class UploadLists:
     """The routes beside the protocol."""
 
-    def __init__(self, book: UploadBook) -> None:
+    def __init__(self, book: UploadBook, rules: UploadRuleBook) -> None:
         self._book = book
+        self._rules = rules
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -134,7 +138,7 @@ class UploadLists:
                 "Begin a folder, whose files come one by one.",
                 {201: said},
                 body=NewFolder,
-                errors=(409, 423, 507),
+                errors=(409, 413, 423, 507),
             ),
             Route(
                 "GET",
@@ -189,6 +193,7 @@ class UploadLists:
             tags=tags_of(list(wanted.tags)),
         )
         check_about(record.caption, record.tags)
+        check_rules(record.name, record.size, await self._rules.now(), folder=True)
         upload = await self._book.begin(record)
         await self._book.save(upload)
         return json_answer(view_of(upload), status=201)
@@ -231,6 +236,7 @@ def view_of(upload: Upload) -> UploadView:
         added=upload.progress.done if upload.progress else 0,
         entry=record.entry,
         text=record.failed,
+        note=record.note,
         expires=record.expires,
     )
 

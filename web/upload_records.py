@@ -26,7 +26,7 @@ class UploadRecord(Struct, kw_only=True, omit_defaults=True):
     """One file or folder on its way in; moments are milliseconds since 1970.
 
     A file of a folder names it, and its own `path` in it. `complete` says that every byte is
-    here; `entry` is what it became, `failed` why it became nothing.
+    here; `entry` is what it became, `failed` why it became nothing, `note` what else is to be told.
     """
 
     id: Id
@@ -46,6 +46,7 @@ class UploadRecord(Struct, kw_only=True, omit_defaults=True):
     complete: bool = False
     entry: str = ""
     failed: str = ""
+    note: str = ""
 
     @property
     def state(self) -> State:

@@ -25,8 +25,9 @@ from web.tus_headers import (
     parse_metadata,
 )
 from web.upload_book import UploadBook
-from web.upload_limits import MAX_SIZE, check_about, checked_name, checked_path
+from web.upload_limits import MAX_SIZE, check_about, check_rules, checked_name, checked_path
 from web.upload_records import UploadRecord, now_ms
+from web.upload_rules import UploadRuleBook
 from web.upload_state import Upload
 
 UPLOADS = "/api/v1/uploads"
@@ -39,7 +40,8 @@ _Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.Response]]
 class Uploads:
     """The routes of the protocol."""
 
-    def __init__(self, book: UploadBook, receiving: Receiving) -> None:
+    def __init__(self, book: UploadBook, receiving: Receiving, rules: UploadRuleBook) -> None:
+        self._rules = rules
         self._book = book
         self._receiving = receiving
 
@@ -126,6 +128,7 @@ class Uploads:
         if length:
             _check_body(request)
         record = self._describe(request)
+        check_rules(record.path or record.name, record.size, await self._rules.now())
         if (length or 0) > record.size:
             raise AnswerError(413, "too_large", "The body is longer than Upload-Length.")
         upload = await self._book.begin(record)
