@@ -134,6 +134,7 @@ def _upload_rules(root: _Table) -> Rules:
     rules = Rules(
         types=uploads.take("types", types_of, ()),
         largest=uploads.take("largest", largest_of, None),
+        quota=uploads.take("quota", largest_of, None),
         least=pictures.take("least", resolution_of, None),
         embed=pictures.take("embed", _boolean, False),
     )

@@ -50,6 +50,7 @@ def edit_upload_rules(document: "TOMLDocument", rules: Rules) -> None:
     least = resolution_text(rules.least) if rules.least else None
     _set(document, "uploads", "types", list(rules.types) or None)
     _set(document, "uploads", "largest", rate_text(rules.largest) if rules.largest else None)
+    _set(document, "uploads", "quota", rate_text(rules.quota) if rules.quota else None)
     _set(document, "pictures", "least", least)
     _set(document, "pictures", "embed", rules.embed or None)
 

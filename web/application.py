@@ -33,7 +33,6 @@ from web.rates import Rates
 from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
-from web.spool import Spool
 from web.static_files import StaticFiles
 from web.trash import Trash
 from web.upload_room import UploadRoom
@@ -71,7 +70,7 @@ def make_page(
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
     rules = UploadRuleBook(daemon)
-    uploads = UploadRoom(daemon, Spool(data), rules)
+    uploads = UploadRoom(daemon, data, rules)
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)

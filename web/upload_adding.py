@@ -12,6 +12,7 @@ from protocol.pictures import Picture, may_be_picture
 from web.answers import AnswerError
 from web.daemon import Daemon
 from web.picture_uploads import PictureUploads
+from web.quotas import Quotas
 from web.renditions import Renditions
 from web.upload_book import UploadBook
 from web.upload_state import Upload
@@ -25,8 +26,14 @@ class UploadAdding:
     """Adds what is complete, a few at a time, until that is done or refused."""
 
     def __init__(
-        self, daemon: Daemon, book: UploadBook, pictures: PictureUploads, renditions: Renditions
+        self,
+        daemon: Daemon,
+        book: UploadBook,
+        quotas: Quotas,
+        pictures: PictureUploads,
+        renditions: Renditions,
     ) -> None:
+        self._quotas = quotas
         self._daemon = daemon
         self._book = book
         self._pictures = pictures
@@ -53,6 +60,7 @@ class UploadAdding:
             try:
                 async with self._turns:
                     entry = await self._ask(upload)
+                self._quotas.note(upload.record, entry)
                 await self._book.settle(upload, entry=entry)
                 return self._renditions.start(entry) if _has_renditions(upload) else None
             except AnswerError as error:

@@ -17,6 +17,8 @@ from web.activity import note
 from web.answers import json_answer
 from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
+from web.people import PERSON
+from web.quotas import Quotas
 from web.routes import Route
 from web.upload_book import UploadBook
 from web.upload_limits import check_about, check_rules, checked_name, checked_path
@@ -105,9 +107,10 @@ class WaitQuery(Struct, frozen=True):
 class UploadLists:
     """The routes beside the protocol."""
 
-    def __init__(self, book: UploadBook, rules: UploadRuleBook) -> None:
+    def __init__(self, book: UploadBook, rules: UploadRuleBook, quotas: Quotas) -> None:
         self._book = book
         self._rules = rules
+        self._quotas = quotas
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -191,9 +194,12 @@ class UploadLists:
             modified=wanted.modified,
             caption=wanted.caption,
             tags=tags_of(list(wanted.tags)),
+            person=request[PERSON],
         )
         check_about(record.caption, record.tags)
-        check_rules(record.name, record.size, await self._rules.now(), folder=True)
+        rules = await self._rules.now()
+        check_rules(record.name, record.size, rules, folder=True)
+        await self._quotas.check(record, rules.quota)
         upload = await self._book.begin(record)
         await self._book.save(upload)
         return json_answer(view_of(upload), status=201)

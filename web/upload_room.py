@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NoReturn
 
 import aiohttp.web
@@ -10,6 +11,7 @@ import structlog
 from web.daemon import Daemon
 from web.picture_uploads import PictureUploads
 from web.picture_workers import PictureWorkers
+from web.quotas import FILE, Quotas
 from web.receiving import Receiving
 from web.renditions import Renditions
 from web.routes import Route
@@ -30,16 +32,19 @@ _log = structlog.get_logger()
 class UploadRoom:
     """Everything about uploads; `live` runs as long as the application does."""
 
-    def __init__(self, daemon: Daemon, spool: Spool, rules: UploadRuleBook) -> None:
+    def __init__(self, daemon: Daemon, data: Path, rules: UploadRuleBook) -> None:
+        spool = Spool(data)
         self._book = UploadBook(spool)
+        quotas = Quotas(daemon, data / FILE, self._book.unfinished)
+        rules.used = quotas.used
         workers = PictureWorkers()
         self._renditions = Renditions(daemon, spool, workers)
         pictures = PictureUploads(daemon, spool, rules, workers)
-        self._adding = UploadAdding(daemon, self._book, pictures, self._renditions)
+        self._adding = UploadAdding(daemon, self._book, quotas, pictures, self._renditions)
         self._book.on_complete = self._adding.start
-        self._protocol = Uploads(self._book, Receiving(self._book), rules)
+        self._protocol = Uploads(self._book, Receiving(self._book), rules, quotas)
         self._opened = asyncio.Event()
-        self._lists = UploadLists(self._book, rules)
+        self._lists = UploadLists(self._book, rules, quotas)
 
     def routes(self) -> list[Route]:
         """The protocol's and the lists'."""

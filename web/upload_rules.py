@@ -3,6 +3,8 @@
 GET and PUT /api/v1/upload-rules. Whatever is set holds for the next upload that is begun.
 """
 
+from collections.abc import Callable
+
 import aiohttp.web
 from msgspec import Struct
 
@@ -12,10 +14,10 @@ from protocol.messages.upload_rules import (
     Rules,
     UploadRules,
 )
-from web.answers import AnswerError, json_answer, plain
+from web.answers import AnswerError, json_answer
 from web.asking import read_json
 from web.daemon import Daemon
-from web.people import require_owner
+from web.people import PERSON, require_owner
 from web.routes import Route
 
 _SECONDS = 5.0
@@ -26,6 +28,8 @@ class RulesSet(Struct, frozen=True):
 
     rules: Rules
     file: str
+    used: int
+    """Bytes that count against the quota of who asks."""
 
 
 class UploadRuleBook:
@@ -34,6 +38,8 @@ class UploadRuleBook:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._known = Rules()
+        self.used: Callable[[str], int] = lambda _: 0
+        """What counts against somebody's quota."""
 
     def routes(self) -> list[Route]:
         """To see and to set them."""
@@ -59,12 +65,16 @@ class UploadRuleBook:
         self._known = said.rules
         return said.rules
 
-    async def _tell(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
-        return json_answer(plain(await self._daemon.ask(GetUploadRules(call=0), UploadRules)))
+    async def _tell(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        said = await self._daemon.ask(GetUploadRules(call=0), UploadRules)
+        return self._answer(request, said)
 
     async def _change(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         require_owner(request)
         rules = await read_json(request, Rules)
-        return json_answer(
-            plain(await self._daemon.ask(ChangeUploadRules(call=0, rules=rules), UploadRules))
-        )
+        said = await self._daemon.ask(ChangeUploadRules(call=0, rules=rules), UploadRules)
+        return self._answer(request, said)
+
+    def _answer(self, request: aiohttp.web.Request, said: UploadRules) -> aiohttp.web.Response:
+        used = self.used(request[PERSON])
+        return json_answer(RulesSet(rules=said.rules, file=said.file, used=used))

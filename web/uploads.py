@@ -11,6 +11,8 @@ import aiohttp.web
 
 from web.activity import note
 from web.answers import AnswerError, error_answer, invalid
+from web.people import PERSON
+from web.quotas import Quotas
 from web.receiving import Receiving
 from web.routes import Raw, Route
 from web.tus_headers import (
@@ -40,8 +42,11 @@ _Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.Response]]
 class Uploads:
     """The routes of the protocol."""
 
-    def __init__(self, book: UploadBook, receiving: Receiving, rules: UploadRuleBook) -> None:
+    def __init__(
+        self, book: UploadBook, receiving: Receiving, rules: UploadRuleBook, quotas: Quotas
+    ) -> None:
         self._rules = rules
+        self._quotas = quotas
         self._book = book
         self._receiving = receiving
 
@@ -128,7 +133,10 @@ class Uploads:
         if length:
             _check_body(request)
         record = self._describe(request)
-        check_rules(record.path or record.name, record.size, await self._rules.now())
+        rules = await self._rules.now()
+        check_rules(record.path or record.name, record.size, rules)
+        if not record.folder:
+            await self._quotas.check(record, rules.quota)
         if (length or 0) > record.size:
             raise AnswerError(413, "too_large", "The body is longer than Upload-Length.")
         upload = await self._book.begin(record)
@@ -165,6 +173,7 @@ class Uploads:
             path=path if folder else "",
             executable=said.get("executable") == "1",
             metadata=metadata,
+            person=request[PERSON],
         )
         check_about(record.caption, record.tags)
         return record

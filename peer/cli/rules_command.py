@@ -20,6 +20,7 @@ def rules(
     *,
     types: str | None = None,
     largest: str | None = None,
+    quota: str | None = None,
     least: str | None = None,
     embed: bool | None = None,
     common: Common = COMMON,
@@ -33,6 +34,8 @@ def rules(
         endings, like image,.pdf; any for all.
     largest
         The largest file or folder, like 50GB; none for no limit.
+    quota
+        How much each person who was let in may have here at once, like 20GB; none for no limit.
     least
         The least resolution of pictures, like 1024x786; none for any.
     embed
@@ -44,6 +47,8 @@ def rules(
         change["types"] = () if types.strip() == _ANY else types_of(wanted)
     if largest is not None:
         change["largest"] = None if largest == NONE else largest_of(largest)
+    if quota is not None:
+        change["quota"] = None if quota == NONE else largest_of(quota)
     if least is not None:
         change["least"] = None if least == NONE else resolution_of(least)
     if embed is not None:
@@ -65,6 +70,7 @@ def _show(printer: Printer, said: UploadRules) -> None:
     now = said.rules
     print(f"types: {shown(types_text(now.types)) if now.types else _ANY}")
     print(f"largest: {rate_text(now.largest)}")
+    print(f"quota of each person let in: {rate_text(now.quota)}")
     print(f"least resolution of pictures: {resolution_text(now.least) if now.least else NONE}")
     print(f"smaller versions of pictures in pages of other sites: {'yes' if now.embed else 'no'}")
     print(f"set in {said.file}")

@@ -22,12 +22,14 @@ class Resolution(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be uploaded: `types` (none given: all), the `largest` in bytes, and of pictures the
-    `least` resolution. `embed`: whether renditions are shown in pages of other sites.
+    """What may be uploaded: `types` (none given: all), the `largest` in bytes, the `quota` of each
+    person who was let in, in bytes, and of pictures the `least` resolution. `embed`: whether
+    renditions are shown in pages of other sites.
     """
 
     types: Annotated[tuple[TypeText, ...], Meta(max_length=MOST_TYPES)] = ()
     largest: LargestSize | None = None
+    quota: LargestSize | None = None
     least: Resolution | None = None
     embed: bool = False
 

@@ -20,6 +20,7 @@ TEXT = """\
 [uploads]  # what we take
 types = ["Image", "pdf", ".TXT"]
 largest = "50GB"
+quota = "200GB"
 
 [pictures]
 least = "1024x786"  # as wide as our page
@@ -28,6 +29,7 @@ embed = true
 RULES = Rules(
     types=("image", ".pdf", ".txt"),
     largest=50 * 10**9,
+    quota=200 * 10**9,
     least=Resolution(width=1024, height=786),
     embed=True,
 )
