@@ -17,10 +17,13 @@ from web.activity import note
 from web.answers import json_answer
 from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
+from web.people import PERSON
+from web.quotas import Quotas
 from web.routes import Route
 from web.upload_book import UploadBook
-from web.upload_limits import check_about, checked_name, checked_path
+from web.upload_limits import check_about, check_rules, checked_name, checked_path
 from web.upload_records import State, UploadRecord, now_ms
+from web.upload_rules import UploadRuleBook
 from web.upload_state import Upload
 from web.uploads import UPLOAD, UPLOADS, tags_of
 
@@ -35,7 +38,8 @@ class UploadView(Struct, frozen=True, kw_only=True):
     """An upload as it stands; moments are milliseconds since 1970.
 
     `received` counts the files of a folder that are here in full, `added` the bytes that the daemon
-    has taken over. `entry` is the id of what it became, `text` why it became nothing.
+    has taken over. `entry` is the id of what it became, `text` why it became nothing; `note` is
+    why a picture has no smaller versions.
     """
 
     id: str
@@ -52,6 +56,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
     added: int
     entry: str
     text: str
+    note: str
     expires: int
 
 
@@ -102,8 +107,10 @@ class WaitQuery(Struct, frozen=True):
 class UploadLists:
     """The routes beside the protocol."""
 
-    def __init__(self, book: UploadBook) -> None:
+    def __init__(self, book: UploadBook, rules: UploadRuleBook, quotas: Quotas) -> None:
         self._book = book
+        self._rules = rules
+        self._quotas = quotas
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -134,7 +141,7 @@ class UploadLists:
                 "Begin a folder, whose files come one by one.",
                 {201: said},
                 body=NewFolder,
-                errors=(409, 423, 507),
+                errors=(409, 413, 423, 507),
             ),
             Route(
                 "GET",
@@ -187,8 +194,12 @@ class UploadLists:
             modified=wanted.modified,
             caption=wanted.caption,
             tags=tags_of(list(wanted.tags)),
+            person=request[PERSON],
         )
         check_about(record.caption, record.tags)
+        rules = await self._rules.now()
+        check_rules(record.name, record.size, rules, folder=True)
+        await self._quotas.check(record, rules.quota)
         upload = await self._book.begin(record)
         await self._book.save(upload)
         return json_answer(view_of(upload), status=201)
@@ -231,6 +242,7 @@ def view_of(upload: Upload) -> UploadView:
         added=upload.progress.done if upload.progress else 0,
         entry=record.entry,
         text=record.failed,
+        note=record.note,
         expires=record.expires,
     )
 

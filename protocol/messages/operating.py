@@ -22,6 +22,7 @@ from protocol.messages.limiting import RatesView
 from protocol.messages.scrubbing import DiskView, ScrubView
 from protocol.messages.shared import PeerState
 from protocol.messages.standing import Standing
+from protocol.pictures import Picture, Quality, RenditionQuality, Side
 
 EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
 """A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
@@ -44,6 +45,26 @@ class HolderView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     peer: str
     pieces: Count
     state: PeerState
+
+
+class PictureView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an entry says of the picture that it is; `of`: the entry it is a rendition of, or ""."""
+
+    width: Side
+    height: Side
+    quality: Quality
+    of: Hex = ""
+
+
+class RenditionView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A smaller version of a picture: an entry of its own. `version` is its sequence number."""
+
+    id: Hex
+    quality: RenditionQuality
+    width: Side
+    height: Side
+    size: Count
+    version: Count
 
 
 class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +102,9 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     safety: Safety = "safe"
     safety_text: str = ""
     """The same for a person, with what to do about it."""
+    picture: PictureView | None = None
+    renditions: tuple[RenditionView, ...] = ()
+    """The smaller versions there are of a picture, the largest first."""
 
 
 class GetStatus(Request, frozen=True, kw_only=True, tag=True):
@@ -190,7 +214,8 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
     What is `owned` lies in the daemon's spool and becomes the store's own: after the reply whoever
     put it there removes it. `keep` copies into the store, so that the files may change or go
     afterwards; others are shared where they lie. With `wait`, the reply comes when the wanted
-    copies exist.
+    copies exist. `picture` is what was found by looking at it; of a rendition it names an entry of
+    this machine's own, and the rendition goes when that is deleted.
     """
 
     path: PathText
@@ -201,6 +226,7 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
     owned: bool = False
     keep: bool = False
     wait: bool = False
+    picture: Picture | None = None
 
 
 class Added(Reply, frozen=True, kw_only=True, tag=True):

@@ -16,7 +16,7 @@ from raw_http import RawClient, Said
 from web.security import asks_for_itself
 
 ENTRY = "ab" * 16
-FILLED = {"id": ENTRY, "file": "0", "name": "app.css"}
+FILLED = {"id": ENTRY, "file": "0", "name": "app.css", "quality": "low"}
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 OPEN = {"/login", "/healthz", "/readyz", "/metrics"}
 """/metrics is open to this machine only: see below."""
