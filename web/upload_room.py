@@ -39,7 +39,7 @@ class UploadRoom:
         self._book.on_complete = self._adding.start
         self._protocol = Uploads(self._book, Receiving(self._book), rules)
         self._opened = asyncio.Event()
-        self._lists = UploadLists(self._book, rules)
+        self._lists = UploadLists(self._book, self._adding, rules)
 
     def routes(self) -> list[Route]:
         """The protocol's and the lists'."""

@@ -12,7 +12,8 @@ from protocol.messages.upload_rules import (
     Rules,
     UploadRules,
 )
-from web.answers import AnswerError, json_answer, plain
+from protocol.upload_rules import endings_allowed
+from web.answers import AnswerError, json_answer
 from web.asking import read_json
 from web.daemon import Daemon
 from web.people import require_owner
@@ -22,10 +23,11 @@ _SECONDS = 5.0
 
 
 class RulesSet(Struct, frozen=True):
-    """The rules, and the file that they are set in."""
+    """The rules, and the file that they are set in; `endings` are those of the types, if any."""
 
     rules: Rules
     file: str
+    endings: tuple[str, ...]
 
 
 class UploadRuleBook:
@@ -60,11 +62,13 @@ class UploadRuleBook:
         return said.rules
 
     async def _tell(self, _request: aiohttp.web.Request) -> aiohttp.web.Response:
-        return json_answer(plain(await self._daemon.ask(GetUploadRules(call=0), UploadRules)))
+        return _told(await self._daemon.ask(GetUploadRules(call=0), UploadRules))
 
     async def _change(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         require_owner(request)
         rules = await read_json(request, Rules)
-        return json_answer(
-            plain(await self._daemon.ask(ChangeUploadRules(call=0, rules=rules), UploadRules))
-        )
+        return _told(await self._daemon.ask(ChangeUploadRules(call=0, rules=rules), UploadRules))
+
+
+def _told(said: UploadRules) -> aiohttp.web.Response:
+    return json_answer(RulesSet(said.rules, said.file, endings_allowed(said.rules.types)))

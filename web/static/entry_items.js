@@ -1,14 +1,15 @@
 // One entry in the library: as a row of the list, and as a tile of the gallery.
 
 import { age, bytes, count, moment } from "./format.js";
-import { KIND_NAMES, KindIcon } from "./kind_icons.js";
+import { KIND_NAMES } from "./kind_icons.js";
 import { Copies, copyLink, Icon, onMachines } from "./parts.js";
+import { Thumbnail } from "./pictures.js";
 import { html } from "./vendor/preact-htm.js";
 
 export function Row({ entry }) {
   const about = entry.kind === "folder" ? `${count(entry.files, "file")} · ` : "";
   return html`<div class="entry">
-    <span class="kind"><${KindIcon} entry=${entry} /></span>
+    <span class="kind"><${Thumbnail} entry=${entry} quality="low" /></span>
     <a class="what" href=${`#/entry/${entry.id}`}>
       <span class="name">${entry.name}</span>
       <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}${entry.author} · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time></span>
@@ -30,10 +31,9 @@ export function Tile({ entry }) {
   </div>`;
 }
 
-/** The entry's thumbnail where there is one (the address of an image of ours), else its kind. */
+/** The entry's thumbnail where there is one, else its kind. */
 function Picture({ entry }) {
-  const inside = entry.thumbnail ? html`<img src=${entry.thumbnail} alt="" loading="lazy" decoding="async" />` : html`<${KindIcon} entry=${entry} />`;
-  return html`<span class=${`picture ${entry.content ?? entry.kind}`}>${inside}</span>`;
+  return html`<span class=${`picture ${entry.content ?? entry.kind}`}><${Thumbnail} entry=${entry} quality="medium" /></span>`;
 }
 
 function Actions({ entry }) {

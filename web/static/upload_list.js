@@ -1,12 +1,14 @@
 // What is being uploaded: how far, how fast, how long yet, and what can be done about each.
 
 import { bytes, count, duration, percent } from "./format.js";
+import { Lazy } from "./lazy.js";
 import { Bar, Icon } from "./parts.js";
 import { use } from "./store.js";
 import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
+const loadCaptions = () => import("./upload_captions.js").then((module) => module.Captions);
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
 const OVER = ["done", "cancelled", "failed"];
@@ -14,12 +16,14 @@ const OVER = ["done", "cancelled", "failed"];
 export function UploadList() {
   const items = use(queue);
   if (items.length === 0) return null;
+  const asking = items.filter((item) => item.asks && !["failed", "cancelled"].includes(item.state));
   const over = items.filter((item) => OVER.includes(item.state)).length;
   const shown = [...items].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, SHOWN).sort((a, b) => a.id - b.id);
   return html`<section class="card uploads" aria-labelledby="uploads">
     <header><h2 id="uploads"><${Heading} items=${items} /></h2>
       ${over > 0 && html`<button class="button quiet" onClick=${clear}>Clear finished</button>`}</header>
     <${All} items=${items} />
+    ${asking.length > 0 && html`<${Lazy} load=${loadCaptions} items=${asking} />`}
     <ul>${shown.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
     ${items.length > SHOWN && html`<p class="soft tally">and ${count(items.length - SHOWN, "more")}</p>`}
   </section>`;
@@ -56,7 +60,7 @@ function Controls({ item }) {
   const { id, name, state } = item;
   const folder = item.kind === "folder";
   return html`
-    ${state === "failed" && html`<button class="button" aria-label=${`Try ${name} again`} onClick=${() => retry(id)}>Try again</button>`}
+    ${state === "failed" && !item.refused && html`<button class="button" aria-label=${`Try ${name} again`} onClick=${() => retry(id)}>Try again</button>`}
     ${state === "paused" && html`<button class="button" aria-label=${`Go on with ${name}`} onClick=${() => retry(id)}>Go on</button>`}
     ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${`Pause ${name}`} onClick=${() => pause(id)}>Pause</button>`}
     ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? "Pick the folder" : "Pick the file"} label=${`Pick ${name} again to go on`} />`}
@@ -69,7 +73,7 @@ function words(item) {
   if (state === "reading") return "Looking into it…";
   if (state === "waiting") return `${what} · waiting`;
   if (state === "adding") return "All sent · adding it to the swarm…";
-  if (state === "done") return `${what} · shared`;
+  if (state === "done") return item.text || `${what} · shared`;
   if (state === "cancelled") return "Cancelled";
   if (state === "failed") return item.text;
   const far = `${percent(sent, size)} % of ${what}`;
