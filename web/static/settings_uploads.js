@@ -57,7 +57,7 @@ export function UploadRulesSettings({ owner = true }) {
       ${kinds().map(([kind, name]) => html`<label key=${kind} class="check"><input type="checkbox" checked=${form.kinds.includes(kind)} onChange=${() => toggle(kind)} />${name}</label>`)}</fieldset>
     <label>${t("And names that end in")}<input value=${form.endings} placeholder=".pdf, .txt" autocomplete="off" onInput=${type("endings")} /></label>
     <div class="pair"><label>${t("The largest")}<input value=${form.largest} inputmode="decimal" placeholder=${t("no limit")} autocomplete="off" onInput=${type("largest")} /></label>
-      <label>${t("in")}<select value=${form.unit} onChange=${type("unit")}>${Object.keys(UNITS).map((unit) => html`<option key=${unit}>${unit}</option>`)}</select></label></div>
+      <label>${t("in")}<select onChange=${type("unit")}>${Object.keys(UNITS).map((unit) => html`<option key=${unit} value=${unit} selected=${unit === form.unit}>${unit}</option>`)}</select></label></div>
     <div class="pair"><label>${t("Pictures at least this wide")}<input value=${form.width} inputmode="numeric" placeholder=${t("any")} autocomplete="off" onInput=${type("width")} /></label>
       <label>${t("and this high, in pixels")}<input value=${form.height} inputmode="numeric" placeholder=${t("any")} autocomplete="off" onInput=${type("height")} /></label></div>
     <label class="check"><input type="checkbox" checked=${form.embed} onChange=${(event) => put("embed", event.target.checked)} />${t("Pages of other sites may show pictures of this machine, without a login")}</label>

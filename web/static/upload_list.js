@@ -50,7 +50,7 @@ function Upload({ item }) {
   const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
     <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry}`}><span class="name">${item.name || "Reading…"}</span>
-      <span class=${`about ${item.state}`}>${words(item)}</span><//>
+      <span class=${`about ${item.state === "done" && item.text ? "noted" : item.state}`}>${words(item)}</span><//>
     ${bar && html`<${Bar} done=${item.sent} total=${item.size} label=${`Upload of ${item.name}`} />`}
     <span class="controls"><${Controls} item=${item} /></span>
   </li>`;
