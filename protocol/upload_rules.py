@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection
 
 from protocol.errors import InvalidTextError
-from protocol.kinds import KINDS_WANTED, content_kind
+from protocol.kinds import ContentKind, content_kind, endings_of
 from protocol.messages.upload_rules import MOST_TYPES, Resolution
 from protocol.pictures import MOST_SIDE
 
-KINDS: tuple[str, ...] = tuple(kind for kind in KINDS_WANTED if kind not in ("file", "folder"))
+KINDS: tuple[ContentKind, ...] = ("image", "video", "audio", "document", "archive")
 _ENDING = re.compile(r"\.?[^\s/\\.,]+(\.[^\s/\\.,]+)*")
 _LONGEST = 32
 
@@ -40,6 +40,17 @@ def is_allowed(name: str, types: Collection[str]) -> bool:
         lower.endswith(each) and len(lower) > len(each) if each.startswith(".") else kind == each
         for each in types
     )
+
+
+def endings_allowed(types: Collection[str]) -> tuple[str, ...]:
+    """How names of these types end, each with its dot; none for no types."""
+    found: dict[str, None] = {}
+    for each in types:
+        kinds = [kind for kind in KINDS if kind == each]
+        found |= dict.fromkeys(f".{ending}" for kind in kinds for ending in endings_of(kind))
+        if not kinds:
+            found[each] = None
+    return tuple(found)
 
 
 def types_text(types: Collection[str]) -> str:

@@ -7,12 +7,12 @@ this process and nothing else.
 """
 
 import contextlib
-import ctypes
 import io
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,11 @@ MOST_JPEG_PIXELS = 256_000_000
 QUALITY = 82
 _MOST_PROFILE = 1 << 20
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
-_SET_PARENT_DEATH_SIGNAL = 1
+_SET_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_WITH_CONNECTIONS = 4
+_EVERY_FILE, _EVERY_CONNECTION = (1 << 13) - 1, 3
+_READING = 1 << 2 | 1 << 3
 _ROTATED = frozenset({5, 6, 7, 8})
 
 
@@ -59,11 +63,43 @@ def _lock_up() -> None:
         (resource.RLIMIT_NOFILE, 64),
     ):
         resource.setrlimit(kind, (most, most))
-    os.nice(10)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    # What follows is good to have; the units in deploy/ forbid some of it.
+    with contextlib.suppress(OSError):
+        os.nice(10)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # where memory is short, this goes before the daemon
+    from PIL import Image, ImageCms
+
+    Image.init()  # and with it all libraries
+    assert ImageCms
+    with contextlib.suppress(OSError, AttributeError, MemoryError, ImportError):
+        _shut_doors()
+
+
+def _shut_doors() -> None:
+    """End with the page; and where the kernel has Landlock, open no connection and no files.
+
+    But those of Python and Pillow, which read some of themselves when it is needed first.
+    """
+    import ctypes
+
+    import PIL
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    newest = libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
+    if newest < 1:
+        return
+    rules = (ctypes.c_uint64 * 2)(_EVERY_FILE, _EVERY_CONNECTION)
+    size = 8 if newest < _LANDLOCK_WITH_CONNECTIONS else 16
+    ruleset = libc.syscall(_LANDLOCK_CREATE, rules, size, 0)
+    if ruleset >= 0:
+        for module in (os, PIL):
+            folder = os.open(os.path.dirname(str(module.__file__)), os.O_RDONLY)
+            below = ctypes.create_string_buffer(struct.pack("=Qi", _READING, folder))
+            libc.syscall(_LANDLOCK_ADD, ruleset, 1, below, 0)
+        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
 
 
 def _work(wanted: str, outputs: dict[str, dict[str, int]]) -> dict[str, Any]:

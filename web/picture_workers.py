@@ -121,12 +121,14 @@ class PictureWorkers:
         try:
             async with asyncio.timeout(self._seconds):
                 said = await _read_all(process)
+                code = await process.wait()
         except TimeoutError:
             raise PictureError(_WHY["late"]) from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            code = await process.wait()
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         return _checked(said, name, code)
 
 

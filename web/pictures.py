@@ -7,7 +7,8 @@ whoever knows the whole id gets them, and nothing else, without one.
 import aiohttp.web
 from msgspec import Struct
 
-from protocol.messages.operating import EntryView, RenditionView, Show, Shown
+from protocol.messages.operating import EntryView, Show, Shown
+from protocol.messages.picture_views import RenditionView
 from web.answers import not_found
 from web.asking import read_query
 from web.daemon import Daemon

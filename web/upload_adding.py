@@ -7,6 +7,7 @@ import asyncio
 
 import structlog
 
+from protocol.messages.editing import Edit, Edited
 from protocol.messages.operating import Add, Added, Progress
 from protocol.pictures import Picture, may_be_picture
 from web.answers import AnswerError
@@ -54,6 +55,17 @@ class UploadAdding:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def describe(self, upload: Upload, caption: str) -> None:
+        """Give an upload a caption, or the entry that it is by now. AnswerError."""
+        upload.record.caption = caption
+        if upload.record.entry:
+            await self._edit(upload.record.entry, caption)
+        elif upload.saved:
+            await self._book.save(upload)
+
+    async def _edit(self, entry: str, caption: str) -> None:
+        await self._daemon.ask(Edit(call=0, entry=entry, caption=caption), Edited)
+
     async def _add(self, upload: Upload) -> None:
         pause = FIRST_PAUSE
         while True:
@@ -91,6 +103,10 @@ class UploadAdding:
         )
         added = await self._daemon.ask(request, Added, within=None, on_progress=note)
         await self._pictures.add_first(record, added.entry, looking)
+        said = request.caption
+        while record.caption != said:  # given meanwhile
+            said = record.caption
+            await self._edit(added.entry.id, said)
         return added.entry.id
 
     async def _fail(self, upload: Upload, why: str) -> None:

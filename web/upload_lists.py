@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import aiohttp.web
 from msgspec import Meta, Struct
 
+from protocol.fields import Caption
 from web.activity import note
 from web.answers import json_answer
 from web.asking import StartQuery, read_json, read_query
@@ -20,6 +21,7 @@ from web.part import in_thread
 from web.people import PERSON
 from web.quotas import Quotas
 from web.routes import Route
+from web.upload_adding import UploadAdding
 from web.upload_book import UploadBook
 from web.upload_limits import check_about, check_rules, checked_name, checked_path
 from web.upload_records import State, UploadRecord, now_ms
@@ -77,6 +79,12 @@ class NewFolder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tags: tuple[str, ...] = ()
 
 
+class NewCaption(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PUT /api/v1/uploads/ID/caption."""
+
+    caption: Caption
+
+
 class FinishedFolder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /api/v1/folders/ID/finish: folders in it that have nothing in them."""
 
@@ -107,8 +115,11 @@ class WaitQuery(Struct, frozen=True):
 class UploadLists:
     """The routes beside the protocol."""
 
-    def __init__(self, book: UploadBook, rules: UploadRuleBook, quotas: Quotas) -> None:
+    def __init__(
+        self, book: UploadBook, adding: UploadAdding, rules: UploadRuleBook, quotas: Quotas
+    ) -> None:
         self._book = book
+        self._adding = adding
         self._rules = rules
         self._quotas = quotas
 
@@ -133,6 +144,14 @@ class UploadLists:
                 "Try again to share what could not be shared.",
                 {202: said},
                 errors=(409,),
+            ),
+            Route(
+                "PUT",
+                UPLOAD + "/caption",
+                self._say,
+                "Say what an upload is, also when it has become an entry.",
+                {200: said},
+                body=NewCaption,
             ),
             Route(
                 "POST",
@@ -181,6 +200,13 @@ class UploadLists:
         upload = self._book.find(request.match_info["id"])
         await self._book.again(upload)
         return json_answer(view_of(upload), status=202)
+
+    async def _say(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        caption = (await read_json(request, NewCaption)).caption
+        upload = self._book.find(request.match_info["id"])
+        check_about(caption, ())
+        await self._adding.describe(upload, caption)
+        return json_answer(view_of(upload))
 
     async def _begin(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         wanted = await read_json(request, NewFolder)

@@ -44,7 +44,7 @@ class UploadRoom:
         self._book.on_complete = self._adding.start
         self._protocol = Uploads(self._book, Receiving(self._book), rules, quotas)
         self._opened = asyncio.Event()
-        self._lists = UploadLists(self._book, rules, quotas)
+        self._lists = UploadLists(self._book, self._adding, rules, quotas)
 
     def routes(self) -> list[Route]:
         """The protocol's and the lists'."""

@@ -14,6 +14,7 @@ from protocol.messages.upload_rules import (
     Rules,
     UploadRules,
 )
+from protocol.upload_rules import endings_allowed
 from web.answers import AnswerError, json_answer
 from web.asking import read_json
 from web.daemon import Daemon
@@ -24,10 +25,11 @@ _SECONDS = 5.0
 
 
 class RulesSet(Struct, frozen=True):
-    """The rules, and the file that they are set in."""
+    """The rules, and the file that they are set in; `endings` are those of the types, if any."""
 
     rules: Rules
     file: str
+    endings: tuple[str, ...]
     used: int
     """Bytes that count against the quota of who asks."""
 
@@ -76,5 +78,11 @@ class UploadRuleBook:
         return self._answer(request, said)
 
     def _answer(self, request: aiohttp.web.Request, said: UploadRules) -> aiohttp.web.Response:
-        used = self.used(request[PERSON])
-        return json_answer(RulesSet(rules=said.rules, file=said.file, used=used))
+        return json_answer(
+            RulesSet(
+                rules=said.rules,
+                file=said.file,
+                endings=endings_allowed(said.rules.types),
+                used=self.used(request[PERSON]),
+            )
+        )

@@ -99,9 +99,10 @@ class Deleting:
     async def remove(self, request: Remove) -> Removed:
         """Delete an entry, as its author or an admin."""
         entry = await self._lookup.entry(request.entry)
-        for number in rendition_ids(entry).values():
-            with contextlib.suppress(NotFoundError, UnreachableError):
-                await self._lookup.entry(number.hex())  # so that it is known here
+        if entry.author != AuthorKey(self._identity.peer):
+            for number in rendition_ids(entry).values():
+                with contextlib.suppress(NotFoundError, UnreachableError):
+                    await self._lookup.entry(number.hex())  # so that it is known here
         held = await self._publishing.delete(
             entry, admin=self._identity.peer in self._rosters.admins()
         )

@@ -31,8 +31,8 @@ from protocol.messages.operating import (
     Find,
     Found,
     HolderView,
-    RenditionView,
 )
+from protocol.messages.picture_views import RenditionView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
 
 SHORTEST_PREFIX = 6

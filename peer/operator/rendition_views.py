@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from peer.catalogue import Catalogue
 from protocol.entry import Entry
 from protocol.ids import AuthorKey, EntryId, PeerId
-from protocol.messages.operating import PictureView, RenditionView
+from protocol.messages.picture_views import PictureView, RenditionView
 from protocol.messages.tracking import Listing, RenditionSummary
 from protocol.pictures import RenditionQuality, rendition_ids
 

@@ -19,10 +19,11 @@ from protocol.messages.base import Message, Reply, Request
 from protocol.messages.finding import MAX_CURSOR, Filters, SearchWords, Sort
 from protocol.messages.health import Safety
 from protocol.messages.limiting import RatesView
+from protocol.messages.picture_views import PictureView, RenditionView
 from protocol.messages.scrubbing import DiskView, ScrubView
 from protocol.messages.shared import PeerState
 from protocol.messages.standing import Standing
-from protocol.pictures import Picture, Quality, RenditionQuality, Side
+from protocol.pictures import Picture
 
 EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
 """A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
@@ -45,26 +46,6 @@ class HolderView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     peer: str
     pieces: Count
     state: PeerState
-
-
-class PictureView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an entry says of the picture that it is; `of`: the entry it is a rendition of, or ""."""
-
-    width: Side
-    height: Side
-    quality: Quality
-    of: Hex = ""
-
-
-class RenditionView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A smaller version of a picture: an entry of its own. `version` is its sequence number."""
-
-    id: Hex
-    quality: RenditionQuality
-    width: Side
-    height: Side
-    size: Count
-    version: Count
 
 
 class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,14 +1,14 @@
 """Renditions of pictures: entries of their own, found by id, gone and back with their picture."""
 
 import pytest
-from deletions import remove, restore, trash_of
+from deletions import make_admin, remove, restore, trash_of
 from peer_net import Clock, PeerNet, TestPeer, bytes_of, until
 
 from peer.database import _MIGRATIONS, open_database
 from peer.errors import NotFoundError, UsageError
 from protocol.delete_brake import FEW
 from protocol.entry import Entry, Tombstone
-from protocol.ids import EntryId
+from protocol.ids import EntryId, ManifestId
 from protocol.messages.deleting import Purge
 from protocol.messages.operating import Add, Added, EntryView, Find, Found, Show, Shown
 from protocol.pictures import QUALITIES, Picture, Quality, rendition_ids
@@ -190,3 +190,29 @@ def test_an_older_database_has_none(tmp_path, monkeypatch) -> None:  # type: ign
     new = open_database(tmp_path / "peer.db")
     assert new.connection.execute("SELECT entry, rendition FROM records").fetchall() == [(b"\0", 0)]
     new.close()
+
+
+@pytest.mark.trio
+async def test_an_admin_deletes_and_restores_them_too(autojump_clock: Clock, net: PeerNet) -> None:
+    one, two = await net.start("one", "two", replicating=True)
+    await make_admin(net, two)
+    picture, made = await picture_with_renditions(one)
+    entries = [await entry_of(one, view) for view in (picture, *made)]
+    for entry in entries:
+        await until(
+            lambda entry=entry: holds(two, entry.manifest),  # type: ignore[misc]
+            "a copy of each",
+        )
+    await one.kill()
+    await remove(two, entries[0])  # type: ignore[arg-type]
+    await until(
+        lambda: all(two.parts.contents.in_trash(entry.manifest) for entry in entries),
+        "all in the trash",
+    )
+    await restore(two, entries[0])  # type: ignore[arg-type]
+    await until(lambda: all(holds(two, entry.manifest) for entry in entries), "all back")
+
+
+def holds(peer: TestPeer, manifest: ManifestId) -> bool:
+    content = peer.parts.contents.get(manifest)
+    return content is not None and content.complete

@@ -182,7 +182,8 @@ def test_the_owner_sets_the_rules(tmp_path: Path) -> None:
         status, body, _ = await page.ask("PUT", RULES, json=new)
         assert status == 200
         told = {**new, "types": [".pdf"], "embed": False}
-        assert json.loads(body) == {"rules": told, "file": "/data/settings.toml"}
+        said = {"rules": told, "file": "/data/settings.toml", "endings": [".pdf"]}
+        assert json.loads(body) == said
         assert page.double.rules.largest == 9
         for wrong in ({"types": ["a b"]}, {"largest": 0}, {"least": "1024x786"}, {"most": 1}):
             status, body, _ = await page.ask("PUT", RULES, json=wrong)
@@ -259,3 +260,28 @@ def test_a_stop_at_any_moment_loses_none(tmp_path: Path) -> None:
     run_with_page(tmp_path, begun, double=double, seconds=60)
     run_with_page(tmp_path, finished, double=double, seconds=60)
     assert not left.exists()
+
+
+def test_a_caption_can_be_given_at_any_time(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        tus, content = Tus(page), picture_of(90, 70)
+
+        async def say(place: str, caption: str) -> int:
+            return (await tus.ask("PUT", f"{place}/caption", json={"caption": caption}))[0]
+
+        before = await tus.begin(len(content), name="a.jpg")
+        assert await say(before, "Before its end") == 200
+        await tus.patch(before, 0, content)
+        meanwhile = await tus.begin(len(content), content, name="b.jpg")
+        assert await say(meanwhile, "While it is added") == 200
+        after = await tus.begin(len(content), content, name="c.jpg")
+        number = (await tus.settled(after))["entry"]
+        assert await say(after, "After it was added") == 200
+        assert (await entry_of(page, number))["caption"] == "After it was added"
+        for place, caption in ((before, "Before its end"), (meanwhile, "While it is added")):
+            entry = await entry_of(page, (await tus.settled(place))["entry"])
+            assert entry["caption"] == caption
+        assert await say(after, "x" * 4097) == 400
+        assert await say("/api/v1/uploads/" + "0" * 32, "x") == 404
+
+    run_with_page(tmp_path, work, seconds=60)

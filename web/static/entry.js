@@ -5,6 +5,7 @@ import { DeleteEntry } from "./entry_delete.js";
 import { EditEntry } from "./entry_edit.js";
 import { Facts, History } from "./entry_facts.js";
 import { ShareLink } from "./entry_link.js";
+import { PictureSizes } from "./entry_pictures.js";
 import { Lazy } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
@@ -56,6 +57,7 @@ function Loaded({ entry, map }) {
       </div>
     </header>
     ${folder ? html`<${Lazy} load=${loadTree} entry=${entry} />` : html`<${Lazy} load=${loadPreview} entry=${entry} file=${{ index: 0, path: entry.name, size: entry.size }} />`}
+    <${PictureSizes} entry=${entry} />
     <div class="side-by-side"><${Facts} entry=${entry} /><${ShareLink} entry=${entry} /></div>
     <section class="card" aria-labelledby="pieces"><h2 id="pieces">${t("Pieces by machine")}</h2><${PieceMap} map=${map} /></section>
     <${History} entry=${entry} />

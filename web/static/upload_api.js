@@ -22,6 +22,7 @@ export const uploadApi = {
   one: (id) => ask("GET", `/uploads/${id}?wait=2`),
   addAgain: (id) => ask("POST", `/uploads/${id}/add`),
   drop: (kind, id) => (kind === "folder" ? ask("DELETE", `/folders/${id}`) : ask("DELETE", `/uploads/${id}`, null, { "Tus-Resumable": "1.0.0" })),
+  caption: (id, caption) => surely(null, "PUT", `/uploads/${id}/caption`, { caption }),
   beginFolder: (signal, folder) => surely(signal, "POST", "/folders", folder),
   finishFolder: (signal, id, empty) => surely(signal, "POST", `/folders/${id}/finish`, { empty }),
   /** Path to {size, modified} of the files of a folder that are there in full. */

@@ -8,8 +8,8 @@ const waiting = [];
 let running = false;
 
 /**
- * The id of the entry that a complete upload becomes.
- * @returns {Promise<string>} rejects with why it became none.
+ * The id of the entry that a complete upload becomes, and what else is to be told of it.
+ * @returns {Promise<{entry: string, note: string}>} rejects with why it became none.
  */
 export function awaitEntry(upload) {
   return new Promise((resolve, reject) => {
@@ -24,7 +24,7 @@ async function run() {
     const one = waiting.shift();
     try {
       const view = await uploadApi.one(one.upload);
-      if (view.state === "added") one.resolve(view.entry);
+      if (view.state === "added") one.resolve({ entry: view.entry, note: view.note });
       else if (view.state === "adding") waiting.push(one);
       else one.reject(view.text ? new ApiError(200, view.text, { foreign: true }) : new Error(t("The machine lost a part of it. Try again.")));
     } catch (error) {

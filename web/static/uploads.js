@@ -6,13 +6,15 @@ import { Pace } from "./pace.js";
 import { t, tx } from "./strings.js";
 import { findKnown, uploadApi } from "./upload_api.js";
 import { sendFolder } from "./upload_folder.js";
+import { isPicture, loadRules, whyNot } from "./upload_rules.js";
 import { awaitEntry } from "./upload_settling.js";
 import { sendFile } from "./upload_tus.js";
 
 /**
  * Each item: {id, kind, name, size, files, state, sent, rate, text, upload, entry}. States: reading,
  * waiting, sending, offline, paused, adding, done, failed, cancelled, and unfinished: begun by
- * another page or before a reload, its file unknown here. `upload` is its id at the machine.
+ * another page or before a reload, its file unknown here. `upload` is its id at the machine. `asks`:
+ * it is a picture without a word about it yet. `refused`: by the rules, before anything was sent.
  */
 export const queue = cell([]);
 /** What a screen reader is told: the end of each. */
@@ -23,10 +25,11 @@ export const overall = cell({ rate: 0, left: null });
 const RUNNING = 3, TICK = 400;
 export const OPEN = ["reading", "waiting", "sending", "offline"];
 const works = new Map();
-let next = 1, ticking = 0, unfinished = [];
+let next = 1, ticking = 0, unfinished = [], rules = null;
 
 /** Take what was dropped or picked: promises of files and folders. */
 export async function enqueue(things) {
+  rules = loadRules();
   await Promise.all([refresh(), ...things.map(take)]);
   for (const item of queue.get()) if (item.state === "waiting" && !item.upload) claim(item.id);
   pump();
@@ -52,7 +55,33 @@ async function take(promise) {
     return tell(thing ? t("“{name}” has no files in it: there is nothing to share.", thing) : t("This cannot be read. Pick it again, or copy it elsewhere first."), false);
   }
   works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
-  return update(id, { kind: thing.kind, name: thing.name, size: thing.size, files: thing.files?.length ?? 1, state: "waiting" });
+  const about = { kind: thing.kind, name: thing.name, size: thing.size, files: thing.files?.length ?? 1 };
+  const text = await whyNot(thing, await rules);
+  if (text) {
+    works.delete(id);
+    update(id, { ...about, state: "failed", text, refused: true });
+    return tell(text, false);
+  }
+  return update(id, { ...about, state: "waiting", asks: thing.kind === "file" && isPicture(thing.name) });
+}
+
+/** A person has said what a picture is ("": nothing); it is told to the machine in whatever state it is. */
+export function setCaption(id, caption) {
+  update(id, { caption, asks: false });
+  return sayCaption(id);
+}
+
+async function sayCaption(id) {
+  const item = find(id);
+  if (!item?.caption || !item.upload || item.said === item.caption) return;
+  update(id, { said: item.caption });
+  try {
+    await uploadApi.caption(item.upload, item.caption);
+    if (item.entry) changed();
+  } catch (error) {
+    update(id, { said: "" });
+    tell(tx("The caption of {name} is not saved: {why}", { name: item.name, why: said(error) }), false);
+  }
 }
 
 /** Look at what the machine has not finished; show what this page knows nothing of. */
@@ -154,6 +183,7 @@ async function bring(id, work, known, options) {
   const note = (upload) => {
     update(id, { upload });
     takeOver(upload);
+    sayCaption(id);
   };
   if (work.thing.kind === "folder") {
     const now = known ? await uploadApi.unfinished() : [];
@@ -161,17 +191,19 @@ async function bring(id, work, known, options) {
   }
   const idOf = (url) => url.split("/").at(-1);
   const url = known ? `/api/v1/uploads/${known.id}` : null;
-  const { thing } = work;
-  return note(idOf(await sendFile(thing.file, { ...options, said: { name: thing.name }, url, onUrl: (at) => note(idOf(at)) })));
+  const { thing } = work, caption = find(id).caption;
+  const about = caption ? { name: thing.name, caption } : { name: thing.name };
+  if (caption && !url) update(id, { said: caption });
+  return note(idOf(await sendFile(thing.file, { ...options, said: about, url, onUrl: (at) => note(idOf(at)) })));
 }
 
 /** Wait for the entry that a complete upload becomes. */
 async function settle(id) {
   const item = find(id);
   try {
-    const entry = await awaitEntry(item.upload);
+    const { entry, note } = await awaitEntry(item.upload);
     works.delete(id);
-    update(id, { state: "done", entry });
+    update(id, { state: "done", entry, text: note });
     // The same words twice would be heard once.
     announced.set(`${t("{name} is shared.", item)}${announced.get().endsWith(" ") ? "" : " "}`);
     changed();
