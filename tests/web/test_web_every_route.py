@@ -121,7 +121,7 @@ def test_every_route_host_origin_session_and_method(tmp_path: Path) -> None:
                         raise AssertionError(f"{case}: {error}") from error
         assert tried > 15_000
 
-    run_with_page(tmp_path, work, seconds=200)
+    run_with_page(tmp_path, work, seconds=400)
 
 
 def _check_headers(said: Said) -> None:
