@@ -5,14 +5,14 @@ import { DeleteEntry } from "./entry_delete.js";
 import { EditEntry } from "./entry_edit.js";
 import { Facts, History } from "./entry_facts.js";
 import { ShareLink } from "./entry_link.js";
-import { PictureSizes } from "./entry_pictures.js";
-import { Lazy } from "./lazy.js";
+import { Lazy, loadStyle } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
 import { changes, status, use, useRefresh } from "./store.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
+const loadSizes = () => Promise.all([import("./entry_pictures.js"), loadStyle("pictures.css")]).then(([module]) => module.PictureSizes);
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
 export function Entry({ id }) {
@@ -55,7 +55,7 @@ function Loaded({ entry, map }) {
       </div>
     </header>
     ${folder ? html`<${Lazy} load=${loadTree} entry=${entry} />` : html`<${Lazy} load=${loadPreview} entry=${entry} file=${{ index: 0, path: entry.name, size: entry.size }} />`}
-    <${PictureSizes} entry=${entry} />
+    ${(entry.picture || entry.renditions?.length > 0) && html`<${Lazy} load=${loadSizes} entry=${entry} />`}
     <div class="side-by-side"><${Facts} entry=${entry} /><${ShareLink} entry=${entry} /></div>
     <section class="card" aria-labelledby="pieces"><h2 id="pieces">Pieces by machine</h2><${PieceMap} map=${map} /></section>
     <${History} entry=${entry} />

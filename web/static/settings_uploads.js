@@ -3,6 +3,7 @@
 
 import { ask } from "./api.js";
 import { useWork } from "./dialogs.js";
+import { loadStyle } from "./lazy.js";
 import { Problem, Waiting } from "./parts.js";
 import { tell } from "./store.js";
 import { t } from "./strings.js";
@@ -41,7 +42,7 @@ export function UploadRulesSettings({ owner = true }) {
     setError(null);
     ask("GET", "/upload-rules").then(({ rules }) => setForm(formOf(rules)), setError);
   };
-  useEffect(load, []);
+  useEffect(() => { loadStyle("pictures.css").then(load); }, []);
   const { busy, wrong, run } = useWork(async () => {
     const { rules } = await ask("PUT", "/upload-rules", rulesOf(form));
     setForm(formOf(rules));

@@ -2,10 +2,8 @@
 
 import { cell, changed, changes, connection, tell } from "./store.js";
 import { Pace } from "./pace.js";
-import { t } from "./strings.js";
 import { findKnown, uploadApi } from "./upload_api.js";
 import { sendFolder } from "./upload_folder.js";
-import { isPicture, loadRules, whyNot } from "./upload_rules.js";
 import { awaitEntry } from "./upload_settling.js";
 import { sendFile } from "./upload_tus.js";
 
@@ -42,6 +40,12 @@ function claim(id) {
   takeOver(known.id);
 }
 
+/** What is taken here, and the module that knows what that means: loaded when it is needed first. */
+async function loadRules() {
+  const module = await import("./upload_rules.js").catch(() => null);
+  return module ? { ...module, now: await module.loadRules() } : { whyNot: () => "", isPicture: () => false };
+}
+
 async function take(promise) {
   const id = next++;
   queue.set([...queue.get(), { id, kind: "file", name: "", size: 0, files: 1, state: "reading", sent: 0, rate: 0, text: "", upload: null, entry: null }]);
@@ -55,7 +59,8 @@ async function take(promise) {
   }
   works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
   const about = { kind: thing.kind, name: thing.name, size: thing.size, files: thing.files?.length ?? 1 };
-  const text = await whyNot(thing, await rules);
+  const { whyNot, isPicture, now } = await rules;
+  const text = await whyNot(thing, now);
   if (text) {
     works.delete(id);
     update(id, { ...about, state: "failed", text, refused: true });
@@ -79,7 +84,7 @@ async function sayCaption(id) {
     if (item.entry) changed();
   } catch (error) {
     update(id, { said: "" });
-    tell(t("The caption of {name} is not saved: {why}", { name: item.name, why: error.message }), false);
+    tell(error.message, false);
   }
 }
 
