@@ -176,7 +176,7 @@ def test_types_and_sizes_are_told_before_the_first_byte(tmp_path: Path) -> None:
 def test_the_owner_sets_the_rules(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         status, body, _ = await page.ask("GET", RULES)
-        none = {"types": [], "largest": None, "least": None, "embed": False}
+        none = {"types": [], "largest": None, "quota": None, "least": None, "embed": False}
         assert (status, json.loads(body)["rules"]) == (200, none)
         new = {"types": ["PDF"], "largest": 9, "least": {"width": 1024, "height": 786}}
         status, body, _ = await page.ask("PUT", RULES, json=new)

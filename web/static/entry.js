@@ -5,8 +5,7 @@ import { DeleteEntry } from "./entry_delete.js";
 import { EditEntry } from "./entry_edit.js";
 import { Facts, History } from "./entry_facts.js";
 import { ShareLink } from "./entry_link.js";
-import { PictureSizes } from "./entry_pictures.js";
-import { Lazy } from "./lazy.js";
+import { Lazy, loadStyle } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
 import { english } from "./said.js";
@@ -15,6 +14,7 @@ import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
+const loadSizes = () => Promise.all([import("./entry_pictures.js"), loadStyle("pictures.css")]).then(([module]) => module.PictureSizes);
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
 export function Entry({ id }) {
@@ -57,7 +57,7 @@ function Loaded({ entry, map }) {
       </div>
     </header>
     ${folder ? html`<${Lazy} load=${loadTree} entry=${entry} />` : html`<${Lazy} load=${loadPreview} entry=${entry} file=${{ index: 0, path: entry.name, size: entry.size }} />`}
-    <${PictureSizes} entry=${entry} />
+    ${(entry.picture || entry.renditions?.length > 0) && html`<${Lazy} load=${loadSizes} entry=${entry} />`}
     <div class="side-by-side"><${Facts} entry=${entry} /><${ShareLink} entry=${entry} /></div>
     <section class="card" aria-labelledby="pieces"><h2 id="pieces">${t("Pieces by machine")}</h2><${PieceMap} map=${map} /></section>
     <${History} entry=${entry} />

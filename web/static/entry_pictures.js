@@ -25,7 +25,6 @@ async function copyAddress(entry, quality) {
 export function PictureSizes({ entry }) {
   const [open, setOpen] = useState(null);
   useEffect(() => { ask("GET", "/upload-rules").then(({ rules }) => setOpen(rules.embed), () => {}); }, []);
-  if (!entry.picture && !entry.renditions?.length) return null;
   return html`<section class="card" aria-labelledby="sizes"><h2 id="sizes">${t("Sizes of the picture")}</h2>
     <ul class="sizes">
       ${entry.picture && html`<li><span class="name">${t("As it was shared")}</span><span class="soft">${pixels(entry.picture)}, ${bytes(entry.size)}</span></li>`}

@@ -4,7 +4,19 @@ import { Problem, Waiting } from "./parts.js";
 import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
-const known = new Map();
+const known = new Map(), styles = new Map();
+
+/** Load a style sheet of ours once, for a part that is not drawn without it. */
+export function loadStyle(name) {
+  if (!styles.has(name)) {
+    styles.set(name, new Promise((resolve) => {
+      const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}` });
+      link.onload = link.onerror = resolve;
+      document.head.append(link);
+    }));
+  }
+  return styles.get(name);
+}
 
 /** A part with a style sheet of its own, which is there before it is drawn. */
 export function withStyle(name, part) {

@@ -3,10 +3,12 @@
 import { english, said } from "./said.js";
 import { cell, changed, changes, connection, tell } from "./store.js";
 import { Pace } from "./pace.js";
+<<<<<<< HEAD
 import { t, tx } from "./strings.js";
+=======
+>>>>>>> wt5-p
 import { findKnown, uploadApi } from "./upload_api.js";
 import { sendFolder } from "./upload_folder.js";
-import { isPicture, loadRules, whyNot } from "./upload_rules.js";
 import { awaitEntry } from "./upload_settling.js";
 import { sendFile } from "./upload_tus.js";
 
@@ -43,6 +45,12 @@ function claim(id) {
   takeOver(known.id);
 }
 
+/** What is taken here, and the module that knows what that means: loaded when it is needed first. */
+async function loadRules() {
+  const module = await import("./upload_rules.js").catch(() => null);
+  return module ? { ...module, now: await module.loadRules() } : { whyNot: () => "", isPicture: () => false };
+}
+
 async function take(promise) {
   const id = next++;
   queue.set([...queue.get(), { id, kind: "file", name: "", size: 0, files: 1, state: "reading", sent: 0, rate: 0, text: "", upload: null, entry: null }]);
@@ -56,7 +64,8 @@ async function take(promise) {
   }
   works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
   const about = { kind: thing.kind, name: thing.name, size: thing.size, files: thing.files?.length ?? 1 };
-  const text = await whyNot(thing, await rules);
+  const { whyNot, isPicture, now } = await rules;
+  const text = await whyNot(thing, now);
   if (text) {
     works.delete(id);
     update(id, { ...about, state: "failed", text, refused: true });
@@ -80,7 +89,11 @@ async function sayCaption(id) {
     if (item.entry) changed();
   } catch (error) {
     update(id, { said: "" });
+<<<<<<< HEAD
     tell(tx("The caption of {name} is not saved: {why}", { name: item.name, why: said(error) }), false);
+=======
+    tell(error.message, false);
+>>>>>>> wt5-p
   }
 }
 
