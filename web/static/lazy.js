@@ -6,26 +6,15 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const known = new Map(), styles = new Map();
 
-/** Load a style sheet of ours once, for a part that is not drawn without it. */
-export function loadStyle(name) {
+/** What `part` promises, once the style sheet of that name, without which it is not drawn, is there too. */
+export async function withStyle(name, part) {
   if (!styles.has(name)) {
-    styles.set(name, new Promise((resolve) => {
-      const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}` });
-      link.onload = link.onerror = resolve;
-      document.head.append(link);
-    }));
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
+    styles.set(name, new Promise((done) => { link.onload = link.onerror = done; }));
+    document.head.append(link);
   }
-  return styles.get(name);
-}
-
-/** A part with a style sheet of its own, which is there before it is drawn. */
-export function withStyle(name, part) {
-  const address = `/static/${name}.css`;
-  if (document.querySelector(`link[href="${address}"]`)) return part;
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
-  const styled = new Promise((done) => { link.onload = link.onerror = done; });
-  document.head.append(link);
-  return styled.then(() => part);
+  await styles.get(name);
+  return part;
 }
 
 /** Shows the part that `load` gives, with the other props. `load` must be the same each time. */

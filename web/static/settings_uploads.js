@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { useWork } from "./dialogs.js";
-import { loadStyle } from "./lazy.js";
+import { withStyle } from "./lazy.js";
 import { Problem, Waiting } from "./parts.js";
 import { Section } from "./settings_fields.js";
 import { tell } from "./store.js";
@@ -67,7 +67,7 @@ function Rules() {
     setError(null);
     ask("GET", "/upload-rules").then(({ rules }) => setForm(formOf(rules)), setError);
   };
-  useEffect(() => { loadStyle("pictures.css").then(load); }, []);
+  useEffect(() => { withStyle("pictures").then(load); }, []);
   const { busy, wrong, run } = useWork(async () => {
     const { rules } = await ask("PUT", "/upload-rules", rulesOf(form));
     setForm(formOf(rules));

@@ -1,13 +1,8 @@
 // What is being uploaded: how far, how fast, how long yet, and what can be done about each.
 
-<<<<<<< HEAD
 import { TellEnd } from "./ends.js";
 import { bytes, duration, rate as perSecond, series, share } from "./format.js";
-import { Lazy } from "./lazy.js";
-=======
-import { bytes, count, duration, percent } from "./format.js";
-import { Lazy, loadStyle } from "./lazy.js";
->>>>>>> wt5-p
+import { Lazy, withStyle } from "./lazy.js";
 import { Bar, Icon } from "./parts.js";
 import { english } from "./said.js";
 import { use } from "./store.js";
@@ -16,7 +11,7 @@ import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
-const loadCaptions = () => Promise.all([import("./upload_captions.js"), loadStyle("pictures.css")]).then(([module]) => module.Captions);
+const loadCaptions = () => withStyle("pictures", import("./upload_captions.js").then((module) => module.Captions));
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
 const OVER = ["done", "cancelled", "failed"];

@@ -3,10 +3,7 @@
 import { english, said } from "./said.js";
 import { cell, changed, changes, connection, tell } from "./store.js";
 import { Pace } from "./pace.js";
-<<<<<<< HEAD
 import { t, tx } from "./strings.js";
-=======
->>>>>>> wt5-p
 import { findKnown, uploadApi } from "./upload_api.js";
 import { sendFolder } from "./upload_folder.js";
 import { awaitEntry } from "./upload_settling.js";
@@ -89,11 +86,7 @@ async function sayCaption(id) {
     if (item.entry) changed();
   } catch (error) {
     update(id, { said: "" });
-<<<<<<< HEAD
     tell(tx("The caption of {name} is not saved: {why}", { name: item.name, why: said(error) }), false);
-=======
-    tell(error.message, false);
->>>>>>> wt5-p
   }
 }
 
