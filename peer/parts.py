@@ -26,25 +26,17 @@ from peer.limits.limit_book import LimitBook
 from peer.limits.pacing import Pacing
 from peer.notices import Notices
 from peer.operator.adding import Adding
-from peer.operator.choosing import Choosing
-from peer.operator.deleting import Deleting
-from peer.operator.editing import Editing
-from peer.operator.fetching import Fetching
 from peer.operator.health import HealthViewer
 from peer.operator.leaving import Leaving
 from peer.operator.letting_go import LettingGo
 from peer.operator.lookup import Lookup
-from peer.operator.machines import MachinesViewer
-from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
 from peer.operator.renditions import Renditions
-from peer.operator.requests import Requests
 from peer.operator.status import StatusMaker
-from peer.operator.upload_ruling import UploadRuling
+from peer.operator_parts import make_requests
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
-from peer.showing_parts import make_limiting, make_linking, make_setting, make_shares
 from peer.standing import Standing
 from peer.store.contents import Contents
 from peer.store.file_watch import FileWatch
@@ -230,29 +222,6 @@ class Parts:
             lambda: self.rosters.roster.copies if self.rosters.roster else 2,
             self.directory.spool,
         )
-        fetching = Fetching(
-            self.contents,
-            self.store,
-            self.watch,
-            self.downloads,
-            self.links,
-            lookup,
-            self.tracker,
-            self.rosters,
-            self.letting_go,
-            self.presence,
-            self.handing_on,
-        )
-        choosing = Choosing(
-            fetching,
-            self.contents,
-            self.store,
-            self.watch,
-            self.downloads,
-            self.letting_go,
-            lookup,
-            self.rosters,
-        )
         self.giving_up = make_giving_up(self)
         self.status = StatusMaker(
             self.me,
@@ -283,47 +252,7 @@ class Parts:
             self.locking,
             self.promises,
         )
-        self.requests = Requests(
-            me=self.me,
-            status=self.status,
-            adding=self.adding,
-            managing=Managing(self.tracker),
-            fetching=fetching,
-            choosing=choosing,
-            publishing=self.publishing,
-            lookup=lookup,
-            catalogue=self.catalogue,
-            contents=self.contents,
-            store=self.store,
-            tracker=self.tracker,
-            rosters=self.rosters,
-            machines=MachinesViewer(self.me, self.tracker, self.rosters, self.presence),
-            health=self.health,
-            logins=self.logins,
-            limiting=make_limiting(self),
-            setting=make_setting(self),
-            shares=make_shares(self),
-            linking=make_linking(self),
-            scrubbing=self.scrubbing,
-            standing=self.standing,
-            leaving=self.leaving,
-            giving_up=self.giving_up,
-            deleting=Deleting(
-                self.identity,
-                self.publishing,
-                lookup,
-                self.catalogue,
-                self.approvals,
-                self.trash,
-                self.contents,
-                self.rosters,
-                self.tracker,
-                self.renditions,
-                now_ms,
-            ),
-            editing=Editing(self.me, self.publishing, lookup, self.catalogue),
-            uploading=UploadRuling(self.limits),
-        )
+        self.requests = make_requests(self, now_ms)
 
     def _make_health(self) -> None:
         self.health = HealthViewer(
