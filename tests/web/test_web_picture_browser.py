@@ -93,7 +93,7 @@ def test_what_is_not_taken_is_told_before_it_is_sent(tmp_path: Path) -> None:
             await pick(tab, files)
             listed = tab.get_by_role("region", name=re.compile("Uploads|Uploading"))
             for text in (
-                "“film.mkv” is not taken: only image, .txt may be uploaded here.",
+                "“film.mkv” is not taken: only pictures, .txt may be uploaded here.",
                 "“long.txt” has 100 kB, and uploads here may have 100 kB at most.",
                 "“small.jpg” is 800 x 600; pictures here must be at least 1024 x 786. "
                 "Upload a larger one.",
