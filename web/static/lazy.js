@@ -7,14 +7,20 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const known = new Map();
 
-/** A part with a style sheet of its own, which is there before it is drawn. */
-export function withStyle(name, part) {
-  const address = `/static/${name}.css`;
-  if (document.querySelector(`link[href="${address}"]`)) return part;
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
-  const styled = new Promise((done) => { link.onload = link.onerror = done; });
+/** Style sheets by name, each with the promise that it is there (or cannot be had). */
+const styles = new Map();
+
+/** A part with style sheets of its own, which are there before it is drawn. */
+export function withStyles(names, part) {
+  for (const name of names) if (!styles.has(name)) styles.set(name, styled(name));
+  return Promise.all([part, ...names.map((name) => styles.get(name))]).then(([drawn]) => drawn);
+}
+
+function styled(name) {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
+  const there = new Promise((done) => { link.onload = link.onerror = done; });
   document.head.append(link);
-  return styled.then(() => part);
+  return there;
 }
 
 /** Shows the part that `load` gives, with the other props. `load` must be the same each time. */
