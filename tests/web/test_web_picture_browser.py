@@ -161,6 +161,8 @@ def test_the_owner_sets_the_rules_in_the_page(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         async with browser(viewport={"width": 360, "height": 800}) as context:
             tab = await logged_in(context, page)
+            await tab.goto(f"{page.origin}/#/settings")  # for its styles
+            await expect(tab.get_by_role("heading", name="Uploads to this page")).to_be_visible()
             await tab.evaluate(SETTINGS, True)
             await tab.get_by_label("Images").check()
             await tab.get_by_label("And names that end in").fill("pdf, .TXT")
