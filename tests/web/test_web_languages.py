@@ -162,8 +162,10 @@ def test_the_first_file_of_a_catalogue_is_what_the_first_page_says(language: str
     needs = {
         *(call.texts[-1] for name, module in modules() if name in first for call in module.calls)
     }
-    has = {plural[1] if (plural := PLURAL.fullmatch(key)) else key
-           for key in texts_in(f"{language}.js")}
+    has = {
+        plural[1] if (plural := PLURAL.fullmatch(key)) else key
+        for key in texts_in(f"{language}.js")
+    }
     assert sorted(needs - has) == [], f"move these from languages/{language}-more.js"
     assert sorted(has - needs) == [], f"move these to languages/{language}-more.js"
 

@@ -445,8 +445,8 @@ export default {
   // upload_captions.js
   "Captions of pictures": "Beschreibungen von Bildern",
   "What is on “{name}”?": "Was ist auf „{name}“ zu sehen?",
-  "A caption, so that it is found by it": "Eine Beschreibung, zum Wiederfinden",
-  "Save caption": "Beschreibung speichern",
+  "A caption, so that it is found by it": "Beschreibung zum Wiederfinden",
+  "Save caption": "Speichern",
   "Skip": "Überspringen",
   "The same for {n} more (one)": "Auch für {n} weiteres",
   "The same for {n} more (other)": "Auch für {n} weitere",
