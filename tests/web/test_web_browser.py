@@ -337,12 +337,13 @@ def test_a_phone_shows_everything_without_sideways_scrolling(tmp_path: Path) -> 
     run_with_page(tmp_path, work, seconds=90)
 
 
-def test_everything_is_ours(tmp_path: Path) -> None:
-    """No request leaves for another site, and the first page is small."""
+@pytest.mark.parametrize("language", ["en", "de", "ar"])
+def test_everything_is_ours(tmp_path: Path, language: str) -> None:
+    """No request leaves for another site, and the first page is small, in every language."""
     double = OperatorDouble(tmp_path)
 
     async def work(page: PageUnderTest) -> None:
-        async with browser() as context:
+        async with browser(locale=language) as context:
             asked: list[str] = []
             context.on("request", lambda request: asked.append(request.url))
             await logged_in(context, page)

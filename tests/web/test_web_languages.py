@@ -33,6 +33,7 @@ NO_TEXT = frozenset(
     }
 )
 """Names that are the same in every language, and words of the browser's own."""
+IMPORT = re.compile(r"""^(?:import|export) .*from "\./([^"]+)";$""", re.MULTILINE)
 FIELD = re.compile(r"\{\w+\}")
 PLURAL = re.compile(r"(.*) \((zero|one|two|few|many|other)\)", re.DOTALL)
 PHYSICAL = re.compile(
@@ -58,9 +59,28 @@ def said() -> dict[str, tuple[str, Call]]:
     return found
 
 
+def at_first() -> set[str]:
+    """The modules that the first page loads: what app.js imports, and what that does."""
+    found: set[str] = set()
+    found_now = ["app.js"]
+    while found_now:
+        name = found_now.pop()
+        found.add(name)
+        imported = IMPORT.findall((STATIC / name).read_text(encoding="utf-8"))
+        found_now += [each for each in imported if each not in found]
+    return found
+
+
 def catalogue(language: str) -> dict[str, str]:
-    """A catalogue as it lies in the tree; none of its keys may be there twice."""
-    source = (STATIC / "languages" / f"{language}.js").read_text(encoding="utf-8")
+    """Both files of a catalogue."""
+    first, more = texts_in(f"{language}.js"), texts_in(f"{language}-more.js")
+    assert set(first) & set(more) == set(), "a text is in both files"
+    return first | more
+
+
+def texts_in(file: str) -> dict[str, str]:
+    """A file of a catalogue as it lies in the tree; none of its keys may be there twice."""
+    source = (STATIC / "languages" / file).read_text(encoding="utf-8")
     lines = [line for line in source.splitlines() if not line.lstrip().startswith("//")]
     content = "\n".join(lines).strip().removeprefix("export default").removesuffix(";")
     pairs: list[tuple[str, str]] = json.loads(
@@ -133,6 +153,21 @@ def test_a_catalogue_is_complete(language: str) -> None:
     lines = [line for name in missing for line in (f"  // {name}", *missing[name])]
     assert not missing, f"languages/{language}.js lacks:\n" + "\n".join(lines)
     assert sorted(set(has) - set(needs)) == [], "no module says these any more"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_file_of_a_catalogue_is_what_the_first_page_says(language: str) -> None:
+    """Its visitors need nothing else, and load nothing else: it has a budget."""
+    first = at_first()
+    needs = {
+        *(call.texts[-1] for name, module in modules() if name in first for call in module.calls)
+    }
+    has = {
+        plural[1] if (plural := PLURAL.fullmatch(key)) else key
+        for key in texts_in(f"{language}.js")
+    }
+    assert sorted(needs - has) == [], f"move these from languages/{language}-more.js"
+    assert sorted(has - needs) == [], f"move these to languages/{language}-more.js"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

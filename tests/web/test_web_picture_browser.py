@@ -93,7 +93,7 @@ def test_what_is_not_taken_is_told_before_it_is_sent(tmp_path: Path) -> None:
             await pick(tab, files)
             listed = tab.get_by_role("region", name=re.compile("Uploads|Uploading"))
             for text in (
-                "“film.mkv” is not taken: only image, .txt may be uploaded here.",
+                "“film.mkv” is not taken: only pictures, .txt may be uploaded here.",
                 "“long.txt” has 100 kB, and uploads here may have 100 kB at most.",
                 "“small.jpg” is 800 x 600; pictures here must be at least 1024 x 786. "
                 "Upload a larger one.",
@@ -161,6 +161,8 @@ def test_the_owner_sets_the_rules_in_the_page(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         async with browser(viewport={"width": 360, "height": 800}) as context:
             tab = await logged_in(context, page)
+            await tab.goto(f"{page.origin}/#/settings")  # for its styles
+            await expect(tab.get_by_role("heading", name="Uploads to this page")).to_be_visible()
             await tab.evaluate(SETTINGS, True)
             await tab.get_by_label("Images").check()
             await tab.get_by_label("And names that end in").fill("pdf, .TXT")

@@ -45,7 +45,7 @@ export function Activity() {
   // What was unfolded stays so.
   useRefresh(() => { if (!known.long) load(); }, false);
   return html`<section class="card" aria-labelledby="activity"><h2 id="activity">${t("Activity on this page")}</h2>
-    ${known.people && html`<div class="filters">
+    ${known.people && html`<div class="narrow">
       <label>${t("Who")} <select value=${person} onChange=${(event) => setPerson(event.target.value)}><option value=${ANYBODY}>${t("Everybody")}</option>${known.people.map((each) => html`<option key=${each} value=${each}>${called(each)}</option>`)}</select></label>
       <label>${t("What")} <select value=${kind} onChange=${(event) => setKind(event.target.value)}>${kinds().map(([each, text]) => html`<option key=${each} value=${each}>${text}</option>`)}</select></label>
       <label>${t("When")} <select value=${days} onChange=${(event) => setDays(event.target.value)}>${times().map(([each, text]) => html`<option key=${each} value=${each}>${text}</option>`)}</select></label></div>`}

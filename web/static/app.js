@@ -1,10 +1,10 @@
 // The page: its frame, which place is shown, and what is true everywhere (banner, messages, dropping).
 
 import { number } from "./format.js";
-import { Health, HealthMark } from "./health.js";
+import { HealthMark } from "./health.js";
 import { LanguageSelect } from "./language_select.js";
 import { begin, language } from "./languages.js";
-import { Lazy, withStyle } from "./lazy.js";
+import { Lazy, withStyles } from "./lazy.js";
 import { Library } from "./library.js";
 import { listen } from "./live.js";
 import { useMe } from "./me.js";
@@ -21,11 +21,15 @@ const BANNERS = {
 };
 
 const TITLES = { entry: () => t("Entry"), trash: () => t("Trash"), settings: () => t("Settings") };
-const loadEntry = () => import("./entry.js").then((module) => module.Entry);
-const loadTransfers = () => import("./transfers.js").then((module) => module.Transfers);
-const loadMachines = () => import("./machines.js").then((module) => module.Machines);
-const loadSettings = () => withStyle("settings", import("./settings.js").then((module) => module.Settings));
-const loadTrash = () => import("./trash.js").then((module) => module.Trash);
+// All places but the first have their styles in common, in one order whichever is seen first.
+const STYLES = ["entry", "machines", "settings"];
+const placed = (module) => withStyles(STYLES, module);
+const loadEntry = () => placed(import("./entry.js").then((module) => module.Entry));
+const loadTransfers = () => placed(import("./transfers.js").then((module) => module.Transfers));
+const loadMachines = () => placed(import("./machines.js").then((module) => module.Machines));
+const loadHealth = () => placed(import("./health_place.js").then((module) => module.Health));
+const loadSettings = () => placed(import("./settings.js").then((module) => module.Settings));
+const loadTrash = () => placed(import("./trash.js").then((module) => module.Trash));
 
 function App() {
   const { place, id } = use(route), spoken = use(language);
@@ -53,7 +57,7 @@ function Place({ place, id }) {
   if (place === "settings") return html`<${Lazy} load=${loadSettings} />`;
   if (place === "transfers") return html`<${Lazy} load=${loadTransfers} />`;
   if (place === "machines") return html`<${Lazy} load=${loadMachines} />`;
-  if (place === "health") return html`<${Health} />`;
+  if (place === "health") return html`<${Lazy} load=${loadHealth} />`;
   return html`<${Library} />`;
 }
 

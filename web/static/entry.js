@@ -5,7 +5,7 @@ import { DeleteEntry } from "./entry_delete.js";
 import { EditEntry } from "./entry_edit.js";
 import { Facts, History } from "./entry_facts.js";
 import { ShareLink } from "./entry_link.js";
-import { Lazy, withStyle } from "./lazy.js";
+import { Lazy, withStyles } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
 import { english } from "./said.js";
@@ -14,7 +14,7 @@ import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
-const loadSizes = () => withStyle("pictures", import("./entry_pictures.js").then((module) => module.PictureSizes));
+const loadSizes = () => withStyles(["pictures"], import("./entry_pictures.js").then((module) => module.PictureSizes));
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
 export function Entry({ id }) {

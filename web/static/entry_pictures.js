@@ -1,14 +1,14 @@
 // The sizes there are of a picture, each with an address that pages elsewhere can show.
 
 import { ask } from "./api.js";
-import { bytes } from "./format.js";
+import { bytes, number } from "./format.js";
 import { copyText, Icon } from "./parts.js";
 import { pictureAddress } from "./pictures.js";
 import { tell } from "./store.js";
-import { t } from "./strings.js";
+import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
-const pixels = ({ width, height }) => `${width.toLocaleString()} × ${height.toLocaleString()}`;
+const pixels = ({ width, height }) => html`<bdi dir="ltr">${number(width)} × ${number(height)}</bdi>`;
 
 function called(quality) {
   if (quality === "very high") return t("Very high");
@@ -33,6 +33,6 @@ export function PictureSizes({ entry }) {
     </ul>
     ${open !== null && html`<p class="soft">${open
       ? t("Pages of other sites may show these addresses, without a login: the owner of this machine allows it.")
-      : t("Only who is logged in here sees these addresses. To let pages of other sites show them: twofold rules --embed")}</p>`}
+      : tx("Only who is logged in here sees these addresses. To let pages of other sites show them: {command}", { command: html`<code>twofold rules --embed</code>` })}</p>`}
   </section>`;
 }

@@ -2,22 +2,26 @@
 // the first of the browser's that there is a catalogue of, else English.
 
 import { cell } from "./store.js";
-import { speak } from "./strings.js";
+import { learn, speak } from "./strings.js";
 
 const CHOSEN = "twofold-language";
 
 /**
- * Each by its name in itself. English is the key of the catalogues, and has none.
- * @type {Record<string, {name: string, load?: () => Promise<{default: Record<string, string>}>, rightToLeft?: boolean}>}
+ * Each by its name in itself. English is the key of the catalogues, and has none. `load` gives what the
+ * first page says, `loadMore` what the parts say that are loaded when they are needed.
+ * @typedef {() => Promise<{default: Record<string, string>}>} Load
+ * @type {Record<string, {name: string, load?: Load, loadMore?: Load, rightToLeft?: boolean}>}
  */
 export const LANGUAGES = {
   en: { name: "English" },
-  de: { name: "Deutsch", load: () => import("./languages/de.js") },
-  ar: { name: "العربية", load: () => import("./languages/ar.js"), rightToLeft: true },
+  de: { name: "Deutsch", load: () => import("./languages/de.js"), loadMore: () => import("./languages/de-more.js") },
+  ar: { name: "العربية", load: () => import("./languages/ar.js"), loadMore: () => import("./languages/ar-more.js"), rightToLeft: true },
 };
 
 /** The language that is spoken; everything is drawn anew when it changes. */
 export const language = cell("en");
+/** Whether a part was needed yet that says more than the first page does. */
+let more = false;
 
 const primary = (tag) => tag.toLowerCase().split("-")[0];
 
@@ -64,15 +68,25 @@ export async function choose(name) {
   await change(name);
 }
 
+/** Whatever the parts say that are loaded when they are needed, in the language that is spoken. */
+export async function sayMore() {
+  more = true;
+  const name = language.get();
+  const texts = (await LANGUAGES[name].loadMore?.())?.default ?? {};
+  // Another one may be spoken meanwhile: that came with all its texts.
+  if (language.get() === name) learn(texts);
+}
+
 async function change(name) {
-  const { load, rightToLeft = false } = LANGUAGES[name];
-  let catalogue = {};
+  const { load, loadMore, rightToLeft = false } = LANGUAGES[name];
+  const all = more, catalogue = {};
   try {
-    if (load) catalogue = (await load()).default;
+    for (const texts of await Promise.all([load?.(), all && loadMore?.()])) if (texts) Object.assign(catalogue, texts.default);
   } catch {
     // English is better than nothing.
     if (name !== "en") return change("en");
   }
+  if (more !== all) return change(name);
   speak({ language: name, locale: localeOf(name, navigator.languages), rightToLeft, catalogue });
   document.documentElement.lang = name;
   document.documentElement.dir = rightToLeft ? "rtl" : "ltr";

@@ -1,20 +1,26 @@
 // A part of the page that is loaded when it is first needed.
 
+import { sayMore } from "./languages.js";
 import { Problem, Waiting } from "./parts.js";
 import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
-const known = new Map(), styles = new Map();
+const known = new Map();
 
-/** What `part` promises, once the style sheet of that name, without which it is not drawn, is there too. */
-export async function withStyle(name, part) {
-  if (!styles.has(name)) {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
-    styles.set(name, new Promise((done) => { link.onload = link.onerror = done; }));
-    document.head.append(link);
-  }
-  await styles.get(name);
-  return part;
+/** Style sheets by name, each with the promise that it is there (or cannot be had). */
+const styles = new Map();
+
+/** A part with style sheets of its own, which are there before it is drawn. */
+export function withStyles(names, part) {
+  for (const name of names) if (!styles.has(name)) styles.set(name, styled(name));
+  return Promise.all([part, ...names.map((name) => styles.get(name))]).then(([drawn]) => drawn);
+}
+
+function styled(name) {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
+  const there = new Promise((done) => { link.onload = link.onerror = done; });
+  document.head.append(link);
+  return there;
 }
 
 /** Shows the part that `load` gives, with the other props. `load` must be the same each time. */
@@ -23,7 +29,7 @@ export function Lazy({ load, ...props }) {
   const [, draw] = useState(0);
   const start = () => {
     setError(null);
-    load().then((part) => { known.set(load, part); draw((turn) => turn + 1); }, () => setError(new Error(t("A part of this page did not load. Is the machine still on?"))));
+    Promise.all([load(), sayMore()]).then(([part]) => { known.set(load, part); draw((turn) => turn + 1); }, () => setError(new Error(t("A part of this page did not load. Is the machine still on?"))));
   };
   useEffect(() => { if (!known.has(load)) start(); }, [load]);
   if (error) return html`<${Problem} error=${error} retry=${start} />`;

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { Confirm, Dialog, useWork } from "./dialogs.js";
 import { age, bytes, rate as perSecond, series, share } from "./format.js";
-import { gains } from "./health.js";
+import { gains } from "./health_place.js";
 import { ZoneField } from "./invite_machine.js";
 import { Bar, State } from "./parts.js";
 import { health, tell, use } from "./store.js";

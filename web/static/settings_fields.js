@@ -1,5 +1,6 @@
-// Fields of the settings: what is wrong is said at the field, as the daemon said it.
+// Fields of the settings: what is wrong is said at the field, as the machine said it.
 
+import { said } from "./said.js";
 import { changed } from "./store.js";
 import { speaking, t } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
@@ -29,7 +30,7 @@ export function useChange(work) {
       await work();
       changed();
     } catch (error) {
-      setWrong({ field: error.field ?? "", text: error.message });
+      setWrong({ field: error.field ?? "", text: said(error) });
     }
     setBusy(false);
   };
@@ -75,7 +76,7 @@ export function readNumber(field, text) {
 
 /** Two rates side by side. `prefix` keeps the ids of several forms apart. */
 export function RateFields({ prefix, rates, set, wrong }) {
-  const one = (name, label) => html`<${Field} id=${`${prefix}-${name}`} name=${name} label=${label} unit="MB/s" inputmode="decimal" placeholder=${t("no limit")}
+  const one = (name, label) => html`<${Field} id=${`${prefix}-${name}`} name=${name} label=${label} unit=${t("MB/s")} inputmode="decimal" placeholder=${t("no limit")}
     value=${rates[name]} set=${(text) => set({ ...rates, [name]: text })} wrong=${wrong} />`;
   return html`<div class="pair">${one("up", t("Send at most"))}${one("down", t("Receive at most"))}</div>`;
 }

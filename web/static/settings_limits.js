@@ -48,7 +48,7 @@ function ByMachine({ limits, machines, owner }) {
     <ul class="rows">${limits.peers.map((each) => html`<li key=${each.name}>
       ${open === each.name
         ? html`<${OneMachine} name=${each.name} names=${[each.name]} rates=${each.rates} close=${() => setOpen("")} />`
-        : html`<span><strong>${each.name}</strong> <span class="soft">${t("sending {up}, receiving {down}", { up: rateText(each.rates.up), down: rateText(each.rates.down) })}${!each.known && ` · ${t("no machine of this name any more")}`}</span></span>
+        : html`<span><strong><bdi>${each.name}</bdi></strong> <span class="soft">${t("sending {up}, receiving {down}", { up: rateText(each.rates.up), down: rateText(each.rates.down) })}${!each.known && ` · ${t("no machine of this name any more")}`}</span></span>
           ${owner && html`<span class="buttons"><button type="button" class="button" aria-label=${t("Change the limits of {name}", { name: each.name })} onClick=${() => setOpen(each.name)}>${t("Change")}</button>
             <button type="button" class="button danger" aria-label=${t("Remove the limits of {name}", { name: each.name })} onClick=${() => setAsked(each.name)}>${t("Remove")}</button></span>`}`}</li>`)}</ul>
     ${open === "+" && html`<${OneMachine} name=${free[0]} names=${free} rates=${{ up: null, down: null }} close=${() => setOpen("")} />`}
@@ -68,7 +68,7 @@ function OneMachine({ name: first, names, rates: known, close }) {
     close();
   });
   return html`<form ref=${form} class="inner" onSubmit=${run} novalidate aria-label=${t("Limits of one machine")}>
-    ${names.length > 1 ? html`<div class="field"><label for="one-peer">${t("Machine")}</label><select id="one-peer" name="peer" value=${name} onChange=${(event) => setName(event.target.value)}>${names.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></div>` : html`<strong>${name}</strong>`}
+    ${names.length > 1 ? html`<div class="field"><label for="one-peer">${t("Machine")}</label><select id="one-peer" name="peer" value=${name} onChange=${(event) => setName(event.target.value)}>${names.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></div>` : html`<strong><bdi>${name}</bdi></strong>`}
     <${RateFields} prefix="one" rates=${rates} set=${setRates} wrong=${wrong} />
     <${Wrong} wrong=${wrong} fields=${["up", "down"]} />
     <div class="buttons"><button type="button" class="button" onClick=${close}>${t("Cancel")}</button><button class="button primary" disabled=${busy}>${t("Save")}</button></div>

@@ -24,7 +24,7 @@ function Space({ settings }) {
   const wanted = Number(text.replace(",", ".")) * GIGA;
   const hint = t("Kept for the group now: {size}. Of the disk, 2 % and at least 1 GiB stay free in any case.", { size: bytes(settings.stored) });
   return html`<form ref=${form} onSubmit=${run} novalidate aria-label=${t("Space for the group")}>
-    <${Field} name="capacity" label=${t("This machine offers")} unit="GB" inputmode="decimal" value=${text} set=${setText} wrong=${wrong} hint=${hint} />
+    <${Field} name="capacity" label=${t("This machine offers")} unit=${t("GB")} inputmode="decimal" value=${text} set=${setText} wrong=${wrong} hint=${hint} />
     <p class="note" role="status">${lessText(wanted, settings)}</p>
     <${Wrong} wrong=${wrong} fields=${["capacity"]} />
     <div class="buttons"><button class="button primary" disabled=${busy}>${t("Save space")}</button></div>

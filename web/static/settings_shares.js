@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { Confirm } from "./dialogs.js";
 import { bytes } from "./format.js";
 import { Problem, Waiting } from "./parts.js";
+import { said } from "./said.js";
 import { settingsApi } from "./settings_api.js";
 import { Field, FieldError, Section, useChange, Wrong } from "./settings_fields.js";
 import { changes, tell, use, useRefresh } from "./store.js";
@@ -76,7 +77,7 @@ function Share({ share, ask }) {
       tell(t("{name} stays here.", { name }));
       changes.set(changes.get() + 1);
     } catch (error) {
-      tell(error.message, false);
+      tell(said(error), false);
     }
   };
   return html`<li>

@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { useWork } from "./dialogs.js";
-import { withStyle } from "./lazy.js";
+import { withStyles } from "./lazy.js";
 import { Problem, Waiting } from "./parts.js";
 import { Section } from "./settings_fields.js";
 import { tell } from "./store.js";
@@ -11,6 +11,7 @@ import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const UNITS = { MB: 1e6, GB: 1e9, TB: 1e12 };
+const unitNames = () => ({ MB: t("MB"), GB: t("GB"), TB: t("TB") });
 const kinds = () => [["image", t("Images")], ["video", t("Videos")], ["audio", t("Sound")], ["document", t("Documents")], ["archive", t("Archives")]];
 
 /** A number of bytes as the form has it: as text, and a unit. */
@@ -53,7 +54,7 @@ function rulesOf(form) {
 /** A number with a unit to choose. */
 function Size({ label, value, set }) {
   return html`<div class="pair"><label>${label}<input value=${value.text} inputmode="decimal" placeholder=${t("no limit")} autocomplete="off" onInput=${(event) => set({ ...value, text: event.target.value })} /></label>
-    <label>${t("in")}<select aria-label=${t("Unit of: {label}", { label })} onChange=${(event) => set({ ...value, unit: event.target.value })}>${Object.keys(UNITS).map((unit) => html`<option key=${unit} value=${unit} selected=${unit === value.unit}>${unit}</option>`)}</select></label></div>`;
+    <label>${t("in")}<select aria-label=${t("Unit of: {label}", { label })} onChange=${(event) => set({ ...value, unit: event.target.value })}>${Object.entries(unitNames()).map(([unit, name]) => html`<option key=${unit} value=${unit} selected=${unit === value.unit}>${name}</option>`)}</select></label></div>`;
 }
 
 /** A card whose form loads and saves by itself. `owner`: whether it may be changed. */
@@ -67,7 +68,7 @@ function Rules() {
     setError(null);
     ask("GET", "/upload-rules").then(({ rules }) => setForm(formOf(rules)), setError);
   };
-  useEffect(() => { withStyle("pictures").then(load); }, []);
+  useEffect(() => { withStyles(["pictures"]).then(load); }, []);
   const { busy, wrong, run } = useWork(async () => {
     const { rules } = await ask("PUT", "/upload-rules", rulesOf(form));
     setForm(formOf(rules));

@@ -48,6 +48,14 @@ export function speak(wanted) {
   spoken = { ...wanted, plural: new Intl.PluralRules(wanted.language) };
 }
 
+/**
+ * More texts of the language that is spoken.
+ * @param {Record<string, string>} texts
+ */
+export function learn(texts) {
+  catalogue = { ...catalogue, ...texts };
+}
+
 /** What the page speaks: the language of its texts, the locale of its numbers, and whether it goes right to left. */
 export function speaking() {
   return spoken;

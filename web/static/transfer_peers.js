@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { bytes, listed, number, rate as perSecond, share } from "./format.js";
 import { useLinks, usePolled } from "./links.js";
+import { said } from "./said.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
@@ -28,7 +29,7 @@ function Head({ titles }) {
 /** Looked at again and again as long as it is drawn. */
 export function TransferPeers({ id, name }) {
   const { value: told, error } = usePolled(() => api.sources(id), id);
-  if (error) return html`<p class="soft">${error.message}</p>`;
+  if (error) return html`<p class="soft">${said(error)}</p>`;
   if (!told) return html`<p class="soft" role="status">${t("Looking…")}</p>`;
   if (told.sources.length === 0) return html`<p class="soft">${t("No machine that has it is linked now.")}</p>`;
   const [machine, state, rate, has, asked, received, ways, answers] = [t("Machine"), t("State"), t("Rate"), t("Has of it"), t("Asked now"), t("Came from it"), t("Connections"), t("Time to answer")];

@@ -1,7 +1,7 @@
 // Downloads under way on this machine, how it sends and receives, and changed files; all live.
 
 import { TellEnd } from "./ends.js";
-import { bytes, duration, fewListed, moment, rate, share } from "./format.js";
+import { bytes, duration, fewListed, moment, rate, series, share } from "./format.js";
 import { Bar, Empty, Waiting } from "./parts.js";
 import { RateGraph } from "./rate_graph.js";
 import { english } from "./said.js";

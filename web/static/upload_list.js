@@ -2,7 +2,7 @@
 
 import { TellEnd } from "./ends.js";
 import { bytes, duration, rate as perSecond, series, share } from "./format.js";
-import { Lazy, withStyle } from "./lazy.js";
+import { Lazy, withStyles } from "./lazy.js";
 import { Bar, Icon } from "./parts.js";
 import { english } from "./said.js";
 import { use } from "./store.js";
@@ -11,7 +11,7 @@ import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
-const loadCaptions = () => withStyle("pictures", import("./upload_captions.js").then((module) => module.Captions));
+const loadCaptions = () => withStyles(["pictures"], import("./upload_captions.js").then((module) => module.Captions));
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
 const OVER = ["done", "cancelled", "failed"];

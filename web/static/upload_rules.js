@@ -1,10 +1,11 @@
 // What the owner of this machine takes: looked at before anything is sent, so that it is told at once.
 
 import { ask } from "./api.js";
-import { bytes } from "./format.js";
+import { bytes, series } from "./format.js";
 import { t } from "./strings.js";
 
 const NONE = { rules: { types: [], largest: null, least: null }, endings: [] };
+const KINDS = { image: () => t("pictures"), video: () => t("videos"), audio: () => t("sound"), document: () => t("documents"), archive: () => t("archives") };
 const PICTURE = /\.(apng|avif|bmp|gif|jfif|jpe|jpe?g|png|tiff?|webp)$/i;
 
 /** Whether it is a picture by its name: such ones are asked for a caption. */
@@ -21,7 +22,7 @@ export async function whyNot(thing, { rules, endings }) {
   const named = thing.kind === "folder" ? thing.files.map((file) => file.path) : [thing.name];
   const other = endings.length ? named.find((name) => !endings.some((ending) => name.toLowerCase().endsWith(ending))) : undefined;
   if (other !== undefined) {
-    return t("“{name}” is not taken: only {types} may be uploaded here. Save it as one of these, or ask the owner of this machine to allow it.", { name: other, types: rules.types.join(", ") });
+    return t("“{name}” is not taken: only {types} may be uploaded here. Save it as one of these, or ask the owner of this machine to allow it.", { name: other, types: series(rules.types.map((type) => KINDS[type]?.() ?? type)) });
   }
   if (rules.largest !== null && thing.size > rules.largest) {
     return t("“{name}” has {size}, and uploads here may have {most} at most. Make it smaller, share it in parts, or ask the owner of this machine to allow more.", { name: thing.name, size: bytes(thing.size), most: bytes(rules.largest) });
