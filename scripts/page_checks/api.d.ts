@@ -1,0 +1,438 @@
+// Made by scripts/page_checks/api_types.py --write from openapi.json; do not edit.
+declare namespace Api {
+  /** Somebody did something; `when` is milliseconds since 1970, `person` "" for the owner. */
+  interface Act {
+    number: number;
+    when: number;
+    person: string;
+    kind: "delete" | "download" | "invite" | "login" | "machine" | "person" | "upload";
+    entry: string;
+    text: string;
+  }
+
+  /** A page of acts, newest first; `cursor` is None on the last one. */
+  interface Activities {
+    acts: Act[];
+    cursor: number | null;
+    people: string[];
+  }
+
+  /** `have` counts live holders of the worst-held piece; `want` is what the author asked for. */
+  interface CopiesView {
+    have: number;
+    want: number;
+  }
+
+  /** The deletion waits for somebody's approval. */
+  interface DeletionHeld {
+    held: boolean;
+  }
+
+  /** A disk that gave several errors in 30 days, by a path that lies on it. */
+  interface DiskView {
+    path: string;
+    errors: number;
+  }
+
+  /** Body of PATCH /api/v1/entries/{id}; what is left out stays as it is. */
+  interface EntryChange {
+    name?: string | null;
+    caption?: string | null;
+    tags?: string[] | null;
+  }
+
+  /** The answer; `published` is false while the tracker is away: others see it when it is back. */
+  interface EntryChanged {
+    entry: EntryView;
+    published: boolean;
+  }
+
+  /** How many entries are of each class; `repairing` of them are among the short ones. All four others together are all entries. */
+  interface EntryCounts {
+    safe: number;
+    short: number;
+    repairing: number;
+    away: number;
+    lost: number;
+  }
+
+  /** An entry as people and programs are shown it; `created` is milliseconds since 1970. `here` is how many of its pieces this machine holds. */
+  interface EntryView {
+    id: string;
+    link: string;
+    name: string;
+    kind: "file" | "folder";
+    size: number;
+    files: number;
+    author: string;
+    caption: string;
+    tags: string[];
+    created: number;
+    edited: number;
+    version: number;
+    restored_by: string;
+    pieces: number;
+    here: number;
+    copies: CopiesView;
+    holders: HolderView[];
+    notice: string;
+    held: boolean;
+    content: "archive" | "audio" | "document" | "folder" | "image" | "other" | "video";
+    safety: "away" | "lost" | "repairing" | "safe" | "short";
+    safety_text: string;
+  }
+
+  /** Every answer of 400 and above. */
+  interface ErrorAnswer {
+    error: Problem;
+  }
+
+  /** Something that happened to copies, as this machine saw it; `when` in ms since 1970. */
+  interface EventView {
+    when: number;
+    kind: "back" | "disk" | "dropped" | "full" | "healed" | "left" | "lost" | "out" | "repaired" | "rot" | "safe" | "short";
+    text: string;
+  }
+
+  /** One file: its index in the manifest, path inside the folder ("" for a single file), bytes. */
+  interface FileView {
+    index: number;
+    path: string;
+    size: number;
+  }
+
+  /** At most 200 files; `total` in all. */
+  interface Files {
+    files: FileView[];
+    total: number;
+  }
+
+  /** Body of POST /api/v1/folders/ID/finish: folders in it that have nothing in them. */
+  interface FinishedFolder {
+    empty?: string[];
+  }
+
+  /** A page of entries; `local` when the tracker could not be asked; `more` than `total` exist. */
+  interface Found {
+    entries: EntryView[];
+    total: number;
+    cursor: string;
+    local: boolean;
+    more: boolean;
+  }
+
+  /** How all entries are; `local` when the tracker could not be asked: then those held here. `rate` is bytes a second at which this machine now makes copies, `fetching` of how many entries. `left` is seconds that `missing` takes at this rate; None when nothing moves here. */
+  interface Health {
+    entries: EntryCounts;
+    missing: number;
+    fetching: number;
+    rate: number;
+    left: number | null;
+    returns: ReturnView[];
+    events: EventView[];
+    local: boolean;
+  }
+
+  /** A machine by name, the number of pieces it holds, and whether it is there. */
+  interface HolderView {
+    peer: string;
+    pieces: number;
+    state: "gone" | "live" | "suspect";
+  }
+
+  /** An invite that has been made; the token itself is not known any more. */
+  interface InviteSummary {
+    id: string;
+    zone: string;
+    expires: number;
+    state: string;
+  }
+
+  /** One machine; `seen` is milliseconds since 1970, 0 for never. */
+  interface MachineView {
+    id: string;
+    name: string;
+    zone: string;
+    state: "gone" | "live" | "suspect";
+    addresses: string[];
+    capacity: number;
+    stored: number;
+    seen: number;
+    this: boolean;
+    standing: "active" | "draining" | "leaving";
+    admin: boolean;
+  }
+
+  /** The invite as text, told this once; `qr` is an address of a picture, "" when too long. */
+  interface MadeInvite {
+    id: string;
+    invite: string;
+    expires: number;
+    qr: string;
+  }
+
+  /** An address that lets one browser in, told this once; `qr` is an address of a picture. */
+  interface MadeLogin {
+    name: string;
+    url: string;
+    qr: string;
+    here: boolean;
+  }
+
+  /** Whose session this is; the owner has no name. */
+  interface Me {
+    person: string;
+    owner: boolean;
+  }
+
+  /** Body of POST /api/v1/folders: `files` counts them, `size` is their bytes together. */
+  interface NewFolder {
+    name: string;
+    files: number;
+    size: number;
+    modified?: number | null;
+    caption?: string;
+    tags?: string[];
+  }
+
+  /** Something the machine's owner should know; `when` is milliseconds since 1970. */
+  interface NoticeView {
+    when: number;
+    text: string;
+  }
+
+  /** An OpenAPI document; the rest of it is not described here. */
+  interface OpenApi {
+    openapi: string;
+  }
+
+  /** Those that a machine can still join by. */
+  interface OpenInvites {
+    invites: InviteSummary[];
+  }
+
+  /** This machine. */
+  interface PeerView {
+    id: string;
+    name: string;
+    version: string;
+    listen: string;
+    standing: "active" | "draining" | "leaving";
+  }
+
+  /** The machines, by name; `local` when the tracker could not be asked. */
+  interface Peers {
+    peers: MachineView[];
+    local: boolean;
+    warnings: string[];
+  }
+
+  /** One machine's pieces: the first of each run held, and how many it has. */
+  interface PieceRow {
+    peer: string;
+    state: "gone" | "live" | "suspect";
+    runs: ([number, number])[];
+  }
+
+  /** How many pieces there are, and who holds which. */
+  interface PieceRows {
+    pieces: number;
+    rows: PieceRow[];
+  }
+
+  /** A file of a folder that is here in full. */
+  interface PlacedFile {
+    path: string;
+    size: number;
+    modified: number;
+  }
+
+  /** Answer of GET /api/v1/folders/ID/files; `next` is where to go on, or null. */
+  interface PlacedFiles {
+    files: PlacedFile[];
+    next: number | null;
+  }
+
+  /** What is wrong: a word for programs, a text for people, and which field, if it is one. */
+  interface Problem {
+    kind: string;
+    text: string;
+    field: string;
+  }
+
+  /** Answer of a purge: contents that went, and their bytes. */
+  interface PurgedAmount {
+    contents: number;
+    bytes: number;
+  }
+
+  /** Bytes a second, within the `EVERY` seconds that ended `ago` seconds ago. */
+  interface RateSample {
+    ago: number;
+    down: number;
+    up: number;
+  }
+
+  /** The samples of the last hour, oldest first, and how many seconds each stands for. */
+  interface RatesKept {
+    every: number;
+    samples: RateSample[];
+  }
+
+  /** Both directions. */
+  interface RatesView {
+    up: number | null;
+    down: number | null;
+  }
+
+  /** The daemon answers, so the page can. */
+  interface Ready {
+    state: string;
+  }
+
+  /** It is there again; `published` is False while the tracker is away. `here` is how many of its pieces came back from this machine's trash. */
+  interface Restored {
+    id: string;
+    name: string;
+    here: number;
+    published: boolean;
+  }
+
+  /** The same for a person; `out` is in how many seconds its pieces are made elsewhere. None: that has begun. */
+  interface ReturnView {
+    name: string;
+    state: "gone" | "live" | "suspect";
+    safe: number;
+    found: number;
+    out: number | null;
+  }
+
+  /** This process lives; whether the daemon does is told besides. */
+  interface Running {
+    state: string;
+    daemon: string;
+  }
+
+  /** How the scrub is. `days`: everything is read once in so many; 0 for off. `completed` is when everything had last been read, in milliseconds since 1970, 0 for never. The others are since the daemon's start: bytes read, pieces found bad, and fetched again of those. */
+  interface ScrubView {
+    days: number;
+    completed: number;
+    bytes: number;
+    bad: number;
+    healed: number;
+  }
+
+  /** How the daemon is; `limits` are those of the whole daemon that are in force now. */
+  interface Status {
+    peer: PeerView;
+    web: string | null;
+    tracker: TrackerView;
+    swarm: SwarmView;
+    store: StoreView;
+    transfers: TransferView[];
+    notices: NoticeView[];
+    scrub: ScrubView;
+    disks: DiskView[];
+    limits: RatesView;
+    congestion: string[];
+    lanes: number;
+    uploaded: number;
+    downloaded: number;
+    fetched_twice: number;
+  }
+
+  /** Bytes kept for the group, bytes offered, pieces held, and bytes for which there is room. `room` is 0 when the capacity is used up or the disk nearly full. */
+  interface StoreView {
+    bytes: number;
+    capacity: number;
+    pieces: number;
+    room: number;
+  }
+
+  /** The group: its name, the number of its newest roster, how many peers are members. */
+  interface SwarmView {
+    name: string;
+    roster: number;
+    members: number;
+  }
+
+  /** Whether the tracker is connected now. */
+  interface TrackerView {
+    state: "connected" | "unreachable";
+  }
+
+  /** One download under way. `rate` is bytes a second; `left` seconds, None when unknown. `purpose`: "get" for a person, "keep" because the ring says so. */
+  interface TransferView {
+    id: string;
+    name: string;
+    purpose: "get" | "keep";
+    size: number;
+    done: number;
+    rate: number;
+    left: number | null;
+    sources: string[];
+  }
+
+  /** A page of the trash, newest first; `total` in all. */
+  interface TrashListed {
+    entries: TrashView[];
+    total: number;
+  }
+
+  /** A deleted entry. Moments are milliseconds since 1970; `path` is "" for the store's own copy. A file shared in place is only listed, and stays when the trash is emptied. */
+  interface TrashView {
+    id: string;
+    name: string;
+    size: number;
+    deleted: number;
+    by: string;
+    until: number;
+    path: string;
+  }
+
+  /** Answer of GET /api/v1/uploads: what is not an entry yet, the newest last. */
+  interface UploadList {
+    uploads: UploadView[];
+  }
+
+  /** An upload as it stands; moments are milliseconds since 1970. `received` counts the files of a folder that are here in full, `added` the bytes that the daemon has taken over. `entry` is the id of what it became, `text` why it became nothing. */
+  interface UploadView {
+    id: string;
+    kind: "file" | "folder";
+    name: string;
+    size: number;
+    offset: number;
+    modified: number | null;
+    folder: string;
+    path: string;
+    files: number;
+    received: number;
+    state: "added" | "adding" | "failed" | "receiving";
+    added: number;
+    entry: string;
+    text: string;
+    expires: number;
+  }
+
+  /** Body of POST /api/v1/fetch: a link or an id, as a person pasted it. */
+  interface WantedEntry {
+    entry: string;
+  }
+
+  /** Body of POST /api/v1/invites: seconds for which it is good, and the new machine's zone. */
+  interface WantedInvite {
+    expires?: number;
+    zone?: string;
+  }
+
+  /** Body of POST /api/v1/logins: whose it is, and for how long the address may be used. */
+  interface WantedLogin {
+    name: string;
+    hours?: number;
+  }
+
+  /** Body of PATCH /api/v1/machines/{id}: "" for a zone of its own. */
+  interface WantedZone {
+    zone: string;
+  }
+}
