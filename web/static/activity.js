@@ -7,22 +7,24 @@ import { changes, use, useRefresh } from "./store.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const KINDS = [["", "Everything"], ["upload", "Shared"], ["download", "Downloaded"], ["delete", "Deleted"], ["login", "Logins"], ["person", "People let in"], ["invite", "Invites"], ["machine", "Machines"]];
+/** @type {Record<Api.Act["kind"], string>} */
 const VERBS = { upload: "shared", download: "downloaded", delete: "deleted", login: "logged in", person: "let in", invite: "", machine: "" };
 const ANYBODY = "*";
 
+/** @param {string} person */
 const called = (person) => person || "The owner";
 
 export function Activity() {
   const version = use(changes);
   const [person, setPerson] = useState(ANYBODY), [kind, setKind] = useState("");
-  const [known, setKnown] = useState({});
+  const [known, setKnown] = useState(/** @type {Partial<Api.Activities> & {long?: boolean, error?: Error}} */ ({}));
   const turn = useRef(0);
-  const load = async (cursor) => {
+  const load = async (/** @type {number} */ cursor = 0) => {
     const mine = ++turn.current;
     const query = { ...(person !== ANYBODY && { person }), ...(kind && { kind }), ...(cursor && { cursor }) };
     try {
       const page = await api.activity(query);
-      if (mine === turn.current) setKnown((old) => ({ ...page, long: Boolean(cursor), acts: cursor ? [...old.acts, ...page.acts] : page.acts }));
+      if (mine === turn.current) setKnown((old) => ({ ...page, long: Boolean(cursor), acts: cursor ? [...(old.acts ?? []), ...page.acts] : page.acts }));
     } catch (error) {
       if (mine === turn.current) setKnown({ error });
     }
@@ -37,11 +39,12 @@ export function Activity() {
     ${known.error && html`<${Problem} error=${known.error} retry=${() => load()} />`}
     ${!known.error && !known.acts && html`<${Waiting} />`}
     ${known.acts?.length === 0 && html`<p class="soft">Nothing of that kind yet.</p>`}
-    ${known.acts?.length > 0 && html`<ul class="happened" aria-label="What was done">${known.acts.map((act) => html`<${Act} key=${act.number} act=${act} />`)}</ul>`}
-    ${known.cursor && html`<p class="more"><button class="button" onClick=${() => load(known.cursor)}>Show more</button></p>`}
+    ${known.acts && known.acts.length > 0 && html`<ul class="happened" aria-label="What was done">${known.acts.map((act) => html`<${Act} key=${act.number} act=${act} />`)}</ul>`}
+    ${known.cursor && html`<p class="more"><button class="button" onClick=${() => load(known.cursor ?? 0)}>Show more</button></p>`}
   </section>`;
 }
 
+/** @param {{act: Api.Act}} props */
 function Act({ act }) {
   return html`<li><span><strong>${called(act.person)}</strong> ${VERBS[act.kind]} ${act.text}</span><time class="soft" datetime=${new Date(act.when).toISOString()}>${moment(act.when)}</time></li>`;
 }

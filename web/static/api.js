@@ -1,13 +1,24 @@
 // Talks to this page's own interface. Every failure becomes an ApiError with a text for people.
 
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} text
+   */
   constructor(status, text) {
     super(text);
     this.status = status;
   }
 }
 
-/** One request; the JSON it answers, or null. */
+/**
+ * One request; the JSON it answers, or null.
+ * @param {string} method
+ * @param {string} path
+ * @param {object | null} [body]
+ * @param {Record<string, string>} [headers]
+ * @returns {Promise<any>}
+ */
 export async function ask(method, path, body, headers = {}) {
   let answer;
   try {
@@ -26,34 +37,60 @@ export async function ask(method, path, body, headers = {}) {
   throw new ApiError(answer.status, errorText(content, answer.status));
 }
 
-/** The text of an error answer, whatever it looks like. */
+/**
+ * The text of an error answer, whatever it looks like.
+ * @param {Api.ErrorAnswer | null} content
+ * @param {number} status
+ */
 export function errorText(content, status) {
   return content?.error?.text ?? `That did not work (${status}).`;
 }
 
+/** @param {string} id */
 const entry = (id) => `/entries/${encodeURIComponent(id)}`;
 
 export const api = {
+  /** @type {(params: string, cursor?: string, limit?: number) => Promise<Api.Found>} */
   entries: (params, cursor = "", limit = 50) =>
-    ask("GET", `/entries?${params}&${new URLSearchParams({ cursor, limit })}`),
+    ask("GET", `/entries?${params}&${new URLSearchParams({ cursor, limit: String(limit) })}`),
+  /** @type {(id: string) => Promise<Api.EntryView>} */
   entry: (id) => ask("GET", entry(id)),
+  /** @type {(id: string, start: number) => Promise<Api.Files>} */
   files: (id, start) => ask("GET", `${entry(id)}/files?start=${start}`),
+  /** @type {(id: string) => Promise<Api.PieceRows>} */
   pieces: (id) => ask("GET", `${entry(id)}/pieces`),
+  /** @type {(id: string, change: Api.EntryChange) => Promise<Api.EntryChanged>} */
   edit: (id, change) => ask("PATCH", entry(id), change),
+  /** @type {(start: number) => Promise<Api.TrashListed>} */
   trash: (start) => ask("GET", `/trash?start=${start}`),
+  /** @type {(id: string) => Promise<Api.Restored>} */
   restore: (id) => ask("POST", `/trash/${encodeURIComponent(id)}/restore`),
+  /** @type {(id?: string) => Promise<Api.PurgedAmount>} */
   purge: (id) => ask("DELETE", id ? `/trash/${encodeURIComponent(id)}` : "/trash"),
+  /** @type {(id: string) => Promise<Api.DeletionHeld | null>} */
   remove: (id) => ask("DELETE", entry(id)),
-  fetch: (text) => ask("POST", "/fetch", { entry: text }),
+  /** @type {(text: string) => Promise<Api.EntryView>} */
+  fetch: (text) => ask("POST", "/fetch", /** @type {Api.WantedEntry} */ ({ entry: text })),
+  /** @type {() => Promise<Api.Peers>} */
   peers: () => ask("GET", "/peers"),
+  /** @type {() => Promise<Api.Health>} */
   health: () => ask("GET", "/health"),
+  /** @type {() => Promise<Api.Me>} */
   me: () => ask("GET", "/me"),
+  /** @type {() => Promise<Api.RatesKept>} */
   rates: () => ask("GET", "/rates"),
+  /** @type {(query: Record<string, any>) => Promise<Api.Activities>} */
   activity: (query) => ask("GET", `/activity?${new URLSearchParams(query)}`),
+  /** @type {() => Promise<Api.OpenInvites>} */
   invites: () => ask("GET", "/invites"),
-  invite: (expires, zone) => ask("POST", "/invites", { expires, zone }),
+  /** @type {(expires: number, zone: string) => Promise<Api.MadeInvite>} */
+  invite: (expires, zone) => ask("POST", "/invites", /** @type {Api.WantedInvite} */ ({ expires, zone })),
+  /** @type {(id: string) => Promise<null>} */
   withdraw: (id) => ask("DELETE", `/invites/${encodeURIComponent(id)}`),
-  setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, { zone }),
+  /** @type {(id: string, zone: string) => Promise<null>} */
+  setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, /** @type {Api.WantedZone} */ ({ zone })),
+  /** @type {(id: string) => Promise<null>} */
   shutOut: (id) => ask("DELETE", `/machines/${encodeURIComponent(id)}`),
-  letIn: (name, hours) => ask("POST", "/logins", { name, hours }),
+  /** @type {(name: string, hours: number) => Promise<Api.MadeLogin>} */
+  letIn: (name, hours) => ask("POST", "/logins", /** @type {Api.WantedLogin} */ ({ name, hours })),
 };

@@ -4,10 +4,13 @@ import { copyText, Icon } from "./parts.js";
 import { changed, tell } from "./store.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
-/** A modal dialog; `close` is called however it is left, and must stop drawing it. */
+/**
+ * A modal dialog; `close` is called however it is left, and must stop drawing it.
+ * @param {{title: string, close: () => void, children?: any}} props
+ */
 export function Dialog({ title, close, children }) {
   const dialog = useRef(null);
-  const back = useRef(document.activeElement);
+  const back = useRef(/** @type {HTMLElement | null} */ (document.activeElement));
   useEffect(() => {
     dialog.current.showModal();
     return () => back.current?.focus?.();
@@ -16,10 +19,13 @@ export function Dialog({ title, close, children }) {
     <h2 id="dialog-title" tabindex="-1">${title}</h2>${children}</dialog>`;
 }
 
-/** Runs `work`; what went wrong is shown where it was asked for. */
+/**
+ * Runs `work`; what went wrong is shown where it was asked for.
+ * @param {() => Promise<unknown> | unknown} work
+ */
 export function useWork(work) {
   const [busy, setBusy] = useState(false), [wrong, setWrong] = useState("");
-  const run = async (event) => {
+  const run = async (/** @type {Event} */ event) => {
     event?.preventDefault();
     setBusy(true);
     setWrong("");
@@ -34,6 +40,7 @@ export function useWork(work) {
   return { busy, wrong, run };
 }
 
+/** @param {{title: string, text: string, action: string, done: string, work: () => Promise<unknown>, close: (done: boolean) => void}} props */
 export function Confirm({ title, text, action, done, work, close }) {
   const { busy, wrong, run } = useWork(async () => {
     await work();
@@ -48,7 +55,10 @@ export function Confirm({ title, text, action, done, work, close }) {
     </div><//>`;
 }
 
-/** Something secret that is shown once: a code for a camera, the text, and a button to copy it. */
+/**
+ * Something secret that is shown once: a code for a camera, the text, and a button to copy it.
+ * @param {{text: string, qr: string, label: string}} props
+ */
 export function Once({ text, qr, label }) {
   const place = useRef(null);
   const [said, setSaid] = useState("");
@@ -65,7 +75,10 @@ export function Once({ text, qr, label }) {
   </div>`;
 }
 
-/** One of a few, as a row of buttons that are radios. */
+/**
+ * One of a few, as a row of buttons that are radios.
+ * @param {{legend: string, name: string, choices: [any, string][], value: unknown, set: (value: any) => void}} props
+ */
 export function Choice({ legend, name, choices, value, set }) {
   return html`<fieldset class="choice"><legend>${legend}</legend><div>${choices.map(([each, text]) => html`<label key=${each}>
     <input type="radio" name=${name} checked=${value === each} onChange=${() => set(each)} /><span>${text}</span></label>`)}</div></fieldset>`;

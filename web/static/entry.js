@@ -14,9 +14,10 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
+/** @param {{id: string}} props */
 export function Entry({ id }) {
   const version = use(changes);
-  const [loaded, setLoaded] = useState({});
+  const [loaded, setLoaded] = useState(/** @type {{id?: string, entry?: Api.EntryView, map?: Api.PieceRows, error?: Error}} */ ({}));
   const load = async () => {
     try {
       const [entry, map] = await Promise.all([api.entry(id), api.pieces(id)]);
@@ -37,6 +38,7 @@ function Back() {
   return html`<a class="back" href="#/"><${Icon} name="back" />Library</a>`;
 }
 
+/** @param {{entry: Api.EntryView, map: Api.PieceRows}} props */
 function Loaded({ entry, map }) {
   // Only the machine that shared an entry can edit or delete it.
   const own = use(status)?.peer.name === entry.author;
@@ -60,7 +62,10 @@ function Loaded({ entry, map }) {
   </article>`;
 }
 
-/** What its owner should know: files that changed, copies that are missing, a deletion that waits. */
+/**
+ * What its owner should know: files that changed, copies that are missing, a deletion that waits.
+ * @param {{entry: Api.EntryView}} props
+ */
 function Warnings({ entry }) {
   const said = [
     entry.held && "Its deletion is held until somebody approves it: twofold approve",

@@ -5,6 +5,7 @@ import { Icon } from "./parts.js";
 import { changed, tell } from "./store.js";
 import { html, useRef, useState } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function DeleteEntry({ entry }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);

@@ -7,11 +7,15 @@ import { html, useRef, useState } from "./vendor/preact-htm.js";
 
 const MOST_TAGS = 32, LONGEST_TAG = 64;
 
-/** The tags in a text with commas, each once. */
+/**
+ * The tags in a text with commas, each once.
+ * @param {string} text
+ */
 export function tagsOf(text) {
   return [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
 }
 
+/** @param {{name: string, tags: string}} said */
 function wrongIn({ name, tags }) {
   if (!name.trim()) return "Give it a name.";
   const list = tagsOf(tags);
@@ -20,6 +24,7 @@ function wrongIn({ name, tags }) {
   return long ? `A tag has at most ${LONGEST_TAG} characters: “${long.slice(0, 20)}…” has more.` : "";
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function EditEntry({ entry }) {
   const dialog = useRef(null);
   const [open, setOpen] = useState(false);
@@ -29,12 +34,13 @@ export function EditEntry({ entry }) {
     <dialog ref=${dialog} class="wide" aria-labelledby="edit-title" onClose=${() => setOpen(false)}>${open && html`<${Form} entry=${entry} close=${close} />`}</dialog>`;
 }
 
+/** @param {{entry: Api.EntryView, close: () => void}} props */
 function Form({ entry, close }) {
   const [said, setSaid] = useState({ name: entry.name, caption: entry.caption, tags: entry.tags.join(", ") });
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
-  const type = (part) => (event) => { setSaid({ ...said, [part]: event.target.value }); setWrong(""); };
-  const save = async (event) => {
+  const type = (/** @type {string} */ part) => (/** @type {any} */ event) => { setSaid({ ...said, [part]: event.target.value }); setWrong(""); };
+  const save = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const problem = wrongIn(said);
     if (problem) return setWrong(problem);

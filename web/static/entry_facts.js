@@ -4,6 +4,7 @@ import { age, bytes, count, moment } from "./format.js";
 import { Copies, onMachines } from "./parts.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function Facts({ entry }) {
   const here = entry.here >= entry.pieces ? "All of it" : entry.here === 0 ? "Nothing yet" : `${entry.here.toLocaleString()} of ${count(entry.pieces, "piece")}`;
   return html`<dl class="facts card">
@@ -14,7 +15,10 @@ export function Facts({ entry }) {
   </dl>`;
 }
 
-/** The events an entry tells of itself, oldest first. Pure. */
+/**
+ * The events an entry tells of itself, oldest first. Pure.
+ * @param {Api.EntryView} entry
+ */
 export function historyOf(entry) {
   const events = [{ when: entry.created, text: `Shared by ${entry.author}` }];
   if (entry.edited) events.push({ when: entry.edited, text: `Last edited by ${entry.author}` });
@@ -22,6 +26,7 @@ export function historyOf(entry) {
   return events;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function History({ entry }) {
   return html`<section class="card" aria-labelledby="history"><h2 id="history">History</h2>
     <ol class="happened">${historyOf(entry).map((event) => html`<li key=${event.text}><span>${event.text}</span>

@@ -5,6 +5,7 @@ import { KIND_NAMES, KindIcon } from "./kind_icons.js";
 import { Copies, copyLink, Icon, onMachines } from "./parts.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function Row({ entry }) {
   const about = entry.kind === "folder" ? `${count(entry.files, "file")} · ` : "";
   return html`<div class="entry">
@@ -19,6 +20,7 @@ export function Row({ entry }) {
   </div>`;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function Tile({ entry }) {
   return html`<div class="tile">
     <a class="what" href=${`#/entry/${entry.id}`} title=${entry.name}>
@@ -30,12 +32,16 @@ export function Tile({ entry }) {
   </div>`;
 }
 
-/** The entry's thumbnail where there is one (the address of an image of ours), else its kind. */
+/**
+ * The entry's thumbnail where there is one (the address of an image of ours), else its kind.
+ * @param {{entry: Api.EntryView & {thumbnail?: string}}} props
+ */
 function Picture({ entry }) {
   const inside = entry.thumbnail ? html`<img src=${entry.thumbnail} alt="" loading="lazy" decoding="async" />` : html`<${KindIcon} entry=${entry} />`;
   return html`<span class=${`picture ${entry.content ?? entry.kind}`}>${inside}</span>`;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 function Actions({ entry }) {
   return html`<span class="actions">
     <a class="button quiet icon-only" href=${`/download/${entry.id}`} download title="Download" aria-label=${`Download ${entry.name}`}><${Icon} name="download" /></a>

@@ -6,6 +6,7 @@ import { Problem, Waiting } from "./parts.js";
 import { changes, health, status, use, useRefresh } from "./store.js";
 import { html, useEffect } from "./vendor/preact-htm.js";
 
+/** @param {number} number */
 const entries = (number) => count(number, "entry", "entries");
 
 async function load() {
@@ -17,13 +18,17 @@ async function load() {
   }
 }
 
-/** "good", "short", "bad", or "" while it is not known. */
+/**
+ * "good", "short", "bad", or "" while it is not known.
+ * @param {import("./store.js").HealthNow | null} now
+ */
 function level(now) {
   if (!now?.entries) return "";
   if (now.entries.lost || now.entries.away) return "bad";
   return now.entries.short ? "short" : "good";
 }
 
+/** @type {Record<string, string>} */
 const LEVELS = { good: "all safe", short: "some short of copies", bad: "some lost" };
 
 /** The dot beside "Health" in the frame; keeps the numbers fresh on every place. */
@@ -44,6 +49,7 @@ export function Health() {
     <${Numbers} now=${now} /><${Returns} returns=${now.returns} /><${Events} events=${now.events} /></div>`;
 }
 
+/** @param {{now: Api.Health}} props */
 function Numbers({ now }) {
   const { safe, short, repairing, away, lost } = now.entries;
   return html`<dl class="facts card health">
@@ -55,14 +61,17 @@ function Numbers({ now }) {
   </dl>`;
 }
 
+/** @param {{name: string, number: number, kind: string, children?: any}} props */
 function Number({ name, number, kind, children }) {
   return html`<div><dt>${name}</dt><dd><span class=${`big ${number ? kind : ""}`}>${number.toLocaleString()}</span> <span class="soft">${children}</span></dd></div>`;
 }
 
+/** @param {Api.Health} now */
 function pace(now) {
   return now.left === null ? "nothing comes to this machine now" : `${duration(now.left)} at ${bytes(now.rate)}/s`;
 }
 
+/** @param {{returns: Api.ReturnView[]}} props */
 function Returns({ returns }) {
   if (returns.length === 0) return null;
   return html`<section class="card notices" aria-labelledby="returns"><h2 id="returns">Machines to bring back</h2>
@@ -70,11 +79,13 @@ function Returns({ returns }) {
       ${each.out !== null && html`<p class="soft">Repair starts in ${duration(each.out)}</p>`}</li>`)}</ul></section>`;
 }
 
+/** @param {Api.ReturnView} each */
 function gains({ safe, found }) {
   const saves = found > 0 ? [`saves ${entries(found)} that nobody else has`] : [];
   return [...saves, ...(safe > 0 ? [`makes ${entries(safe)} safe again`] : [])].join(", ");
 }
 
+/** @param {{events: Api.EventView[]}} props */
 function Events({ events }) {
   return html`<section class="card" aria-labelledby="events"><h2 id="events">What happened</h2>
     ${events.length === 0

@@ -7,9 +7,10 @@ import { html, useState } from "./vendor/preact-htm.js";
 
 const TIMES = [[3600, "1 hour"], [86400, "1 day"], [604800, "7 days"]];
 
+/** @param {{zones: string[], close: () => void}} props */
 export function InviteMachine({ zones, close }) {
   const [expires, setExpires] = useState(86400), [zone, setZone] = useState("");
-  const [made, setMade] = useState(null);
+  const [made, setMade] = useState(/** @type {Api.MadeInvite | null} */ (null));
   const { busy, wrong, run } = useWork(async () => setMade(await api.invite(expires, zone.trim())));
   if (made) return html`<${Made} key="made" made=${made} close=${close} />`;
   return html`<${Dialog} key="wish" title="Invite a machine" close=${close}><form onSubmit=${run}>
@@ -20,6 +21,7 @@ export function InviteMachine({ zones, close }) {
   </form><//>`;
 }
 
+/** @param {{made: Api.MadeInvite, close: () => void}} props */
 function Made({ made, close }) {
   return html`<${Dialog} title="Invite for one machine" close=${close}>
     <p>Shown only now, good until ${moment(made.expires)}. Send it in a way that others do not read.</p>
@@ -28,7 +30,10 @@ function Made({ made, close }) {
     <div class="buttons"><button class="button" onClick=${close}>Done</button></div><//>`;
 }
 
-/** A zone, with those there are to choose from. */
+/**
+ * A zone, with those there are to choose from.
+ * @param {{zones: string[], value: string, set: (zone: string) => void}} props
+ */
 export function ZoneField({ zones, value, set }) {
   return html`<div class="field"><label for="zone">Zone <span class="soft">(may be empty)</span></label>
     <input id="zone" list="zones" maxlength="64" autocomplete="off" value=${value} onInput=${(event) => set(event.target.value)} aria-describedby="zone-hint" />
@@ -36,8 +41,9 @@ export function ZoneField({ zones, value, set }) {
     <p class="soft" id="zone-hint">What could be lost together: a room, a house, an owner. Two copies are kept in different zones.</p></div>`;
 }
 
+/** @param {{invites: Api.InviteSummary[], load: () => void}} props */
 export function OpenInvites({ invites, load }) {
-  const [asked, setAsked] = useState(null);
+  const [asked, setAsked] = useState(/** @type {Api.InviteSummary | null} */ (null));
   if (!invites?.length) return null;
   return html`<section class="card" aria-labelledby="open-invites"><h2 id="open-invites">Open invites</h2>
     <ul class="rows">${invites.map((invite) => html`<li key=${invite.id}>

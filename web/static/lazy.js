@@ -5,9 +5,12 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const known = new Map();
 
-/** Shows the part that `load` gives, with the other props. `load` must be the same each time. */
+/**
+ * Shows the part that `load` gives, with the other props. `load` must be the same each time.
+ * @param {{load: () => Promise<unknown>} & Record<string, unknown>} props
+ */
 export function Lazy({ load, ...props }) {
-  const [error, setError] = useState(null);
+  const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [, draw] = useState(0);
   const start = () => {
     setError(null);

@@ -6,8 +6,9 @@ import { html, useState } from "./vendor/preact-htm.js";
 
 const TIMES = [[1, "1 hour"], [24, "1 day"], [168, "7 days"]];
 
+/** @param {{close: () => void}} props */
 export function LetIn({ close }) {
-  const [name, setName] = useState(""), [hours, setHours] = useState(24), [made, setMade] = useState(null);
+  const [name, setName] = useState(""), [hours, setHours] = useState(24), [made, setMade] = useState(/** @type {Api.MadeLogin | null} */ (null));
   const { busy, wrong, run } = useWork(async () => setMade(await api.letIn(name, hours)));
   if (made) return html`<${Made} key="made" made=${made} hours=${hours} close=${close} />`;
   return html`<${Dialog} key="wish" title="Let a person in" close=${close}><form onSubmit=${run}>
@@ -21,9 +22,10 @@ export function LetIn({ close }) {
   </form><//>`;
 }
 
+/** @param {{made: Api.MadeLogin, hours: number, close: () => void}} props */
 function Made({ made, hours, close }) {
   return html`<${Dialog} title=${`Address for ${made.name}`} close=${close}>
-    <p>Shown only now. It logs one browser in, once, within ${TIMES.find(([each]) => each === hours)[1]}.</p>
+    <p>Shown only now. It logs one browser in, once, within ${TIMES.find(([each]) => each === hours)?.[1]}.</p>
     ${made.here && html`<p class="note">This page listens for this machine only, so the address works only here. To let other devices in, start it with <code>twofold run --web 0.0.0.0:4180</code></p>`}
     <${Once} text=${made.url} qr=${made.qr} label="login address" />
     <div class="buttons"><button class="button" onClick=${close}>Done</button></div><//>`;

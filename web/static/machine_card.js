@@ -8,8 +8,10 @@ import { Bar, State } from "./parts.js";
 import { tell } from "./store.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
+/** @type {Record<string, string>} */
 const STANDINGS = { draining: "takes nothing new", leaving: "moves its copies elsewhere, then goes", left: "has left" };
 
+/** @param {{machine: Api.MachineView, rate: Api.RateSample | null, manage: boolean, zones: string[], load: () => void}} props */
 export function MachineCard({ machine, rate, manage, zones, load }) {
   return html`<li class="card machine-card">
     <div class="head"><h2>${machine.name}</h2><${State} state=${machine.state} /></div>
@@ -26,17 +28,20 @@ export function MachineCard({ machine, rate, manage, zones, load }) {
   </li>`;
 }
 
+/** @param {{machine: Api.MachineView}} props */
 function Tags({ machine }) {
   const tags = [machine.this && "this machine", machine.admin && "admin", machine.standing !== "active" && machine.standing].filter(Boolean);
   return tags.length > 0 && html`<p class="marks">${tags.map((tag) => html`<span class="tag" key=${tag}>${tag}</span>`)}</p>`;
 }
 
+/** @param {{machine: Api.MachineView}} props */
 function Used({ machine }) {
   if (machine.capacity === 0) return html`<p class="soft">Keeps nothing for others</p>`;
   return html`<div class="used"><${Bar} done=${machine.stored} total=${machine.capacity} label=${`Space used on ${machine.name}`} /></div>
     <p>${bytes(machine.stored)} <span class="soft">of ${bytes(machine.capacity)} used, ${percent(machine.stored, machine.capacity)} %</span></p>`;
 }
 
+/** @param {{machine: Api.MachineView, zones: string[], load: () => void}} props */
 function Actions({ machine, zones, load }) {
   const [open, setOpen] = useState("");
   const close = () => { setOpen(""); load(); };
@@ -49,6 +54,7 @@ function Actions({ machine, zones, load }) {
       text="It can never come back with its keys, and its copies no longer count. The others make new ones from what they hold. A machine that should leave well runs: twofold leave" />`}`;
 }
 
+/** @param {{machine: Api.MachineView, zones: string[], close: () => void}} props */
 function SetZone({ machine, zones, close }) {
   const [zone, setZone] = useState(machine.zone);
   const { busy, wrong, run } = useWork(async () => {

@@ -4,6 +4,7 @@ import { dismiss, tell, toasts, use } from "./store.js";
 import { percent } from "./format.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @type {Record<string, string>} */
 const PATHS = {
   download: "M12 4v11m0 0-4.5-4.5M12 15l4.5-4.5M5 20h14",
   upload: "M12 16V5m0 0L7.5 9.5M12 5l4.5 4.5M5 20h14",
@@ -19,22 +20,34 @@ const PATHS = {
   trash: "M5 7h14M10 7V4.5h4V7m-7 0 .8 12.5h8.4L17 7",
 };
 
-/** A picture beside words; says nothing to a screen reader. */
+/**
+ * A picture beside words; says nothing to a screen reader.
+ * @param {{name: string}} props
+ */
 export function Icon({ name }) {
   return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 }
 
-/** "a", "a and b", "a, b and c". */
+/**
+ * "a", "a and b", "a, b and c".
+ * @param {string[]} names
+ */
 export function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** The same, short: "a, b and 5 more". */
+/**
+ * The same, short: "a, b and 5 more".
+ * @param {string[]} names
+ */
 export function fewListed(names) {
   return listed(names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names);
 }
 
-/** "2 of 2", with a colour that repeats what the words say. */
+/**
+ * "2 of 2", with a colour that repeats what the words say.
+ * @param {{entry: Api.EntryView}} props
+ */
 export function Copies({ entry }) {
   const { have, want } = entry.copies;
   const kind = have >= want ? "good" : have > 0 ? "short" : "bad";
@@ -42,7 +55,10 @@ export function Copies({ entry }) {
   return html`<span class=${`pill ${kind}`}><span class="sr">Copies: </span>${text}</span>`;
 }
 
-/** The machines that hold an entry in whole, then how many hold a part. */
+/**
+ * The machines that hold an entry in whole, then how many hold a part.
+ * @param {Api.EntryView} entry
+ */
 export function onMachines(entry) {
   const there = entry.holders.filter((holder) => holder.state !== "gone");
   const whole = there.filter((holder) => holder.pieces >= entry.pieces).map((holder) => holder.peer);
@@ -54,16 +70,21 @@ export function onMachines(entry) {
 
 const STATE_HINTS = { live: "There now", suspect: "Not heard of for some seconds", gone: "Not there" };
 
-/** A machine's state, as a word and a dot. */
+/**
+ * A machine's state, as a word and a dot.
+ * @param {{state: Api.HolderView["state"]}} props
+ */
 export function State({ state }) {
   return html`<span class=${`state ${state}`} title=${STATE_HINTS[state]}><span class="dot" aria-hidden="true"></span>${state}</span>`;
 }
 
+/** @param {{done: number, total: number, label: string}} props */
 export function Bar({ done, total, label }) {
   const shown = percent(done, total);
   return html`<progress max="100" value=${shown} aria-label=${label}>${shown} %</progress>`;
 }
 
+/** @param {{icon: string, title: string, children?: any}} props */
 export function Empty({ icon, title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
 }
@@ -72,6 +93,7 @@ export function Waiting() {
   return html`<p class="waiting" role="status">Loading…</p>`;
 }
 
+/** @param {{error: Error, retry?: () => void}} props */
 export function Problem({ error, retry }) {
   return html`<div class="empty" role="alert"><h2>That did not work</h2><p>${error.message}</p>
     ${retry && html`<button class="button" onClick=${retry}>Try again</button>`}</div>`;
@@ -87,13 +109,20 @@ export function Toasts() {
   </div>`;
 }
 
-/** Put an entry's link on the clipboard. */
+/**
+ * Put an entry's link on the clipboard.
+ * @param {Api.EntryView} entry
+ */
 export async function copyLink(entry) {
   const copied = await copyText(entry.link);
   tell(copied ? `The link to ${entry.name} is copied.` : `Copy it by hand: ${entry.link}`, copied);
 }
 
-/** Whether the text is on the clipboard now, also where browsers only allow the old way (plain http). */
+/**
+ * Whether the text is on the clipboard now, also where browsers only allow the old way (plain http).
+ * @param {string} text
+ * @param {HTMLElement} [within]
+ */
 export async function copyText(text, within = document.body) {
   try {
     await navigator.clipboard.writeText(text);
@@ -103,8 +132,12 @@ export async function copyText(text, within = document.body) {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {HTMLElement} within
+ */
 function copyBySelection(text, within) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const area = document.createElement("textarea");
   area.value = text;
   area.readOnly = true;

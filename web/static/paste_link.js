@@ -8,7 +8,7 @@ export function PasteLink() {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
-  const fetchIt = async (event) => {
+  const fetchIt = async (/** @type {Event} */ event) => {
     event.preventDefault();
     if (!text.trim()) return setWrong("Paste a link first.");
     setBusy(true);

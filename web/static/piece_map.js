@@ -7,13 +7,17 @@ import { html, useEffect, useRef } from "./vendor/preact-htm.js";
 
 const RUNS_IN_WORDS = 5, RUNS_IN_TABLE = 50;
 
-/** How many pieces the runs of a row cover. */
+/**
+ * How many pieces the runs of a row cover.
+ * @param {Api.PieceRow} row
+ */
 export function held(row) {
   let sum = 0;
   for (let index = 0; index < row.runs.length; index += 1) sum += row.runs[index][1];
   return sum;
 }
 
+/** @param {{map: Api.PieceRows}} props */
 export function PieceMap({ map }) {
   if (map.pieces === 0) return html`<p class="soft">An empty file has no pieces.</p>`;
   return html`<div><ul class="piece-map">${map.rows.map((row) => html`<${Row} key=${row.peer} row=${row} pieces=${map.pieces} />`)}</ul>
@@ -21,6 +25,7 @@ export function PieceMap({ map }) {
     <${InWords} map=${map} /></div>`;
 }
 
+/** @param {{row: Api.PieceRow, pieces: number}} props */
 function Row({ row, pieces }) {
   const have = held(row);
   return html`<li>
@@ -30,6 +35,7 @@ function Row({ row, pieces }) {
   </li>`;
 }
 
+/** @param {{row: Api.PieceRow, pieces: number, have: number}} props */
 function Band({ row, pieces, have }) {
   const canvas = useRef(null), painter = useRef(null);
   useEffect(() => {
@@ -45,10 +51,16 @@ function Band({ row, pieces, have }) {
   return html`<canvas ref=${canvas} role="img" aria-label=${describe(row, pieces, have)}></canvas>`;
 }
 
+/** @param {[number, number]} run */
 function inWords([start, length]) {
   return length === 1 ? `${start + 1}` : `${start + 1} to ${start + length}`;
 }
 
+/**
+ * @param {Api.PieceRow} row
+ * @param {number} pieces
+ * @param {number} have
+ */
 function describe(row, pieces, have) {
   if (have === pieces) return `${row.peer} holds all pieces`;
   const rest = row.runs.length > RUNS_IN_WORDS ? " and more" : "";
@@ -56,7 +68,10 @@ function describe(row, pieces, have) {
   return have ? `${row.peer} holds ${have} of ${pieces} pieces: ${runs.join(", ")}${rest}` : `${row.peer} holds none`;
 }
 
-/** The map for who cannot see it, or wants the numbers. */
+/**
+ * The map for who cannot see it, or wants the numbers.
+ * @param {{map: Api.PieceRows}} props
+ */
 function InWords({ map }) {
   const parts = map.rows.filter((row) => row.runs.length > 0);
   if (parts.length === 0) return null;

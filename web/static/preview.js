@@ -8,19 +8,25 @@ import { kindOf } from "./preview_kinds.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
 const SMALL = 8_000_000;
+/** @type {Record<string, string>} */
 const VERBS = { image: "Show", audio: "Play", video: "Play", text: "Show", pdf: "Show" };
 const loadText = () => import("./preview_text.js").then((module) => module.TextPreview);
 const loadPdf = () => import("./preview_pdf.js").then((module) => module.PdfPreview);
 
-/** Reading anything brings the whole entry to this machine: what is large and not here is asked for first. */
+/**
+ * Reading anything brings the whole entry to this machine: what is large and not here is asked for first.
+ * @param {Api.EntryView} entry
+ */
 function isReady(entry) {
   return entry.here >= entry.pieces || entry.size <= SMALL;
 }
 
+/** @param {Api.EntryView} entry */
 function missing(entry) {
   return entry.size * (1 - entry.here / entry.pieces);
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView}} props */
 export function Preview({ entry, file }) {
   const kind = kindOf(file.path);
   const [wanted, setWanted] = useState(() => isReady(entry));
@@ -33,6 +39,7 @@ export function Preview({ entry, file }) {
   </section>`;
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, kind: string}} props */
 function Look({ entry, file, kind }) {
   const [failed, setFailed] = useState(false);
   const address = `/view/${entry.id}/${file.index}`;
@@ -44,6 +51,7 @@ function Look({ entry, file, kind }) {
   return html`<${Lazy} load=${kind === "pdf" ? loadPdf : loadText} entry=${entry} file=${file} fail=${fail} />`;
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, kind: string}} props */
 export function NotShown({ entry, file, kind }) {
   const why = kind === "audio" || kind === "video" ? "This browser cannot play it, or its pieces cannot be had now." : "It cannot be shown here: it is damaged, of a kind this browser does not know, or its pieces cannot be had now.";
   return html`<div class="ask" role="alert"><p>${why}</p>

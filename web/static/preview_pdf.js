@@ -7,6 +7,7 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const MOST = 64_000_000;
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, fail: () => void}} props */
 export function PdfPreview({ entry, file, fail }) {
   const frame = useRef(null);
   const [pages, setPages] = useState(0);
@@ -15,7 +16,7 @@ export function PdfPreview({ entry, file, fail }) {
     const stop = new AbortController();
     const content = fetch(`/download/${entry.id}/${file.index}`, { signal: stop.signal }).then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error())));
     content.catch((error) => { if (error.name !== "AbortError") fail(); });
-    const hear = async (event) => {
+    const hear = async (/** @type {MessageEvent} */ event) => {
       if (!frame.current || event.source !== frame.current.contentWindow) return;
       if (event.data === "ready") {
         const sent = await content.catch(() => null);

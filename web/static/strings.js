@@ -37,8 +37,14 @@ export function tn(number, one, many, fields) {
   return filled(found, { ...fields, n: number.toLocaleString() }).join("");
 }
 
+/** @type {(text: string, fields?: Record<string, unknown>) => any[]} */
 const inserted = (text, fields) => filled(catalogue[text] ?? text, fields);
 
+/**
+ * @param {string} text
+ * @param {Record<string, unknown>} [fields]
+ * @returns {any[]}
+ */
 function filled(text, fields) {
   if (!fields) return [text];
   return text.split(/(\{\w+\})/).map((part) => (part.startsWith("{") ? fields[part.slice(1, -1)] ?? part : part));

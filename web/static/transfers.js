@@ -14,6 +14,7 @@ export function Transfers() {
   return html`<div class="stack"><h1>Transfers</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
+/** @param {{notices: Api.NoticeView[]}} props */
 function Notices({ notices }) {
   if (notices.length === 0) return null;
   return html`<section class="card notices" aria-labelledby="notices"><h2 id="notices">Shared files that changed</h2>
@@ -22,6 +23,7 @@ function Notices({ notices }) {
   </section>`;
 }
 
+/** @param {{now: Api.Status}} props */
 function Totals({ now }) {
   return html`<dl class="facts card">
     <div><dt>Received since start</dt><dd>${bytes(now.downloaded)} ${now.fetched_twice > 0 && html`<span class="soft">${count(now.fetched_twice, "piece")} came twice</span>`}</dd></div>
@@ -32,12 +34,14 @@ function Totals({ now }) {
   </dl>`;
 }
 
+/** @param {Api.RatesView} now */
 function limits({ up, down }) {
   if (up === null && down === null) return "None";
   const [sending, receiving] = [up, down].map((rate) => (rate === null ? "without a limit" : `at most ${bytes(rate)}/s`));
   return `Sending ${sending}, receiving ${receiving}`;
 }
 
+/** @param {{transfers: Api.TransferView[]}} props */
 function Running({ transfers }) {
   if (transfers.length === 0) {
     return html`<${Empty} icon="download" title="Nothing on its way"><p>What this machine fetches is shown here while it arrives.</p><a class="button" href="#/">Open the library</a><//>`;
@@ -45,6 +49,7 @@ function Running({ transfers }) {
   return html`<ul class="transfers" aria-label="Transfers">${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
 }
 
+/** @param {{transfer: Api.TransferView}} props */
 function Transfer({ transfer }) {
   return html`<li class="card transfer">
     <div class="head"><span class="name">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]}</span></div>
@@ -53,12 +58,14 @@ function Transfer({ transfer }) {
   </li>`;
 }
 
+/** @param {{names: string[]}} props */
 function Sources({ names }) {
   if (names.length === 0) return html`<span>looking for a machine that has it</span>`;
   if (names.length <= 3) return html`<span>from ${fewListed(names)}</span>`;
   return html`<details class="sources"><summary>from ${fewListed(names)}</summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>`;
 }
 
+/** @param {Api.TransferView} transfer */
 function timeLeft({ done, size, left }) {
   if (done >= size) return "finishing";
   return left === null ? "time left unknown" : `${duration(left)} left`;

@@ -8,8 +8,8 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 export function Trash() {
   const version = use(changes);
-  const [known, setKnown] = useState({ entries: null, total: 0, error: null });
-  const load = async (wanted) => {
+  const [known, setKnown] = useState(/** @type {{entries: Api.TrashView[] | null, total: number, error: Error | null}} */ ({ entries: null, total: 0, error: null }));
+  const load = async (/** @type {number} */ wanted) => {
     try {
       let page = await api.trash(0);
       const entries = [...page.entries];
@@ -33,6 +33,7 @@ export function Trash() {
   </div>`;
 }
 
+/** @param {{known: {entries: Api.TrashView[], total: number}, more: () => void}} props */
 function Listed({ known, more }) {
   return html`<div>
     <div class="trash-head"><p class="tally">${count(known.total, "deleted entry", "deleted entries")}</p><${PurgeButton} title="Empty the trash" text="Empty the trash" say="Everything in the trash of this machine is removed for good." /></div>
@@ -41,6 +42,7 @@ function Listed({ known, more }) {
   </div>`;
 }
 
+/** @param {{entry: Api.TrashView}} props */
 function Deleted({ entry }) {
   const [busy, setBusy] = useState(false);
   const name = entry.name || "An entry whose name is not known here";
@@ -63,7 +65,10 @@ function Deleted({ entry }) {
   </li>`;
 }
 
-/** Removes one deleted entry, or everything, after asking. */
+/**
+ * Removes one deleted entry, or everything, after asking.
+ * @param {{id?: string, title: string, text: string, say: string}} props
+ */
 function PurgeButton({ id, title, text, say }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);

@@ -7,6 +7,8 @@ import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @typedef {import("./uploads.js").Item} Item */
+
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
 const OVER = ["done", "cancelled", "failed"];
@@ -25,23 +27,28 @@ export function UploadList() {
   </section>`;
 }
 
+/** @param {{items: Item[]}} props */
 function Heading({ items }) {
   const open = items.filter((item) => OPEN.includes(item.state) || item.state === "adding").length;
   if (open) return `Uploading ${count(open, "item")}`;
   return items.some((item) => item.state === "unfinished") ? "Unfinished uploads" : "Uploads";
 }
 
-/** All of them together, where there are several. */
+/**
+ * All of them together, where there are several.
+ * @param {{items: Item[]}} props
+ */
 function All({ items }) {
   const { rate, left } = use(overall);
   const counted = items.filter((item) => OPEN.includes(item.state));
   if (counted.length < 2) return null;
-  const sum = (what) => counted.reduce((total, item) => total + item[what], 0);
+  const sum = (/** @type {"size" | "sent"} */ what) => counted.reduce((total, item) => total + item[what], 0);
   const size = sum("size"), sent = sum("sent");
   return html`<div class="upload all"><div class="what"><span class="name">All together</span>
     <span class="about">${progress(sent, size, rate, left)}</span></div><${Bar} done=${sent} total=${size} label="All uploads" /></div>`;
 }
 
+/** @param {{item: Item}} props */
 function Upload({ item }) {
   const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
@@ -52,6 +59,7 @@ function Upload({ item }) {
   </li>`;
 }
 
+/** @param {{item: Item}} props */
 function Controls({ item }) {
   const { id, name, state } = item;
   const folder = item.kind === "folder";
@@ -63,6 +71,7 @@ function Controls({ item }) {
     ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${`Cancel the upload of ${name}`} title="Cancel" onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
 }
 
+/** @param {Item} item */
 function words(item) {
   const { state, size, sent } = item;
   const what = item.kind === "folder" ? `${count(item.files, "file")}, ${bytes(size)}` : bytes(size);
@@ -79,6 +88,13 @@ function words(item) {
   return progress(sent, size, item.rate, item.rate ? (size - sent) / item.rate : null, what);
 }
 
+/**
+ * @param {number} sent
+ * @param {number} size
+ * @param {number} rate
+ * @param {number | null} left
+ * @param {string} [what]
+ */
 function progress(sent, size, rate, left, what = bytes(size)) {
   const fast = rate ? ` · ${bytes(rate)}/s · ${left === null ? "" : `${duration(left)} left`}` : "";
   return `${percent(sent, size)} % of ${what}${fast}`;
