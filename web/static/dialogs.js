@@ -10,10 +10,11 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
  */
 export function Dialog({ title, close, children }) {
   const dialog = useRef(null);
-  const back = useRef(/** @type {HTMLElement | null} */ (document.activeElement));
   useEffect(() => {
+    const back = /** @type {HTMLElement | null} */ (document.activeElement);
     dialog.current.showModal();
-    return () => back.current?.focus?.();
+    // Nothing outside can have the focus until the dialog has left the document.
+    return () => queueMicrotask(() => back?.focus());
   }, []);
   return html`<dialog ref=${dialog} class="form-dialog" aria-labelledby="dialog-title" onClose=${close}>
     <h2 id="dialog-title" tabindex="-1">${title}</h2>${children}</dialog>`;

@@ -9,6 +9,7 @@ import { Lazy } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
 import { changes, status, use, useRefresh } from "./store.js";
+import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
@@ -30,7 +31,7 @@ export function Entry({ id }) {
   const entry = loaded.entry;
   useRefresh(load, entry && entry.copies.have < entry.copies.want);
   if (loaded.id !== id) return html`<${Waiting} />`;
-  if (loaded.error) return html`<div class="stack"><${Back} /><${Problem} error=${loaded.error} retry=${load} /></div>`;
+  if (loaded.error) return html`<div class="stack"><${Back} /><h1 class="sr">${t("Entry")}</h1><${Problem} error=${loaded.error} retry=${load} /></div>`;
   return html`<div class="stack"><${Back} /><${Loaded} entry=${loaded.entry} map=${loaded.map} key=${id} /></div>`;
 }
 
@@ -73,5 +74,5 @@ function Warnings({ entry }) {
     (entry.safety === "away" || entry.safety === "lost") && entry.safety_text,
   ].filter(Boolean);
   if (said.length === 0) return null;
-  return html`<ul class="warnings" role="status">${said.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`;
+  return html`<div role="status"><ul class="warnings">${said.map((text) => html`<li key=${text}>${text}</li>`)}</ul></div>`;
 }

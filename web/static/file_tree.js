@@ -111,11 +111,11 @@ function Row({ row, index, entry, active, open, chosen, click }) {
   const { node, depth, place, of } = row;
   const file = node.file;
   return html`<div id=${`row-${index}`} role="treeitem" class=${`tree-row${active ? " active" : ""}`} aria-level=${depth} aria-posinset=${place} aria-setsize=${of}
-      aria-expanded=${file ? null : open ? "true" : "false"} aria-selected=${chosen ? "true" : "false"} aria-label=${file ? `${node.name}, ${bytes(file.size)}` : `${node.name}, folder, ${count(node.files, "file")}`}
+      aria-expanded=${file ? null : open ? "true" : "false"} aria-selected=${chosen ? "true" : "false"} aria-label=${file ? `${node.name}, ${bytes(file.size)}` : `${node.name}, ${count(node.files, "file")}, folder`}
       style=${{ top: `${index * ROW}px`, paddingLeft: `${Math.min(depth - 1, 8) * 1.2 + 0.4}rem` }} onClick=${() => click(index)}>
     <span class=${`twist${open ? " open" : ""}`}>${!file && html`<${Icon} name="open" />`}</span><span class="kind"><${Icon} name=${file ? "file" : "folder"} /></span>
-    <span class="name" title=${node.path}>${node.name}</span><span class="size">${file ? bytes(file.size) : count(node.files, "file")}</span>
-    ${file ? html`<a class="button quiet icon-only" tabindex="-1" href=${`/download/${entry.id}/${file.index}`} download title="Download" aria-label=${`Download ${node.path}`} onClick=${(event) => event.stopPropagation()}><${Icon} name="download" /></a>` : html`<span></span>`}
+    <span class="name" title=${node.path}>${node.name}</span> <span class="size">${file ? bytes(file.size) : count(node.files, "file")}</span>
+    ${file ? html`<a class="button quiet icon-only" tabindex="-1" aria-hidden="true" href=${`/download/${entry.id}/${file.index}`} download title="Download" onClick=${(event) => event.stopPropagation()}><${Icon} name="download" /></a>` : html`<span></span>`}
   </div>`;
 }
 

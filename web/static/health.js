@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { bytes, count, duration, moment } from "./format.js";
 import { Problem, Waiting } from "./parts.js";
 import { changes, health, status, use, useRefresh } from "./store.js";
+import { t } from "./strings.js";
 import { html, useEffect } from "./vendor/preact-htm.js";
 
 /** @param {number} number */
@@ -43,7 +44,7 @@ export function HealthMark() {
 export function Health() {
   const now = use(health);
   if (!now) return html`<${Waiting} />`;
-  if (now.error) return html`<${Problem} error=${now.error} retry=${load} />`;
+  if (now.error) return html`<div class="stack"><h1>${t("Health")}</h1><${Problem} error=${now.error} retry=${load} /></div>`;
   return html`<div class="stack"><h1>Health <span class="soft">${LEVELS[level(now)]}</span></h1>
     ${now.local && html`<p class="tally">The tracker is away: this counts what this machine holds.</p>`}
     <${Numbers} now=${now} /><${Returns} returns=${now.returns} /><${Events} events=${now.events} /></div>`;

@@ -46,7 +46,7 @@ function Actions({ machine, zones, load }) {
   const [open, setOpen] = useState("");
   const close = () => { setOpen(""); load(); };
   return html`<div class="buttons">
-      <button class="button" onClick=${() => setOpen("zone")} aria-label=${`Set the zone of ${machine.name}`}>Set zone</button>
+      <button class="button" onClick=${() => setOpen("zone")} aria-label=${`Set the zone of ${machine.name}`}>Set the zone</button>
       ${!machine.this && html`<button class="button danger" onClick=${() => setOpen("out")} aria-label=${`Shut out ${machine.name}`}>Shut out</button>`}
     </div>
     ${open === "zone" && html`<${SetZone} machine=${machine} zones=${zones} close=${close} />`}

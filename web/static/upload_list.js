@@ -64,10 +64,10 @@ function Controls({ item }) {
   const { id, name, state } = item;
   const folder = item.kind === "folder";
   return html`
-    ${state === "failed" && html`<button class="button" aria-label=${`Try ${name} again`} onClick=${() => retry(id)}>Try again</button>`}
+    ${state === "failed" && html`<button class="button" aria-label=${`Try again: ${name}`} onClick=${() => retry(id)}>Try again</button>`}
     ${state === "paused" && html`<button class="button" aria-label=${`Go on with ${name}`} onClick=${() => retry(id)}>Go on</button>`}
     ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${`Pause ${name}`} onClick=${() => pause(id)}>Pause</button>`}
-    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? "Pick the folder" : "Pick the file"} label=${`Pick ${name} again to go on`} />`}
+    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? "Pick the folder" : "Pick the file"} label=${folder ? `Pick the folder again to go on: ${name}` : `Pick the file again to go on: ${name}`} />`}
     ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${`Cancel the upload of ${name}`} title="Cancel" onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
 }
 

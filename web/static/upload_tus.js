@@ -1,6 +1,7 @@
 // One file over tus, by tus-js-client, which is loaded when it is needed first.
 
 import { errorText } from "./api.js";
+import { t } from "./strings.js";
 
 const ENDPOINT = "/api/v1/uploads";
 /** Up to here a file goes with the request that begins it; longer ones can go on after a cut. */
@@ -17,7 +18,10 @@ let free = AT_ONCE;
 const queue = [];
 
 async function library() {
-  loading ??= import("./vendor/tus.js").catch((error) => { loading = null; throw error; });
+  loading ??= import("./vendor/tus.js").catch(() => {
+    loading = null;
+    throw new UploadError(t("A part of this page did not load. Is the machine still on?"));
+  });
   await loading;
   return globalThis.tus;
 }
