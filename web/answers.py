@@ -12,13 +12,14 @@ import msgspec
 
 from protocol.messages.base import Failed, Message
 from web.shown import encode
+from web.words import RIGHT_TO_LEFT, in_language
 
 ONLY_ON_THE_WIRE = ("type", "call")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _STATUS = {"not_found": 404, "refused": 403, "invalid": 400, "unreachable": 503, "failed": 500}
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}" dir="{direction}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -92,17 +93,26 @@ def json_answer(content: Any, *, status: int = 200) -> aiohttp.web.Response:
 
 
 def page_answer(
-    title: str, *paragraphs: str, status: int = 200, command: str = "", refresh: str = ""
+    title: str,
+    *paragraphs: str,
+    status: int = 200,
+    command: str = "",
+    refresh: str = "",
+    language: str = "en",
 ) -> aiohttp.web.Response:
     """A small page of plain text, with a command to type or a place of ours to go on to."""
-    body = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+    title, go_on, *said = (in_language(language, each) for each in (title, "Go on", *paragraphs))
+    body = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in said)
     head = ""
     if command:
         body += f"<p><code>{escape(command)}</code></p>"
     if refresh:
         head = f'\n<meta http-equiv="refresh" content="0;url={escape(refresh)}">'
-        body += f'<p><a class="button primary" href="{escape(refresh)}">Go on</a></p>'
-    text = _PAGE.format(title=escape(title), body=body, head=head)
+        body += f'<p><a class="button primary" href="{escape(refresh)}">{escape(go_on)}</a></p>'
+    direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
+    text = _PAGE.format(
+        title=escape(title), body=body, head=head, language=language, direction=direction
+    )
     return aiohttp.web.Response(text=text, status=status, content_type="text/html")
 
 

@@ -52,16 +52,17 @@ class Downloads:
         return await self._daemon.ask(GetFiles(call=0, entry=entry.id, start=start), Files)
 
     async def _all_files(self, entry: EntryView) -> AsyncIterator[FileView]:
-        count = total = 0
-        while count == 0 or count < total:
-            page = await self._files(entry, count)
-            total = page.total
+        count = start = 0
+        more = True
+        while more:
+            page = await self._files(entry, start)
             for file in page.files:
                 yield file
             count += len(page.files)
-            if not page.files:
-                break
-        if count != total or total != entry.files:
+            # Empty folders have numbers, too, and are not listed.
+            start = page.files[-1].index + 1 if page.files else page.total
+            more = start < page.total
+        if count != entry.files:
             raise AnswerError(500, "failed", "The list of files has gaps.")
 
     async def _send_file(self, request: aiohttp.web.Request, file: SharedFile) -> _Response:

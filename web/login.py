@@ -14,6 +14,7 @@ from web.answers import AnswerError, page_answer
 from web.attempts import Attempts
 from web.daemon import Daemon
 from web.security import Gate
+from web.words import language_of
 
 COMMAND = "twofold login"
 
@@ -31,8 +32,9 @@ class Login:
         return [aiohttp.web.get("/login", self._login, allow_head=False)]
 
     async def _login(self, request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        language = language_of(request.headers)
         if self._gate.has_session(request):
-            return page_answer("You are logged in", refresh="/")
+            return page_answer("You are logged in", refresh="/", language=language)
         token = request.query.get("token")
         if not token:
             return page_answer(
@@ -40,6 +42,7 @@ class Login:
                 "On the machine whose page this is, run this command and open the address it shows."
                 " The terminal of “twofold run” shows one, too.",
                 command=COMMAND,
+                language=language,
             )
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             return aiohttp.web.Response(status=503)
@@ -58,9 +61,11 @@ class Login:
                 " for a person. Ask who sent it to you, or run this for a new one:",
                 status=403,
                 command=COMMAND,
+                language=language_of(request.headers),
             )
         # Not a redirect: after a click on another site it would go without the Strict cookie.
-        response = page_answer("You are logged in", refresh="/")
+        language = language_of(request.headers)
+        response = page_answer("You are logged in", refresh="/", language=language)
         self._gate.give_session(response, redeemed.name)
         note(request, "login", person=redeemed.name)
         return response

@@ -14,7 +14,7 @@ from web.answers import AnswerError, invalid
 from web.part import Part
 from web.tus_headers import Checksum, checksum_mismatch
 from web.upload_book import UploadBook
-from web.upload_state import Upload, Writing
+from web.upload_state import Upload, Writing, no_upload
 
 IDLE_SECONDS = 30.0
 MAKE_WAY_SECONDS = 3.0
@@ -52,6 +52,8 @@ class Receiving:
     ) -> None:
         """Take `length` bytes at the upload's offset. AnswerError tells what did not come."""
         record = upload.record
+        if upload.gone:
+            raise no_upload()
         if length > record.size - record.offset:
             text = f"“{record.name}” has {record.size} bytes; this would be more."
             raise AnswerError(413, "too_large", text)
@@ -65,6 +67,8 @@ class Receiving:
             part.close()
             upload.writing = None
             writing.ended.set()
+        if upload.gone:
+            raise no_upload()
 
     async def _take(
         self,

@@ -30,6 +30,8 @@ _HEADERS = {
     "Server": "twofold",
 }
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OURSELVES = frozenset({"same-origin", "none"})
+"""Of Sec-Fetch-Site: our page, or somebody who typed the address."""
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/readyz"})
 _PASSED_ON = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 """What proxies add: the connection is from this machine then, and the request may not be."""
@@ -65,6 +67,8 @@ class Gate:
         host = self._check_host(request)
         if request.method not in _READING:
             _check_origin(request, host)
+        elif not self.is_open(request.path):
+            _check_reader(request)
         person = self._sessions.person(request.cookies.get(self.cookie))
         if person is not None:
             request[PERSON] = person
@@ -153,9 +157,24 @@ def _check_origin(request: aiohttp.web.Request, host: str) -> None:
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
     good_origin = origin is None or _is_origin_of(origin, host)
-    good_site = site is None or site in ("same-origin", "none")
+    good_site = site is None or site in _OURSELVES
     if not (good_origin and good_site) or (origin is None and site is None):
-        raise AnswerError(403, "refused", "This request did not come from this machine's page.")
+        raise _foreign()
+
+
+def _check_reader(request: aiohttp.web.Request) -> None:
+    """Pages of other ports are of the same site, and the session goes with what they ask for.
+
+    They may link here; nothing else of theirs is answered, as a download sets machines to work.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    linked = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    if site not in _OURSELVES and not linked:
+        raise _foreign()
+
+
+def _foreign() -> AnswerError:
+    return AnswerError(403, "refused", "This request did not come from this machine's page.")
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

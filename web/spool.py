@@ -80,16 +80,20 @@ class Spool:
         return True
 
     def load(self) -> Iterator[UploadRecord]:
-        """Every record; what belongs to none is removed."""
-        records = {}
+        """Every record; what belongs to none is removed, and what cannot be read now is kept."""
+        records, unread = {}, set()
         for path in self.folder.glob("*.json"):
             try:
                 records[path.stem] = read_record(path)
-            except (ValueError, OSError) as error:
+            except ValueError as error:
                 _log.warning("a damaged upload is given up", path=str(path), why=str(error))
+            except OSError as error:
+                _log.error("an upload cannot be read", path=str(path), error=error.strerror)
+                unread.add(path.stem)
         for path in list(self.folder.iterdir()):
-            known = records.get(path.name.partition(".")[0])
-            if path.suffix in (".json", ".part", ".tree", ".new") and known is None:
+            number = path.name.partition(".")[0]
+            known = number in records or number in unread
+            if path.suffix in (".json", ".part", ".tree", ".new") and not known:
                 _log.info("removed what a stop left in the spool", path=str(path))
                 remove(path)
         yield from records.values()

@@ -10,11 +10,12 @@ import structlog
 
 from web import upload_records
 from web.answers import AnswerError, invalid, not_found
+from web.folder_share import check_all_here, check_open, check_share
 from web.part import in_thread
 from web.spool import InTheWayError, Spool, count_tree, place, set_mode, sync_tree
 from web.upload_limits import check_files, check_number, check_room, check_size
-from web.upload_records import UploadRecord
-from web.upload_state import Upload
+from web.upload_records import EXPIRE_MS, UploadRecord
+from web.upload_state import Upload, no_upload
 
 UNSYNCED = 64 << 20
 """Bytes of small files whose names may be not durable yet."""
@@ -59,7 +60,7 @@ class UploadBook:
         if not self._open:
             raise _taken()
         if upload is None:
-            raise not_found("There is no such upload any more. Begin it again.")
+            raise no_upload()
         owner = self._uploads.get(upload.record.folder, upload)
         if self._is_old(owner):
             self._forget(owner)
@@ -88,11 +89,16 @@ class UploadBook:
         else:
             check_number(sum(u.record.state == "receiving" for u in self._tops()))
             check_room(record.name, self._needed(record), self._free())
-        upload = Upload(record)
         if record.kind == "folder":
             check_files(record.name, record.files)
-            await in_thread(self.spool.make_tree, record.id)
+        upload = Upload(record, moved=upload_records.elapsed_ms())
         self._uploads[record.id] = upload
+        if record.kind == "folder":
+            try:
+                await in_thread(self.spool.make_tree, record.id)
+            except AnswerError:
+                self._leave_out(upload)
+                raise
         return upload
 
     async def save(self, upload: Upload) -> None:
@@ -100,18 +106,33 @@ class UploadBook:
         if self._uploads.get(upload.record.id) is upload:
             # An old name lost with the power says less than there is, never more.
             lasting = upload.record.complete or not upload.saved
-            await in_thread(self.spool.save, upload.record, lasting=lasting)
+            try:
+                await in_thread(self.spool.save, upload.record, lasting=lasting)
+            except AnswerError:
+                if not upload.saved:  # nobody was told of it
+                    self._leave_out(upload)
+                    await in_thread(self.spool.remove, upload.record.id)
+                raise
             upload.saved = True
 
     async def note_bytes(self, upload: Upload, offset: int) -> None:
         """So much of a file is durable; at its end it is complete."""
-        record = upload.record
+        if upload.gone:
+            return
+        record, before = upload.record, upload.record.offset
         record.offset, record.last = offset, upload_records.now_ms()
+        upload.moved = upload_records.elapsed_ms()
         folder = self._uploads.get(record.folder)
         if folder is not None:
-            folder.record.last = record.last
+            folder.record.last, folder.moved = record.last, upload.moved
         if offset == record.size and not record.complete:
-            await self._complete(upload, folder)
+            try:
+                await self._complete(upload, folder)
+            except BaseException:
+                # Who asks how far it is must not hear that nothing is left to send.
+                record.complete, record.offset = False, before
+                raise
+            await self._after(upload, folder)
         elif offset or upload.saved:
             await self.save(upload)
         elif self._uploads.get(record.id) is upload:
@@ -119,17 +140,12 @@ class UploadBook:
 
     async def finish_folder(self, folder: Upload, empty: list[str]) -> None:
         """Every file of a folder has come: it is complete."""
-        record = folder.record
-        if record.complete:
-            return
-        if folder.received != record.files or record.offset != record.size:
-            text = (
-                f"{folder.received} of the {record.files} files of “{record.name}” are here, "
-                f"{record.offset} of {record.size} bytes. Send the others first."
-            )
-            raise AnswerError(409, "conflict", text)
-        tree = self.spool.tree(record.id)
-        record.complete, record.last = True, upload_records.now_ms()  # nobody may add to it now
+        record, tree = folder.record, self.spool.tree(folder.record.id)
+        async with folder.placing:
+            if record.complete:
+                return
+            check_all_here(folder)
+            record.complete, record.last = True, upload_records.now_ms()  # nobody may add to it now
         try:
             await in_thread(_make_folders, tree, empty)
             await in_thread(sync_tree, tree)
@@ -167,12 +183,16 @@ class UploadBook:
         """Forget an upload and all its bytes."""
         if upload.record.state == "adding" and not upload.record.folder:
             raise AnswerError(409, "conflict", "It is complete, and just being added.")
-        for each in [upload, *self._files_of(upload.record.id)]:
+        dropped = [*self._files_of(upload.record.id), upload]
+        # First of all: while its senders end, nobody may begin to send more.
+        for each in dropped:
+            self._leave_out(each)
+        for each in dropped:
             if each.writing is not None:
                 each.writing.stop()
                 await each.writing.ended.wait()
-        self._forget(upload, remove=False)
-        await in_thread(self.spool.remove, upload.record.id)
+        for each in dropped:
+            await in_thread(self.spool.remove, each.record.id)
 
     async def sweep(self) -> None:
         """Forget what nobody went on with for a day."""
@@ -206,31 +226,38 @@ class UploadBook:
 
     async def _complete(self, upload: Upload, folder: Upload | None) -> None:
         record = upload.record
-        part = self.spool.part(record.id)
         if folder is None:
-            await in_thread(set_mode, part, record)
-            record.complete = True
+            record.complete = True  # nobody may give it up now
+            await in_thread(set_mode, self.spool.part(record.id), record)
             await self.save(upload)
-            self.on_complete(upload)
             return
-        if folder.record.complete:
-            self._forget(upload)
-            raise AnswerError(409, "conflict", f"“{folder.record.name}” is complete already.")
         try:
-            target = self.spool.tree(folder.record.id) / record.path
-            before = await in_thread(place, part, target, record)
+            async with folder.placing:
+                await self._place(upload, folder)
         except InTheWayError:
             self._forget(upload)
             text = f"“{record.path}” would be a file and a folder at once. Rename one of them."
             raise invalid(text) from None
-        record.complete = True
-        await self._note_placed(upload, folder, before)
 
-    async def _note_placed(self, upload: Upload, folder: Upload, before: int | None) -> None:
+    async def _place(self, upload: Upload, folder: Upload) -> None:
         record = upload.record
+        tree = self.spool.tree(folder.record.id)
+        try:
+            check_open(folder.record)
+            check_share(folder, tree, {record.path: record.size})
+        except AnswerError:
+            self._forget(upload)
+            raise
+        before = await in_thread(place, self.spool.part(record.id), tree / record.path, record)
+        record.complete = True
         folder.received += before is None
         folder.record.offset += record.size - (before or 0)
         folder.unsynced += record.size
+
+    async def _after(self, upload: Upload, folder: Upload | None) -> None:
+        if folder is None:
+            self.on_complete(upload)
+            return
         if folder.unsynced > UNSYNCED:
             folder.unsynced = 0
             await in_thread(sync_tree, self.spool.tree(folder.record.id))
@@ -238,15 +265,17 @@ class UploadBook:
             # Who lost the last answer asks again: it must not be sent once more.
             await self.save(upload)
         else:
-            self._uploads.pop(record.id, None)
+            self._uploads.pop(upload.record.id, None)
 
     def _check_in_folder(self, record: UploadRecord) -> None:
-        folder = self.folder(record.folder).record
-        if folder.complete:
-            raise AnswerError(409, "conflict", f"“{folder.name}” is complete already.")
-        if record.size > folder.size:
-            text = f"“{record.path}” is larger than all of “{folder.name}” was said to be."
-            raise AnswerError(413, "too_large", text)
+        folder = self.folder(record.folder)
+        check_open(folder.record)
+        tree, coming = self.spool.tree(folder.record.id), {record.path: record.size}
+        for each in self._files_of(folder.record.id):
+            if not each.record.complete:
+                coming.setdefault(each.record.path, each.record.size)
+        check_number(len(coming) - 1)
+        check_share(folder, tree, coming)
 
     def _free(self) -> int:
         """What the disk has left beside what is promised to unfinished uploads."""
@@ -268,16 +297,24 @@ class UploadBook:
 
     def _is_old(self, upload: Upload) -> bool:
         # What is complete waits for the daemon, however long that is away.
-        old = upload.record.expires <= upload_records.now_ms()
-        return old and upload.writing is None and upload.record.state != "adding"
+        if upload.record.expires > upload_records.now_ms() or upload.record.state == "adding":
+            return False
+        # A clock that was set right by days is no day without a byte.
+        if upload.moved is not None and upload_records.elapsed_ms() - upload.moved < EXPIRE_MS:
+            return False
+        return all(each.writing is None for each in [upload, *self._files_of(upload.record.id)])
 
     def _forget(self, upload: Upload, *, remove: bool = True) -> None:
         number = upload.record.id
         for each in [*self._files_of(number), upload]:
-            self._uploads.pop(each.record.id, None)
-            each.settled.set()
+            self._leave_out(each)
             if remove or each is not upload:
                 self.spool.remove(each.record.id)
+
+    def _leave_out(self, upload: Upload) -> None:
+        self._uploads.pop(upload.record.id, None)
+        upload.gone = True
+        upload.settled.set()
 
 
 def _make_folders(tree: Path, empty: list[str]) -> None:

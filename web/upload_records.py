@@ -67,6 +67,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def elapsed_ms() -> int:
+    """Milliseconds since some moment, whatever happens to the clock."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def read_record(path: Path) -> UploadRecord:
     """What was written; ValueError when it is damaged, OSError when it cannot be read."""
     return msgspec.json.decode(path.read_bytes(), type=UploadRecord)
@@ -77,7 +82,9 @@ def write_record(path: Path, record: UploadRecord, *, lasting: bool = True) -> N
     fresh = path.with_name(path.name + ".new")
     number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(number, msgspec.json.encode(record))
+        content = memoryview(msgspec.json.encode(record))
+        while content:  # a disk that is nearly full takes a part of it
+            content = content[os.write(number, content) :]
         os.fsync(number)
     finally:
         os.close(number)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from protocol.messages.operating import Progress
+from web.answers import AnswerError, not_found
 from web.upload_records import UploadRecord
 
 
@@ -36,7 +37,18 @@ class Upload:
     writing: Writing | None = None
     received: int = 0
     """Of a folder: the files that are here in full."""
+    placing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of a folder: held by who puts a file in its place and counts it."""
     unsynced: int = 0
     progress: Progress | None = None
+    moved: int | None = None
+    """When this process last saw it begun or bytes come, by `elapsed_ms`."""
+    gone: bool = False
+    """Whether it was forgotten: what still comes of it is nobody's."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it is added or failed."""
+
+
+def no_upload() -> AnswerError:
+    """A 404."""
+    return not_found("There is no such upload any more. Begin it again.")

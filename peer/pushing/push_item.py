@@ -1,7 +1,7 @@
 """One file or folder pushed: found again if the page knows it, sent, finished, added."""
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ def push_item(pushing: Pushing, item: Item, tell: Tell) -> tuple[str, list[str]]
 def _push_file(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
     source = _source(found, 0)
     looks = {"kind": "file", "name": item.name, "size": source.size, "modified": source.modified}
-    known = _known(pushing, looks)
+    known = next(_known(pushing.uploads(), looks), None)
     said = {"name": item.name, "modified": source.modified}
     said |= {"caption": item.caption} if item.caption else {}
     said |= {"tags": ",".join(item.tags)} if item.tags else {}
@@ -54,7 +54,14 @@ def _push_file(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
 def _push_folder(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
     numbers = [n for n, record in enumerate(found.files) if not record.directory]
     looks = {"kind": "folder", "name": item.name, "size": found.size, "files": len(numbers)}
-    folder = _known(pushing, looks)
+    paths, uploads = {found.files[n].path for n in numbers}, pushing.uploads()
+    # One with a file of another name in it would never be complete.
+    alike = (
+        each
+        for each in _known(uploads, looks)
+        if each["state"] != "receiving" or paths.issuperset(_paths(pushing, each["id"], uploads))
+    )
+    folder = next(alike, None)
     if folder is None:
         about = {"caption": item.caption, "tags": list(item.tags)}
         fields = {"name": item.name, "files": len(numbers), "size": found.size, **about}
@@ -100,13 +107,18 @@ def _there(pushing: Pushing, folder: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _known(pushing: Pushing, looks: Mapping[str, object]) -> dict[str, Any] | None:
-    """An unfinished upload of the same thing, whoever began it."""
-    for upload in pushing.uploads():
+def _known(uploads: list[dict[str, Any]], looks: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    """Unfinished uploads of the same thing, whoever began them."""
+    for upload in uploads:
         same = all(upload[key] == value for key, value in looks.items())
         if same and not upload["folder"]:
-            return upload
-    return None
+            yield upload
+
+
+def _paths(pushing: Pushing, folder: str, uploads: list[dict[str, Any]]) -> set[str]:
+    """The files that were begun in a folder, and those that are there in full."""
+    begun = {upload["path"] for upload in uploads if upload["folder"] == folder}
+    return begun | set(_there(pushing, folder))
 
 
 def _source(found: Survey, number: int) -> Source:

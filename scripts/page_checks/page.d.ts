@@ -24,3 +24,6 @@ declare namespace tus {
     abort(): Promise<void>;
   }
 }
+
+/** What may stand in a template as a text: a text, or something drawn with texts in it. */
+type Drawn = string | import("preact").VNode | unknown[];

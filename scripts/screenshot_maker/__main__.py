@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -12,13 +13,15 @@ from screenshot_maker.samples import make_samples
 CHROMIUM = "/usr/bin/chromium"
 SIZES = {"wide": (1200, 760), "narrow": (360, 760)}
 THEMES = ("light", "dark")
+LANGUAGES = {"german": "de-DE", "arabic": "ar-EG"}
+"""Of these the library and one entry are shown."""
 SETTLED = "document.fonts.ready"
 SHORT = 500
 """Milliseconds in which previews and maps are drawn."""
 
 
 def main() -> None:
-    """Make all pictures, in the folder that is given."""
+    """Make all pictures, or those of the names given after it, in the folder that is given."""
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Swarm(Path(folder) / "swarm") as swarm:
@@ -36,11 +39,11 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
             )
-            take_all(browser, url, ids, target)
+            take_all(browser, url, ids, target, set(sys.argv[2:]))
             browser.close()
 
 
-def take_all(browser: Browser, url: str, ids: dict[str, str], target: Path) -> None:
+def take_all(browser: Browser, url: str, ids: dict[str, str], target: Path, only: set[str]) -> None:
     """Log in once, and take each place in each form."""
     context = browser.new_context()
     page = context.new_page()
@@ -49,18 +52,33 @@ def take_all(browser: Browser, url: str, ids: dict[str, str], target: Path) -> N
     state = context.storage_state()
     context.close()
     base = url.partition("/login")[0]
-    for theme in THEMES:
-        for size, (width, height) in SIZES.items():
+    for locale, shown in [("en-US", places(ids)), *in_languages(ids)]:
+        wanted = {name: how for name, how in shown.items() if not only or name in only}
+        for theme, size in product(THEMES if wanted else (), SIZES):
+            width, height = SIZES[size]
             context = browser.new_context(
                 color_scheme=theme,  # type: ignore[arg-type]
                 viewport={"width": width, "height": height},
                 storage_state=state,
                 reduced_motion="reduce",
+                locale=locale,
             )
             page = context.new_page()
-            for name, (address, ready) in places(ids).items():
+            for name, (address, ready) in wanted.items():
                 take(page, base + address, ready, target / f"{name}-{theme}-{size}.png")
             context.close()
+
+
+def in_languages(ids: dict[str, str]) -> list[tuple[str, dict[str, tuple[str, str]]]]:
+    """The library and an entry in each other language: its locale, and the places."""
+    library, folder = "/#/", f"/#/entry/{ids['thesis']}"
+    return [
+        (
+            locale,
+            {f"library-{name}": (library, ".item"), f"folder-{name}": (folder, "[role=tree]")},
+        )
+        for name, locale in LANGUAGES.items()
+    ]
 
 
 def places(ids: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from peer_net import PeerNet, SwarmOfPeers
+from disks import BYTES, Disk
+from peer_net import PeerNet, SwarmOfPeers, manifest_of
 from repeatable import make_repeatable
 
 from peer.data_dir import DataDir
 from peer.database import Database, open_database
+from protocol.manifest import Manifest
 
 
 @pytest.fixture
@@ -84,3 +86,26 @@ def database(directory: DataDir) -> Iterator[Database]:
     database = open_database(directory.database)
     yield database
     database.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """An empty store on a disk of its own."""
+    disk = Disk(tmp_path / "data")
+    yield disk
+    disk.store.close()
+    disk.database.close()
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """A file of nine pieces and a bit."""
+    path = tmp_path / "film"
+    path.write_bytes(BYTES)
+    return path
+
+
+@pytest.fixture
+def manifest(film: Path) -> Manifest:
+    """What the film is made of."""
+    return manifest_of(film)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from disks import BYTES, Disk, touch
 from fetching import begin
 from peer_net import PIECE, Clock, PeerNet, bytes_of, manifest_of, stats_of, until
-from test_piece_store import BYTES, Disk, touch
 
 from peer.errors import PieceLostError, PieceUnreadError
 from peer.store.contents import Content
@@ -63,11 +63,6 @@ def film(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(BYTES)
     return path
-
-
-@pytest.fixture
-def manifest(film: Path) -> Manifest:
-    return manifest_of(film)
 
 
 @contextmanager

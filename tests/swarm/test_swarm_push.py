@@ -1,6 +1,9 @@
 """`twofold push` to the page of a real daemon: logins, stops of either side, whole folders."""
 
+import io
 import signal
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import psutil
@@ -8,6 +11,8 @@ import pytest
 from processes import run_command
 from swarm import Peer, Swarm, write_random
 from trees import count_files, same_file, tree_difference
+
+from peer.pushing.page_sessions import PageSessions
 
 pytestmark = pytest.mark.swarm
 
@@ -161,3 +166,40 @@ def test_a_daemon_killed_while_it_adds_adds_again(
     swarm.wait_until(lambda: not list(spool.glob("*.part")), "the spool is empty")
     swarm.ok(a, "get", answer.result["id"], "-o", str(tmp_path / "out"))
     assert same_file(tmp_path / "out", big_file)
+
+
+def test_a_folder_with_empty_folders_in_it_comes_as_a_zip(swarm: Swarm, tmp_path: Path) -> None:
+    a = swarm.add_peer("a", web=True)
+    url, data = logged_in(swarm, a, tmp_path)
+    folder = tmp_path / "holiday"
+    for number in range(250):
+        (folder / f"{number:03}" / "nothing").mkdir(parents=True)
+        (folder / f"{number:03}" / f"{number}").write_text(f"{number}")
+    entry = swarm.ok(a, "add", str(folder))
+    cookie = PageSessions(data).find(url)
+    request = urllib.request.Request(f"{url}/download/{entry['id']}", headers={"Cookie": cookie})
+    with urllib.request.urlopen(request) as answer:
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    assert archive.testzip() is None
+    names = [path.relative_to(tmp_path) for path in folder.rglob("*") if path.is_file()]
+    assert sorted(archive.namelist()) == sorted(map(str, names))
+
+
+def test_a_folder_in_which_a_file_was_renamed_is_begun_again(swarm: Swarm, tmp_path: Path) -> None:
+    """It looks the same: its name, its size, so many files."""
+    a = swarm.add_peer("a", web=True)
+    url, data = logged_in(swarm, a, tmp_path)
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "old name").write_bytes(bytes(1000))
+    write_random(folder / "film", SIZE)
+    command = ("push", url, str(folder), "--data", str(data), "--json")
+    pushing = swarm._run("push", "peer", *command)
+    swarm.wait_until(lambda: list((a.data / "spool").glob("*.tree/old name")), "some of it came")
+    pushing.process.send_signal(signal.SIGKILL)
+    pushing.finish()
+    (folder / "old name").rename(folder / "new name")
+    answer = run_command("peer", *command)
+    assert answer.code == 0, str(answer)
+    swarm.ok(a, "get", answer.result["id"], "-o", str(tmp_path / "out"))
+    assert tree_difference(tmp_path / "out", folder) == []

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,19 +177,23 @@ class OperatorDouble(ManagingDouble):
         for name in names:
             self._hold(name, "file", [("", path)], **more)
 
-    def hold_folder(self, name: str, files: dict[str, bytes], **more: object) -> str:
-        """An entry of a folder; returns its id."""
+    def hold_folder(self, name: str, files: Mapping[str, bytes | None], **more: object) -> str:
+        """An entry of a folder; returns its id. None is an empty folder in it."""
         folder = self.data / "store" / os.urandom(8).hex()
         held = []
         for path, content in files.items():
             place = folder / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
+            if content is None:
+                place.mkdir()
+            else:
+                place.write_bytes(content)
             held.append((path, place))
         return self._hold(name, "folder", held, **more)
 
     def _hold(self, name: str, kind: str, files: list[tuple[str, Path]], **more: object) -> str:
-        size = sum(path.stat().st_size for _, path in files)
+        real = [path for _, path in files if path.is_file()]
+        size = sum(path.stat().st_size for path in real)
         pieces = -(-size // PIECE)
         number = blake3(name.encode() + os.urandom(8)).hexdigest(16)
         view = op.EntryView(
@@ -199,7 +203,7 @@ class OperatorDouble(ManagingDouble):
             kind=kind,  # type: ignore[arg-type]
             content=content_kind(kind, name),  # type: ignore[arg-type]
             size=size,
-            files=len(files),
+            files=len(real),
             author="desk",
             caption="",
             tags=(),
@@ -311,13 +315,14 @@ class OperatorDouble(ManagingDouble):
 
     def _on_getfiles(self, ask: op.GetFiles) -> list[Message]:
         held = self._find(ask.entry)
-        page = tuple(
+        real = [
             op.FileView(index=index, path=path, size=place.stat().st_size)
-            for index, (path, place) in enumerate(
-                held.files[ask.start : ask.start + 200], ask.start
-            )
-        )
-        return [op.Files(call=ask.call, files=page, total=len(held.files))]
+            for index, (path, place) in enumerate(held.files)
+            if place.is_file()
+        ]
+        page = tuple(file for file in real if file.index >= ask.start)[:200]
+        total = real[-1].index + 1 if page else ask.start
+        return [op.Files(call=ask.call, files=page, total=total)]
 
     def _on_getpiecemap(self, ask: op.GetPieceMap) -> list[Message]:
         view = self._find(ask.entry).view

@@ -177,7 +177,7 @@ def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
                 ("photos", "looking for a machine that has it"),
                 ("album", "99 % of 4.0 GB · 50.0 MB/s · 1 s left", "from nas"),
                 ("whole", "100 % of 4.0 GB · 50.0 MB/s · finishing"),
-                ("slow", "1 B/s · 34722 days left"),
+                ("slow", "1 B/s · 34,722 days left"),
             ):
                 for fact in facts:
                     await expect(rows.filter(has_text=name)).to_contain_text(fact)

@@ -96,6 +96,23 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
     run_with_page(tmp_path, work)
 
 
+def test_empty_folders_among_the_files_of_a_zip(tmp_path: Path) -> None:
+    """They have numbers among the files, and are not listed."""
+    files: dict[str, bytes | None] = {}
+    for number in range(450):
+        files[f"{number:03}/file"] = str(number).encode()
+        files |= {f"{number:03}/none": None} if number % 3 == 0 else {}
+
+    async def work(page: PageUnderTest) -> None:
+        folder = page.double.hold_folder("f", {"a": None} | files | {"z": None})
+        _, body, _ = await page.ask("GET", f"/download/{folder}")
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            found = [(name, archive.read(name)) for name in archive.namelist()]
+        assert found == [(f"f/{path}", content) for path, content in files.items() if content]
+
+    run_with_page(tmp_path, work)
+
+
 def test_what_cannot_be_had_is_said_and_what_breaks_is_cut(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         file = page.double.hold_file("a", os.urandom(3 << 20))
@@ -192,6 +209,25 @@ def test_zip_refuses_paths_that_leave_the_folder() -> None:
     for path in ("../x", "/x", "a//b", "a/../../x", "a\0b"):
         with pytest.raises(ValueError, match=r"unsafe|NUL"):
             FolderZip("f", 0).begin(path, 1)
+
+
+def zipped(paths: list[str], created: int = 0) -> list[zipfile.ZipInfo]:
+    archive = FolderZip("f", created)
+    content = b"".join(archive.begin(path, 0) + archive.end() for path in paths)
+    return zipfile.ZipFile(io.BytesIO(content + archive.finish())).infolist()
+
+
+def test_zip_of_any_moment() -> None:
+    """An author says when an entry was made; a zip holds 1980 to 2107."""
+    for created, year in ((0, 1980), (4_354_819_200_000, 2107), ((1 << 53) - 1, 2107)):
+        assert [each.date_time[0] for each in zipped(["a"], created)] == [year]
+
+
+def test_zip_names_that_other_systems_read_as_paths() -> None:
+    names = ["..\\..\\a.exe", ".._.._a.exe", "x/\u202egnp.exe", "\x1b[2J", "é", "_"]
+    found = [each.filename for each in zipped(names)]
+    told = [".._.._a.exe", ".._.._a (2).exe", "x/_gnp.exe", "_[2J", "é", "_"]
+    assert found == [f"f/{name}" for name in told]
 
 
 def test_zip_of_more_than_four_gib_is_zip64() -> None:

@@ -184,6 +184,7 @@ def test_a_folder_is_given_up_or_expires_with_all_in_it(
         half = await tus.begin(9, b"half", folder=folder, path="deep/empty")
         later = spool_module.read_record(tmp_path / "spool" / f"{folder}.json").expires
         monkeypatch.setattr("web.upload_records.now_ms", lambda: later + EXPIRE_MS)
+        monkeypatch.setattr("web.upload_records.elapsed_ms", lambda: later + EXPIRE_MS)
         assert (await tus.ask("HEAD", half))[0] == 410
         assert [name for name in os.listdir(tmp_path / "spool") if name != "lock"] == []
 

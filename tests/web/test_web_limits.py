@@ -198,6 +198,18 @@ def test_one_address_does_not_take_all_places() -> None:
     assert places.take("192.168.1.9")
 
 
+def test_one_network_of_version_six_does_not_take_all_places() -> None:
+    """One machine has as many addresses of its network as it likes."""
+    places = Places(together=10, each=3)
+    assert [places.take(f"2001:db8::{n}") for n in range(4)] == [True] * 3 + [False]
+    assert not places.take("2001:db8::5%eth0")
+    assert places.take("2001:db8:1::1")
+    places.leave("2001:db8::1")
+    assert places.take("2001:db8::9")
+    assert [places.take(f"::ffff:10.0.0.{n}") for n in (1, 1, 1, 1)] == [True] * 3 + [False]
+    assert places.take("::ffff:127.0.0.1")
+
+
 def test_login_attempts_of_one_address_and_of_all() -> None:
     attempts = Attempts(each=10, together=30)
     for last in range(3):

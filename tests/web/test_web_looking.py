@@ -236,7 +236,7 @@ def test_the_piece_map_says_what_it_shows(tmp_path: Path) -> None:
             tab = await logged_in(context, page)
             await look(tab, page, number)
             await expect(tab.get_by_role("img", name="desk holds all pieces")).to_be_visible()
-            said = "nas holds 50000 of 100000 pieces: 1 to 2, 5 to 6, 9 to 10"
+            said = "nas holds 50,000 of 100,000 pieces: 1 to 2, 5 to 6, 9 to 10"
             await expect(tab.get_by_role("img", name=re.compile(said))).to_be_visible()
             await expect(tab.get_by_text("50,000 of 100,000 50 %")).to_be_visible()
             await tab.get_by_text("In words").click()

@@ -140,3 +140,29 @@ def test_a_bug_shows_no_traceback(tmp_path: Path) -> None:
         assert b"secret" not in body
 
     run_with_page(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "status"),
+    [
+        ("same-origin", "cors", 200),
+        ("none", "navigate", 200),
+        ("same-site", "navigate", 200),  # a link on a page of another port
+        ("same-site", "no-cors", 403),
+        ("same-site", "cors", 403),
+        ("cross-site", "no-cors", 403),
+    ],
+)
+def test_pages_of_other_ports_do_not_read_with_the_session(
+    tmp_path: Path, site: str, mode: str, status: int
+) -> None:
+    """SameSite does not keep them out: to a browser all ports of a host are one site."""
+
+    async def work(page: PageUnderTest) -> None:
+        number = page.double.hold_file("a.png", b"content")
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+        for path in ("/api/v1/status", f"/download/{number}", f"/view/{number}/0"):
+            assert (await page.ask("GET", path, headers=headers))[0] == status
+        assert (await page.ask("GET", "/static/app.js", headers=headers))[0] == 200
+
+    run_with_page(tmp_path, work)

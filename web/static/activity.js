@@ -3,16 +3,25 @@
 import { api } from "./api.js";
 import { moment } from "./format.js";
 import { Problem, Waiting } from "./parts.js";
+import { english } from "./said.js";
 import { changes, use, useRefresh } from "./store.js";
+import { t, tx } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
-const KINDS = [["", "Everything"], ["upload", "Shared"], ["download", "Downloaded"], ["delete", "Deleted"], ["login", "Logins"], ["person", "People let in"], ["invite", "Invites"], ["machine", "Machines"]];
-/** @type {Record<Api.Act["kind"], string>} */
-const VERBS = { upload: "shared", download: "downloaded", delete: "deleted", login: "logged in", person: "let in", invite: "", machine: "" };
+/** @type {() => [string, string][]} */
+const kinds = () => [["", t("Everything")], ["upload", t("Shared")], ["download", t("Downloaded")], ["delete", t("Deleted")], ["login", t("Logins")], ["person", t("People let in")], ["invite", t("Invites")], ["machine", t("Machines")]];
+/** @type {Partial<Record<Api.Act["kind"], (who: unknown, what: string) => unknown>>} */
+const ACTS = {
+  upload: (who, what) => tx("{who} shared {what}", { who, what }),
+  download: (who, what) => tx("{who} downloaded {what}", { who, what }),
+  delete: (who, what) => tx("{who} deleted {what}", { who, what }),
+  login: (who) => tx("{who} logged in", { who }),
+  person: (who, what) => tx("{who} let in {what}", { who, what }),
+};
 const ANYBODY = "*";
 
 /** @param {string} person */
-const called = (person) => person || "The owner";
+const called = (person) => person || t("The owner");
 
 export function Activity() {
   const version = use(changes);
@@ -32,19 +41,20 @@ export function Activity() {
   useEffect(() => { load(); }, [person, kind, version]);
   // What was unfolded stays so.
   useRefresh(() => { if (!known.long) load(); }, false);
-  return html`<section class="card" aria-labelledby="activity"><h2 id="activity">Activity on this page</h2>
+  return html`<section class="card" aria-labelledby="activity"><h2 id="activity">${t("Activity on this page")}</h2>
     ${known.people && html`<div class="filters">
-      <label>Who <select value=${person} onChange=${(event) => setPerson(event.target.value)}><option value=${ANYBODY}>Everybody</option>${known.people.map((each) => html`<option key=${each} value=${each}>${called(each)}</option>`)}</select></label>
-      <label>What <select value=${kind} onChange=${(event) => setKind(event.target.value)}>${KINDS.map(([each, text]) => html`<option key=${each} value=${each}>${text}</option>`)}</select></label></div>`}
+      <label>${t("Who")} <select value=${person} onChange=${(event) => setPerson(event.target.value)}><option value=${ANYBODY}>${t("Everybody")}</option>${known.people.map((each) => html`<option key=${each} value=${each}>${called(each)}</option>`)}</select></label>
+      <label>${t("What")} <select value=${kind} onChange=${(event) => setKind(event.target.value)}>${kinds().map(([each, text]) => html`<option key=${each} value=${each}>${text}</option>`)}</select></label></div>`}
     ${known.error && html`<${Problem} error=${known.error} retry=${() => load()} />`}
     ${!known.error && !known.acts && html`<${Waiting} />`}
-    ${known.acts?.length === 0 && html`<p class="soft">Nothing of that kind yet.</p>`}
-    ${known.acts && known.acts.length > 0 && html`<ul class="happened" aria-label="What was done">${known.acts.map((act) => html`<${Act} key=${act.number} act=${act} />`)}</ul>`}
-    ${known.cursor && html`<p class="more"><button class="button" onClick=${() => load(known.cursor ?? 0)}>Show more</button></p>`}
+    ${known.acts?.length === 0 && html`<p class="soft">${t("Nothing of that kind yet.")}</p>`}
+    ${known.acts && known.acts.length > 0 && html`<ul class="happened" aria-label=${t("What was done")}>${known.acts.map((act) => html`<${Act} key=${act.number} act=${act} />`)}</ul>`}
+    ${known.cursor && html`<p class="more"><button class="button" onClick=${() => load(known.cursor ?? 0)}>${t("Show more")}</button></p>`}
   </section>`;
 }
 
 /** @param {{act: Api.Act}} props */
 function Act({ act }) {
-  return html`<li><span><strong>${called(act.person)}</strong> ${VERBS[act.kind]} ${act.text}</span><time class="soft" datetime=${new Date(act.when).toISOString()}>${moment(act.when)}</time></li>`;
+  const who = html`<strong><bdi>${called(act.person)}</bdi></strong>`;
+  return html`<li><span>${ACTS[act.kind]?.(who, act.text) ?? html`${who} ${english(act.text)}`}</span><time class="soft" datetime=${new Date(act.when).toISOString()}>${moment(act.when)}</time></li>`;
 }

@@ -1,13 +1,19 @@
 // Talks to this page's own interface. Every failure becomes an ApiError with a text for people.
 
+import { t } from "./strings.js";
+
 export class ApiError extends Error {
   /**
+   * `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong.
    * @param {number} status
    * @param {string} text
+   * @param {{kind?: string, foreign?: boolean}} [about]
    */
-  constructor(status, text) {
+  constructor(status, text, { kind = "", foreign = false } = {}) {
     super(text);
     this.status = status;
+    this.kind = kind;
+    this.foreign = foreign;
   }
 }
 
@@ -28,22 +34,23 @@ export async function ask(method, path, body, headers = {}) {
       body: body ? JSON.stringify(body) : undefined,
     });
   } catch {
-    throw new ApiError(0, "This page lost its connection. Is the machine still on?");
+    throw new ApiError(0, t("This page lost its connection. Is the machine still on?"));
   }
   if (answer.status === 401) location.assign("/login");
   if (answer.status === 204) return null;
   const content = await answer.json().catch(() => null);
   if (answer.ok && content) return content;
-  throw new ApiError(answer.status, errorText(content, answer.status));
+  throw errorOf(content, answer.status);
 }
 
 /**
- * The text of an error answer, whatever it looks like.
+ * What an error answer says, whatever it looks like.
  * @param {Api.ErrorAnswer | null} content
  * @param {number} status
  */
-export function errorText(content, status) {
-  return content?.error?.text ?? `That did not work (${status}).`;
+export function errorOf(content, status) {
+  const { kind, text } = content?.error ?? {};
+  return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, foreign: text !== undefined });
 }
 
 /** @param {string} id */

@@ -1,40 +1,48 @@
 // The page: its frame, which place is shown, and what is true everywhere (banner, messages, dropping).
 
+import { number } from "./format.js";
 import { Health, HealthMark } from "./health.js";
-import { Library } from "./library.js";
+import { LanguageSelect } from "./language_select.js";
+import { begin, language } from "./languages.js";
 import { Lazy } from "./lazy.js";
+import { Library } from "./library.js";
 import { listen } from "./live.js";
-import { Machines } from "./machines.js";
 import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
-import { Transfers } from "./transfers.js";
+import { t, tx } from "./strings.js";
 import { DropAnywhere } from "./upload_pick.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
 
-const PLACES = [["library", "Library", "#/"], ["transfers", "Transfers", "#/transfers"], ["machines", "Machines", "#/machines"], ["health", "Health", "#/health"]];
-/** @type {Record<string, string>} */
+/** @type {[string, () => string, string][]} */
+const PLACES = [["library", () => t("Library"), "#/"], ["transfers", () => t("Transfers"), "#/transfers"], ["machines", () => t("Machines"), "#/machines"], ["health", () => t("Health"), "#/health"]];
+/** @type {Record<string, () => Drawn>} */
 const BANNERS = {
-  daemon: "The daemon of this machine is not running. Start it with: twofold run. This page comes back by itself.",
-  page: "No connection to this machine. This page comes back by itself.",
+  daemon: () => tx("The daemon of this machine is not running. Start it with: {command}. This page comes back by itself.", { command: html`<code>twofold run</code>` }),
+  page: () => t("No connection to this machine. This page comes back by itself."),
 };
 
-/** @type {Record<string, string>} */
-const TITLES = { entry: "Entry", trash: "Trash" };
+/** @type {Record<string, () => string>} */
+const TITLES = { entry: () => t("Entry"), trash: () => t("Trash") };
 const loadEntry = () => import("./entry.js").then((module) => module.Entry);
 const loadTrash = () => import("./trash.js").then((module) => module.Trash);
+const loadTransfers = () => import("./transfers.js").then((module) => module.Transfers);
+const loadMachines = () => import("./machines.js").then((module) => module.Machines);
 
 function App() {
-  const { place, id } = use(route);
+  const { place, id } = use(route), spoken = use(language);
   useEffect(() => {
     scrollTo(0, 0);
-    document.title = `${PLACES.find(([name]) => name === place)?.[1] ?? TITLES[place] ?? "Twofold"} · Twofold`;
   }, [place, id]);
-  return html`<div class="frame">
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the content</a>
+  useEffect(() => {
+    const title = PLACES.find(([name]) => name === place)?.[1] ?? TITLES[place];
+    document.title = `${title?.() ?? "Twofold"} · Twofold`;
+  }, [place, spoken]);
+  return html`<div class="frame" key=${spoken}>
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>${t("Skip to the content")}</a>
     <${Top} place=${place} />
     <${Banner} />
     <main id="main" tabindex="-1"><${Place} place=${place} id=${id} /></main>
-    ${place === "library" && html`<footer class="foot"><a href="#/trash"><${Icon} name="trash" />Trash</a></footer>`}
+    <footer class="foot">${place === "library" && html`<a href="#/trash"><${Icon} name="trash" />${t("Trash")}</a>`}<${LanguageSelect} /></footer>
     <${Toasts} />
     <${DropAnywhere} />
   </div>`;
@@ -44,8 +52,8 @@ function App() {
 function Place({ place, id }) {
   if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
   if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
-  if (place === "transfers") return html`<${Transfers} />`;
-  if (place === "machines") return html`<${Machines} />`;
+  if (place === "transfers") return html`<${Lazy} load=${loadTransfers} />`;
+  if (place === "machines") return html`<${Lazy} load=${loadMachines} />`;
   if (place === "health") return html`<${Health} />`;
   return html`<${Library} />`;
 }
@@ -55,9 +63,9 @@ function Top({ place }) {
   const now = use(status);
   const here = TITLES[place] ? "library" : place;
   return html`<header class="top"><div>
-    <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span>${now?.swarm.name ?? "Twofold"}</span></a>
-    <nav aria-label="Places">${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title}
-      ${name === "transfers" && now && now.transfers.length > 0 && html`<span class="badge"><span class="sr">, under way: </span>${now.transfers.length}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
+    <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span dir="auto">${now?.swarm.name ?? "Twofold"}</span></a>
+    <nav aria-label=${t("Places")}>${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title()}
+      ${name === "transfers" && now && now.transfers.length > 0 && html`<span class="badge"><span class="sr">${t(", under way: ")}</span>${number(now.transfers.length)}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
     <${Here} now=${now} />
   </div></header>`;
 }
@@ -66,14 +74,15 @@ function Top({ place }) {
 function Here({ now }) {
   if (!now) return null;
   const away = now.tracker.state !== "connected";
-  return html`<span class="here soft">${now.peer.name}${away && " · tracker away"}</span>`;
+  return html`<span class="here soft"><bdi>${now.peer.name}</bdi>${away && ` · ${t("tracker away")}`}</span>`;
 }
 
 function Banner() {
-  const text = BANNERS[use(connection)];
+  const text = BANNERS[use(connection)]?.();
   return html`<div role="status">${text && html`<p class="banner">${text}</p>`}</div>`;
 }
 
+await begin();
 listen();
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 root.replaceChildren();

@@ -1,7 +1,9 @@
 // Dialogs: one that is open while it is drawn, one that asks before something that cannot be undone.
 
 import { copyText, Icon } from "./parts.js";
+import { said } from "./said.js";
 import { changed, tell } from "./store.js";
+import { t } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 /**
@@ -25,7 +27,7 @@ export function Dialog({ title, close, children }) {
  * @param {() => Promise<unknown> | unknown} work
  */
 export function useWork(work) {
-  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState(/** @type {Drawn} */ (""));
   const run = async (/** @type {Event} */ event) => {
     event?.preventDefault();
     setBusy(true);
@@ -34,14 +36,14 @@ export function useWork(work) {
       await work();
       changed();
     } catch (error) {
-      setWrong(error.message);
+      setWrong(said(error));
     }
     setBusy(false);
   };
   return { busy, wrong, run };
 }
 
-/** @param {{title: string, text: string, action: string, done: string, work: () => Promise<unknown>, close: (done: boolean) => void}} props */
+/** @param {{title: string, text: Drawn, action: string, done: string, work: () => Promise<unknown>, close: (done: boolean) => void}} props */
 export function Confirm({ title, text, action, done, work, close }) {
   const { busy, wrong, run } = useWork(async () => {
     await work();
@@ -51,7 +53,7 @@ export function Confirm({ title, text, action, done, work, close }) {
   return html`<${Dialog} title=${title} close=${() => close(false)}>
     <p>${text}</p><p class="wrong" role="alert">${wrong}</p>
     <div class="buttons">
-      <button class="button" autofocus onClick=${() => close(false)}>Cancel</button>
+      <button class="button" autofocus onClick=${() => close(false)}>${t("Cancel")}</button>
       <button class="button danger solid" disabled=${busy} onClick=${run}>${action}</button>
     </div><//>`;
 }
@@ -62,17 +64,17 @@ export function Confirm({ title, text, action, done, work, close }) {
  */
 export function Once({ text, qr, label }) {
   const place = useRef(null);
-  const [said, setSaid] = useState("");
+  const [hint, setHint] = useState("");
   const copy = async () => {
     const copied = await copyText(text, place.current);
     if (!copied) place.current.querySelector("textarea").select();
-    setSaid(copied ? "Copied." : "Copy it by hand: it is selected.");
+    setHint(copied ? t("Copied.") : t("Copy it by hand: it is selected."));
   };
   return html`<div class="once" ref=${place}>
-    ${qr && html`<img class="qr-code" src=${qr} width="220" height="220" alt=${`QR code of the ${label}`} />`}
+    ${qr && html`<img class="qr-code" src=${qr} width="220" height="220" alt=${t("QR code of the {what}", { what: label })} />`}
     <label class="sr" for="once">${label}</label>
-    <textarea id="once" readonly rows=${text.length > 120 ? 4 : 2} spellcheck="false" onFocus=${(event) => event.target.select()}>${text}</textarea>
-    <div class="buttons"><button class="button primary" type="button" onClick=${copy}><${Icon} name="link" />Copy</button><span class="said" role="status">${said}</span></div>
+    <textarea id="once" dir="ltr" readonly rows=${text.length > 120 ? 4 : 2} spellcheck="false" onFocus=${(event) => event.target.select()}>${text}</textarea>
+    <div class="buttons"><button class="button primary" type="button" onClick=${copy}><${Icon} name="link" />${t("Copy")}</button><span class="said" role="status">${hint}</span></div>
   </div>`;
 }
 

@@ -8,8 +8,9 @@ import { ShareLink } from "./entry_link.js";
 import { Lazy } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
+import { english } from "./said.js";
 import { changes, status, use, useRefresh } from "./store.js";
-import { t } from "./strings.js";
+import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
@@ -36,7 +37,7 @@ export function Entry({ id }) {
 }
 
 function Back() {
-  return html`<a class="back" href="#/"><${Icon} name="back" />Library</a>`;
+  return html`<a class="back" href="#/"><${Icon} name="back" />${t("Library")}</a>`;
 }
 
 /** @param {{entry: Api.EntryView, map: Api.PieceRows}} props */
@@ -46,19 +47,19 @@ function Loaded({ entry, map }) {
   const folder = entry.kind === "folder";
   return html`<article class="one">
     <header>
-      <h1>${entry.name}</h1>
+      <h1 dir="auto">${entry.name}</h1>
       <${Warnings} entry=${entry} />
-      ${entry.caption && html`<p class="caption">${entry.caption}</p>`}
-      ${entry.tags.length > 0 && html`<ul class="tags" aria-label="Tags">${entry.tags.map((tag) => html`<li key=${tag}><a href=${`#/?${new URLSearchParams({ q: tag })}`}>${tag}</a></li>`)}</ul>`}
+      ${entry.caption && html`<p class="caption" dir="auto">${entry.caption}</p>`}
+      ${entry.tags.length > 0 && html`<ul class="tags" aria-label=${t("Tags")}>${entry.tags.map((tag) => html`<li key=${tag}><a href=${`#/?${new URLSearchParams({ q: tag })}`}><bdi>${tag}</bdi></a></li>`)}</ul>`}
       <div class="buttons">
-        <a class="button primary" href=${`/download/${entry.id}`} download><${Icon} name="download" />${folder ? "Download as zip" : "Download"}</a>
-        <button class="button" onClick=${() => copyLink(entry)}><${Icon} name="link" />Copy link</button>
+        <a class="button primary" href=${`/download/${entry.id}`} download><${Icon} name="download" />${folder ? t("Download as zip") : t("Download")}</a>
+        <button class="button" onClick=${() => copyLink(entry)}><${Icon} name="link" />${t("Copy link")}</button>
         ${own && html`<${EditEntry} entry=${entry} /><${DeleteEntry} entry=${entry} />`}
       </div>
     </header>
     ${folder ? html`<${Lazy} load=${loadTree} entry=${entry} />` : html`<${Lazy} load=${loadPreview} entry=${entry} file=${{ index: 0, path: entry.name, size: entry.size }} />`}
     <div class="side-by-side"><${Facts} entry=${entry} /><${ShareLink} entry=${entry} /></div>
-    <section class="card" aria-labelledby="pieces"><h2 id="pieces">Pieces by machine</h2><${PieceMap} map=${map} /></section>
+    <section class="card" aria-labelledby="pieces"><h2 id="pieces">${t("Pieces by machine")}</h2><${PieceMap} map=${map} /></section>
     <${History} entry=${entry} />
   </article>`;
 }
@@ -69,10 +70,10 @@ function Loaded({ entry, map }) {
  */
 function Warnings({ entry }) {
   const said = [
-    entry.held && "Its deletion is held until somebody approves it: twofold approve",
-    entry.notice,
-    (entry.safety === "away" || entry.safety === "lost") && entry.safety_text,
+    entry.held && tx("Its deletion is held until somebody approves it: {command}", { command: html`<code>twofold approve</code>` }),
+    english(entry.notice),
+    (entry.safety === "away" || entry.safety === "lost") && english(entry.safety_text),
   ].filter(Boolean);
   if (said.length === 0) return null;
-  return html`<div role="status"><ul class="warnings">${said.map((text) => html`<li key=${text}>${text}</li>`)}</ul></div>`;
+  return html`<div role="status"><ul class="warnings">${said.map((text, index) => html`<li key=${index}>${text}</li>`)}</ul></div>`;
 }

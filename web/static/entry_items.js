@@ -1,18 +1,19 @@
 // One entry in the library: as a row of the list, and as a tile of the gallery.
 
-import { age, bytes, count, moment } from "./format.js";
-import { KIND_NAMES, KindIcon } from "./kind_icons.js";
+import { age, bytes, moment } from "./format.js";
+import { kindName, KindIcon } from "./kind_icons.js";
 import { Copies, copyLink, Icon, onMachines } from "./parts.js";
+import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
 /** @param {{entry: Api.EntryView}} props */
 export function Row({ entry }) {
-  const about = entry.kind === "folder" ? `${count(entry.files, "file")} · ` : "";
+  const about = entry.kind === "folder" ? `${tn(entry.files, "{n} file", "{n} files")} · ` : "";
   return html`<div class="entry">
     <span class="kind"><${KindIcon} entry=${entry} /></span>
     <a class="what" href=${`#/entry/${entry.id}`}>
-      <span class="name">${entry.name}</span>
-      <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}${entry.author} · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time></span>
+      <span class="name" dir="auto">${entry.name}</span>
+      <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}<bdi>${entry.author}</bdi> · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time></span>
     </a>
     <span class="size">${bytes(entry.size)}</span>
     <span class="where"><${Copies} entry=${entry} /><span class="machines">${onMachines(entry)}</span></span>
@@ -25,9 +26,9 @@ export function Tile({ entry }) {
   return html`<div class="tile">
     <a class="what" href=${`#/entry/${entry.id}`} title=${entry.name}>
       <${Picture} entry=${entry} />
-      <span class="name">${entry.name}</span>
+      <span class="name" dir="auto">${entry.name}</span>
     </a>
-    <span class="about">${KIND_NAMES[entry.content] ?? "File"} · ${bytes(entry.size)}</span>
+    <span class="about">${kindName(entry.content)} · ${bytes(entry.size)}</span>
     <span class="under"><${Copies} entry=${entry} /><${Actions} entry=${entry} /></span>
   </div>`;
 }
@@ -44,12 +45,12 @@ function Picture({ entry }) {
 /** @param {{entry: Api.EntryView}} props */
 function Actions({ entry }) {
   return html`<span class="actions">
-    <a class="button quiet icon-only" href=${`/download/${entry.id}`} download title="Download" aria-label=${`Download ${entry.name}`}><${Icon} name="download" /></a>
-    <button class="button quiet icon-only" title="Copy link" aria-label=${`Copy the link to ${entry.name}`} onClick=${() => copyLink(entry)}><${Icon} name="link" /></button>
+    <a class="button quiet icon-only" href=${`/download/${entry.id}`} download title=${t("Download")} aria-label=${t("Download {name}", entry)}><${Icon} name="download" /></a>
+    <button class="button quiet icon-only" title=${t("Copy link")} aria-label=${t("Copy the link to {name}", entry)} onClick=${() => copyLink(entry)}><${Icon} name="link" /></button>
   </span>`;
 }
 
 /** Where an entry will be when it has come. */
 export function Coming() {
-  return html`<div class="coming" aria-busy="true"><span class="sr">Loading…</span></div>`;
+  return html`<div class="coming" aria-busy="true"><span class="sr">${t("Loading…")}</span></div>`;
 }

@@ -1,8 +1,10 @@
 // What narrows the library down: order, list or gallery, filters, and a chip for each filter that is set.
 
 import { api } from "./api.js";
-import { activeFilters, addressOf, AGES, COPIES, FILTERS, goFind, KINDS, SIZES, SORTS } from "./find_query.js";
+import { activeFilters, addressOf, ages, copies, FILTERS, goFind, kinds, sizes, sorts } from "./find_query.js";
+import { number } from "./format.js";
 import { Icon } from "./parts.js";
+import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 /** @typedef {import("./find_query.js").Find} Find */
@@ -13,14 +15,14 @@ export function FindBar({ find }) {
   const [open, setOpen] = useState(false);
   return html`<div class="find">
     <div class="find-line">
-      <button class="button" aria-expanded=${open} aria-controls="filters" onClick=${() => setOpen(!open)}>Filters${active.length > 0 && html`<span class="badge">${active.length}<span class="sr"> set</span></span>`}</button>
+      <button class="button" aria-expanded=${open} aria-controls="filters" onClick=${() => setOpen(!open)}>${t("Filters")}${active.length > 0 && html`<span class="badge">${number(active.length)}<span class="sr"> ${t("set")}</span></span>`}</button>
       <${Sorting} find=${find} />
       <${Views} find=${find} />
     </div>
     <div id="filters" class="slot">${open && html`<${Filters} find=${find} />`}</div>
-    ${active.length > 0 && html`<ul class="chips" aria-label="Filters that are set">
-      ${active.map(([name, said]) => html`<li key=${name}><button class="chip" onClick=${() => goFind({ ...find, [name]: "" })} aria-label=${`Remove the filter ${said}`}><span>${said}</span><${Icon} name="close" /></button></li>`)}
-      <li><a class="button quiet" href=${addressOf(withoutFilters(find))}>Clear all</a></li>
+    ${active.length > 0 && html`<ul class="chips" aria-label=${t("Filters that are set")}>
+      ${active.map(([name, said]) => html`<li key=${name}><button class="chip" onClick=${() => goFind({ ...find, [name]: "" })} aria-label=${t("Remove the filter {name}", { name: said })}><span dir="auto">${said}</span><${Icon} name="close" /></button></li>`)}
+      <li><a class="button quiet" href=${addressOf(withoutFilters(find))}>${t("Clear all")}</a></li>
     </ul>`}
   </div>`;
 }
@@ -32,17 +34,17 @@ export function withoutFilters(find) {
 
 /** @param {{find: Find}} props */
 function Sorting({ find }) {
-  const first = find.q.trim() ? ["", "Best"] : ["", "Newest"];
-  const others = find.q.trim() ? SORTS : SORTS.slice(1);
+  const first = find.q.trim() ? ["", t("Best")] : ["", t("Newest")];
+  const others = find.q.trim() ? sorts() : sorts().slice(1);
   const value = !find.q.trim() && ["newest", "relevance"].includes(find.sort) ? "" : find.sort;
-  return html`<${Choice} label="Sort by" inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
+  return html`<${Choice} label=${t("Sort by")} inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
 }
 
 /** @param {{find: Find}} props */
 function Views({ find }) {
   const now = find.view === "gallery" ? "gallery" : "";
-  return html`<div class="views" role="group" aria-label="View">
-    ${[["", "List"], ["gallery", "Gallery"]].map(([view, title]) => html`<button key=${view} class="button" aria-pressed=${now === view} onClick=${() => goFind({ ...find, view }, true)}>${title}</button>`)}
+  return html`<div class="views" role="group" aria-label=${t("View")}>
+    ${[["", t("List")], ["gallery", t("Gallery")]].map(([view, title]) => html`<button key=${view} class="button" aria-pressed=${now === view} onClick=${() => goFind({ ...find, view }, true)}>${title}</button>`)}
   </div>`;
 }
 
@@ -50,13 +52,13 @@ function Views({ find }) {
 function Filters({ find }) {
   const machines = useMachines();
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => goFind({ ...find, [name]: value });
-  return html`<fieldset class="filters card"><legend class="sr">Filters</legend>
-    <${Choice} label="Kind" any="Any kind" value=${find.kind} choices=${KINDS} onChoose=${set("kind")} />
-    <${Choice} label="Size" any="Any size" value=${find.size} choices=${SIZES} onChoose=${set("size")} />
-    <${Choice} label="Added" any="Any time" value=${find.age} choices=${AGES} onChoose=${set("age")} />
-    <${Choice} label="Author" any="Anyone" value=${find.author} choices=${machines} onChoose=${set("author")} />
-    <${Choice} label="Held by" any="Any machine" value=${find.machine} choices=${machines} onChoose=${set("machine")} />
-    <${Choice} label="Copies" any="Any number" value=${find.copies} choices=${COPIES} onChoose=${set("copies")} />
+  return html`<fieldset class="filters card"><legend class="sr">${t("Filters")}</legend>
+    <${Choice} label=${t("Kind")} any=${t("Any kind")} value=${find.kind} choices=${kinds()} onChoose=${set("kind")} />
+    <${Choice} label=${t("Size")} any=${t("Any size")} value=${find.size} choices=${sizes()} onChoose=${set("size")} />
+    <${Choice} label=${t("Added")} any=${t("Any time")} value=${find.age} choices=${ages()} onChoose=${set("age")} />
+    <${Choice} label=${t("Author")} any=${t("Anyone")} value=${find.author} choices=${machines} onChoose=${set("author")} />
+    <${Choice} label=${t("Held by")} any=${t("Any machine")} value=${find.machine} choices=${machines} onChoose=${set("machine")} />
+    <${Choice} label=${t("Copies")} any=${t("Any number")} value=${find.copies} choices=${copies()} onChoose=${set("copies")} />
   </fieldset>`;
 }
 

@@ -1,4 +1,6 @@
-// What is looked for, as it stands in the address: so that a link or a reload shows the same. Pure.
+// What is looked for, as it stands in the address: so that a link or a reload shows the same.
+
+import { t } from "./strings.js";
 
 /** @typedef {{q: string, kind: string, size: string, age: string, author: string, machine: string, copies: string, sort: string, view: string}} Find */
 /** @typedef {keyof Find} Name */
@@ -7,13 +9,16 @@
 const NAMES = ["q", "kind", "size", "age", "author", "machine", "copies", "sort", "view"];
 const HOUR = 3_600_000, DAY = 24 * HOUR;
 
-export const KINDS = [["folder", "Folders"], ["file", "Files"], ["image", "Images"], ["video", "Videos"], ["audio", "Audio"], ["document", "Documents"], ["archive", "Archives"]];
-/** @type {[string, string, Record<string, number>][]} */
-export const SIZES = [["under-1mb", "Under 1 MB", { most: 999_999 }], ["1mb", "1 MB and more", { least: 1e6 }], ["100mb", "100 MB and more", { least: 1e8 }], ["1gb", "1 GB and more", { least: 1e9 }], ["10gb", "10 GB and more", { least: 1e10 }]];
-/** @type {[string, string, number][]} */
-export const AGES = [["day", "Last 24 hours", DAY], ["week", "Last 7 days", 7 * DAY], ["month", "Last 30 days", 30 * DAY], ["year", "Last year", 365 * DAY], ["older", "Over a year ago", -365 * DAY]];
-export const COPIES = [["short", "Short of copies"], ["safe", "All copies there"]];
-export const SORTS = [["newest", "Newest"], ["oldest", "Oldest"], ["name", "Name"], ["largest", "Largest"], ["smallest", "Smallest"]];
+/** @type {() => [string, string][]} */
+export const kinds = () => [["folder", t("Folders")], ["file", t("Files")], ["image", t("Images")], ["video", t("Videos")], ["audio", t("Audio")], ["document", t("Documents")], ["archive", t("Archives")]];
+/** @type {() => [string, string, Record<string, number>][]} */
+export const sizes = () => [["under-1mb", t("Under 1 MB"), { most: 999_999 }], ["1mb", t("1 MB and more"), { least: 1e6 }], ["100mb", t("100 MB and more"), { least: 1e8 }], ["1gb", t("1 GB and more"), { least: 1e9 }], ["10gb", t("10 GB and more"), { least: 1e10 }]];
+/** @type {() => [string, string, number][]} */
+export const ages = () => [["day", t("Last 24 hours"), DAY], ["week", t("Last 7 days"), 7 * DAY], ["month", t("Last 30 days"), 30 * DAY], ["year", t("Last year"), 365 * DAY], ["older", t("Over a year ago"), -365 * DAY]];
+/** @type {() => [string, string][]} */
+export const copies = () => [["short", t("Short of copies")], ["safe", t("All copies there")]];
+/** @type {() => [string, string][]} */
+export const sorts = () => [["newest", t("Newest")], ["oldest", t("Oldest")], ["name", t("Name")], ["largest", t("Largest")], ["smallest", t("Smallest")]];
 /**
  * The filters, in the order they are shown.
  * @type {Name[]}
@@ -49,9 +54,9 @@ export function paramsOf(find, now = Date.now()) {
   const put = (name, value) => { if (value) params.set(name, value); };
   put("q", find.q.trim());
   for (const name of /** @type {Name[]} */ (["kind", "author", "machine", "copies", "sort"])) put(name, find[name]);
-  const bounds = SIZES.find(([value]) => value === find.size)?.[2] ?? {};
+  const bounds = sizes().find(([value]) => value === find.size)?.[2] ?? {};
   for (const [name, value] of Object.entries(bounds)) put(name, String(value));
-  const span = AGES.find(([value]) => value === find.age)?.[2];
+  const span = ages().find(([value]) => value === find.age)?.[2];
   if (span) put(span > 0 ? "after" : "before", String(Math.floor(now / HOUR) * HOUR - Math.abs(span)));
   return params.toString();
 }
@@ -63,9 +68,9 @@ export function paramsOf(find, now = Date.now()) {
  */
 export function activeFilters(find) {
   /** @type {Partial<Record<Name, any[][]>>} */
-  const named = { kind: KINDS, size: SIZES, age: AGES, copies: COPIES };
+  const named = { kind: kinds(), size: sizes(), age: ages(), copies: copies() };
   /** @type {Partial<Record<Name, string>>} */
-  const said = { author: `By ${find.author}`, machine: `On ${find.machine}` };
+  const said = { author: t("By {author}", find), machine: t("On {machine}", find) };
   return FILTERS.filter((name) => find[name]).map((name) => [name, said[name] ?? named[name]?.find(([value]) => value === find[name])?.[1] ?? find[name]]);
 }
 

@@ -1,5 +1,6 @@
 // A picture for each kind of content, beside words: it says nothing to a screen reader.
 
+import { t } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
 const SHEET = "M7 3.5h7l4 4V20a.5.5 0 0 1-.5.5h-11A.5.5 0 0 1 6 20V4a.5.5 0 0 1 .5-.5Zm7 0V8h4";
@@ -13,7 +14,14 @@ const PATHS = {
   archive: "M4.5 9h15v10a1 1 0 0 1-1 1h-13a1 1 0 0 1-1-1Zm-1-5h17v5h-17Zm6.5 9h4",
   other: SHEET,
 };
-export const KIND_NAMES = { folder: "Folder", image: "Image", video: "Video", audio: "Audio", document: "Document", archive: "Archive", other: "File" };
+/** @type {Record<string, () => string>} */
+const NAMES = { folder: () => t("Folder"), image: () => t("Image"), video: () => t("Video"), audio: () => t("Audio"), document: () => t("Document"), archive: () => t("Archive"), other: () => t("File") };
+
+/**
+ * What a kind of content is called.
+ * @param {string} content
+ */
+export const kindName = (content) => (NAMES[content] ?? NAMES.other)();
 
 /** @param {{entry: Api.EntryView}} props */
 export function KindIcon({ entry }) {

@@ -1,6 +1,7 @@
 // A part of the page that is loaded when it is first needed.
 
 import { Problem, Waiting } from "./parts.js";
+import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const known = new Map();
@@ -14,7 +15,7 @@ export function Lazy({ load, ...props }) {
   const [, draw] = useState(0);
   const start = () => {
     setError(null);
-    load().then((part) => { known.set(load, part); draw((turn) => turn + 1); }, () => setError(new Error("A part of this page did not load. Is the machine still on?")));
+    load().then((part) => { known.set(load, part); draw((turn) => turn + 1); }, () => setError(new Error(t("A part of this page did not load. Is the machine still on?"))));
   };
   useEffect(() => { if (!known.has(load)) start(); }, [load]);
   if (error) return html`<${Problem} error=${error} retry=${start} />`;

@@ -6,6 +6,7 @@ import { PasteLink } from "./paste_link.js";
 import { Results } from "./results.js";
 import { SearchBox } from "./search_box.js";
 import { route, status, use } from "./store.js";
+import { t } from "./strings.js";
 import { UploadList } from "./upload_list.js";
 import { PickFiles } from "./upload_pick.js";
 import { html } from "./vendor/preact-htm.js";
@@ -15,7 +16,7 @@ export function Library() {
   // One main action: until there is a second machine it is to invite one.
   const alone = use(status)?.swarm.members === 1;
   return html`<div class="stack">
-    <h1 class="sr">Library</h1>
+    <h1 class="sr">${t("Library")}</h1>
     <div class="toolbar"><${SearchBox} find=${find} /><${PickFiles} primary=${!alone} /></div>
     <${PasteLink} />
     <div class="slot"><${UploadList} /></div>

@@ -32,7 +32,7 @@ export function listen() {
   });
   on("daemon", () => connection.set("daemon"));
   on("notice", ({ text, good }) => {
-    tell(text, good);
+    tell(text, good, true);
     changed();
   });
   source.addEventListener("error", () => {

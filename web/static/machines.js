@@ -8,7 +8,9 @@ import { MachineCard } from "./machine_card.js";
 import { useMe } from "./me.js";
 import { Problem, Waiting } from "./parts.js";
 import { newest, useRates } from "./rate_graph.js";
+import { english } from "./said.js";
 import { changes, route, status, use } from "./store.js";
+import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const EVERY = 5000;
@@ -27,12 +29,12 @@ export function Machines() {
   }, [version]);
   useEffect(() => { loadInvites(); }, [manage, version, swarm?.members]);
   const zones = [...new Set((known.peers ?? []).map((machine) => machine.zone).filter(Boolean))].sort();
-  return html`<div class="stack"><h1>Machines${swarm && html` <span class="soft">of ${swarm.name}</span>`}</h1>
+  return html`<div class="stack"><h1>${t("Machines")}${swarm && html` <span class="soft">${t("of {name}", swarm)}</span>`}</h1>
     ${me?.owner && here && html`<${GetIn} here=${here} manage=${manage} zones=${zones} done=${loadInvites} />`}
     ${known.error && html`<${Problem} error=${known.error} retry=${load} />`}
     ${!known.error && !known.peers && html`<${Waiting} />`}
-    ${known.local && html`<p class="tally">The tracker is away: this is what this machine knows.</p>`}
-    ${known.warnings && known.warnings.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${text}</p></li>`)}</ul></section>`}
+    ${known.local && html`<p class="tally">${t("The tracker is away: this is what this machine knows.")}</p>`}
+    ${known.warnings && known.warnings.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${english(text)}</p></li>`)}</ul></section>`}
     ${known.peers && html`<${List} machines=${known.peers} manage=${manage} zones=${zones} load=${load} />`}
     ${manage && html`<${OpenInvites} invites=${invites} load=${loadInvites} />`}
     <${Activity} /></div>`;
@@ -64,9 +66,9 @@ function GetIn({ here, manage, zones, done }) {
     done();
   };
   return html`<div class="get-in"><div class="buttons">
-      ${manage && html`<button class="button primary" onClick=${() => setOpen("machine")}>Invite a machine</button>`}
-      <button class="button" onClick=${() => setOpen("person")}>Let a person in</button></div>
-    ${!manage && html`<p class="soft">This machine is no admin, so it cannot invite machines. On the tracker's machine run <code>twofold-tracker admin ${here.name}</code></p>`}
+      ${manage && html`<button class="button primary" onClick=${() => setOpen("machine")}>${t("Invite a machine")}</button>`}
+      <button class="button" onClick=${() => setOpen("person")}>${t("Let a person in")}</button></div>
+    ${!manage && html`<p class="soft">${tx("This machine is no admin, so it cannot invite machines. On the tracker's machine run {command}", { command: html`<code>twofold-tracker admin ${here.name}</code>` })}</p>`}
     ${open === "machine" && html`<${InviteMachine} zones=${zones} close=${close} />`}
     ${open === "person" && html`<${LetIn} close=${close} />`}</div>`;
 }

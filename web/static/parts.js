@@ -1,7 +1,9 @@
 // Small parts of every place: icons, the copies pill, progress bars, messages, empty states.
 
 import { dismiss, tell, toasts, use } from "./store.js";
-import { percent } from "./format.js";
+import { fewListed, number, percent, share } from "./format.js";
+import { english, said } from "./said.js";
+import { t, tn, tx } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
 /** @type {Record<string, string>} */
@@ -20,28 +22,14 @@ const PATHS = {
   trash: "M5 7h14M10 7V4.5h4V7m-7 0 .8 12.5h8.4L17 7",
 };
 
+const DIRECTED = new Set(["back", "open"]);
+
 /**
  * A picture beside words; says nothing to a screen reader.
  * @param {{name: string}} props
  */
 export function Icon({ name }) {
-  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
-}
-
-/**
- * "a", "a and b", "a, b and c".
- * @param {string[]} names
- */
-export function listed(names) {
-  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-}
-
-/**
- * The same, short: "a, b and 5 more".
- * @param {string[]} names
- */
-export function fewListed(names) {
-  return listed(names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names);
+  return html`<svg class=${DIRECTED.has(name) ? "icon directed" : "icon"} viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 }
 
 /**
@@ -51,8 +39,8 @@ export function fewListed(names) {
 export function Copies({ entry }) {
   const { have, want } = entry.copies;
   const kind = have >= want ? "good" : have > 0 ? "short" : "bad";
-  const text = `${Math.min(have, want)} of ${want}`;
-  return html`<span class=${`pill ${kind}`}><span class="sr">Copies: </span>${text}</span>`;
+  const text = t("{have} of {want}", { have: number(Math.min(have, want)), want: number(want) });
+  return html`<span class=${`pill ${kind}`}><span class="sr">${t("Copies: ")}</span>${text}</span>`;
 }
 
 /**
@@ -63,25 +51,31 @@ export function onMachines(entry) {
   const there = entry.holders.filter((holder) => holder.state !== "gone");
   const whole = there.filter((holder) => holder.pieces >= entry.pieces).map((holder) => holder.peer);
   const parts = there.length - whole.length;
-  if (there.length === 0 && entry.here > 0) return "on this machine";
-  if (whole.length === 0) return parts ? `in parts on ${parts === 1 ? there[0].peer : `${parts} machines`}` : "on no machine that is there";
-  return `on ${fewListed(whole)}`;
+  if (there.length === 0 && entry.here > 0) return t("on this machine");
+  if (whole.length > 0) return t("on {names}", { names: fewListed(whole) });
+  if (parts === 0) return t("on no machine that is there");
+  return parts === 1 ? t("in parts on {name}", { name: there[0].peer }) : tn(parts, "in parts on {n} machine", "in parts on {n} machines");
 }
 
-const STATE_HINTS = { live: "There now", suspect: "Not heard of for some seconds", gone: "Not there" };
+/** @type {Record<string, () => [string, string]>} */
+const STATES = {
+  live: () => [t("live"), t("There now")],
+  suspect: () => [t("suspect"), t("Not heard of for some seconds")],
+  gone: () => [t("gone"), t("Not there")],
+};
 
 /**
  * A machine's state, as a word and a dot.
  * @param {{state: Api.HolderView["state"]}} props
  */
 export function State({ state }) {
-  return html`<span class=${`state ${state}`} title=${STATE_HINTS[state]}><span class="dot" aria-hidden="true"></span>${state}</span>`;
+  const [word, hint] = STATES[state]?.() ?? [state];
+  return html`<span class=${`state ${state}`} title=${hint}><span class="dot" aria-hidden="true"></span>${word}</span>`;
 }
 
 /** @param {{done: number, total: number, label: string}} props */
 export function Bar({ done, total, label }) {
-  const shown = percent(done, total);
-  return html`<progress max="100" value=${shown} aria-label=${label}>${shown} %</progress>`;
+  return html`<progress max="100" value=${percent(done, total)} aria-label=${label}>${share(done, total)}</progress>`;
 }
 
 /** @param {{icon: string, title: string, children?: any}} props */
@@ -90,21 +84,21 @@ export function Empty({ icon, title, children }) {
 }
 
 export function Waiting() {
-  return html`<p class="waiting" role="status">Loading…</p>`;
+  return html`<p class="waiting" role="status">${t("Loading…")}</p>`;
 }
 
 /** @param {{error: Error, retry?: () => void}} props */
 export function Problem({ error, retry }) {
-  return html`<div class="empty" role="alert"><h2>That did not work</h2><p>${error.message}</p>
-    ${retry && html`<button class="button" onClick=${retry}>Try again</button>`}</div>`;
+  return html`<div class="empty" role="alert"><h2>${t("That did not work")}</h2><p>${said(error)}</p>
+    ${retry && html`<button class="button" onClick=${retry}>${t("Try again")}</button>`}</div>`;
 }
 
 export function Toasts() {
   const shown = use(toasts);
   return html`<div class="toasts" role="status" aria-live="polite">
     ${shown.map((toast) => html`<div class=${`toast ${toast.good ? "good" : "bad"}`} key=${toast.id}>
-      <span>${toast.text}</span>
-      <button class="button quiet icon-only" aria-label="Dismiss" onClick=${() => dismiss(toast.id)}><${Icon} name="close" /></button>
+      <span>${toast.foreign ? english(toast.text) : toast.text}</span>
+      <button class="button quiet icon-only" aria-label=${t("Dismiss")} onClick=${() => dismiss(toast.id)}><${Icon} name="close" /></button>
     </div>`)}
   </div>`;
 }
@@ -115,7 +109,7 @@ export function Toasts() {
  */
 export async function copyLink(entry) {
   const copied = await copyText(entry.link);
-  tell(copied ? `The link to ${entry.name} is copied.` : `Copy it by hand: ${entry.link}`, copied);
+  tell(copied ? t("The link to {name} is copied.", { name: entry.name }) : tx("Copy it by hand: {link}", { link: html`<bdi>${entry.link}</bdi>` }), copied);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Who has which pieces: one band for each machine, how much that is, and the same in words.
 
-import { percent } from "./format.js";
+import { number, series, share } from "./format.js";
 import { State } from "./parts.js";
 import { BandPainter } from "./piece_band.js";
+import { t, tn, tx } from "./strings.js";
 import { html, useEffect, useRef } from "./vendor/preact-htm.js";
 
 const RUNS_IN_WORDS = 5, RUNS_IN_TABLE = 50;
@@ -19,9 +20,9 @@ export function held(row) {
 
 /** @param {{map: Api.PieceRows}} props */
 export function PieceMap({ map }) {
-  if (map.pieces === 0) return html`<p class="soft">An empty file has no pieces.</p>`;
+  if (map.pieces === 0) return html`<p class="soft">${t("An empty file has no pieces.")}</p>`;
   return html`<div><ul class="piece-map">${map.rows.map((row) => html`<${Row} key=${row.peer} row=${row} pieces=${map.pieces} />`)}</ul>
-    ${map.rows.length === 0 && html`<p class="soft">No machine that is there holds a piece.</p>`}
+    ${map.rows.length === 0 && html`<p class="soft">${t("No machine that is there holds a piece.")}</p>`}
     <${InWords} map=${map} /></div>`;
 }
 
@@ -29,9 +30,9 @@ export function PieceMap({ map }) {
 function Row({ row, pieces }) {
   const have = held(row);
   return html`<li>
-    <span class="machine"><span class="name">${row.peer}</span><${State} state=${row.state} /></span>
+    <span class="machine"><span class="name" dir="auto">${row.peer}</span><${State} state=${row.state} /></span>
     <${Band} row=${row} pieces=${pieces} have=${have} />
-    <span class="part">${have.toLocaleString()} of ${pieces.toLocaleString()} <span class="share-of">${percent(have, pieces)} %</span></span>
+    <span class="part">${t("{have} of {want}", { have: number(have), want: number(pieces) })} <span class="share-of">${share(have, pieces)}</span></span>
   </li>`;
 }
 
@@ -53,7 +54,7 @@ function Band({ row, pieces, have }) {
 
 /** @param {[number, number]} run */
 function inWords([start, length]) {
-  return length === 1 ? `${start + 1}` : `${start + 1} to ${start + length}`;
+  return length === 1 ? number(start + 1) : t("{first} to {last}", { first: number(start + 1), last: number(start + length) });
 }
 
 /**
@@ -62,10 +63,19 @@ function inWords([start, length]) {
  * @param {number} have
  */
 function describe(row, pieces, have) {
-  if (have === pieces) return `${row.peer} holds all pieces`;
-  const rest = row.runs.length > RUNS_IN_WORDS ? " and more" : "";
-  const runs = row.runs.slice(0, RUNS_IN_WORDS).map(inWords);
-  return have ? `${row.peer} holds ${have} of ${pieces} pieces: ${runs.join(", ")}${rest}` : `${row.peer} holds none`;
+  const name = row.peer;
+  if (have === pieces) return t("{name} holds all pieces", { name });
+  if (!have) return t("{name} holds none", { name });
+  const runs = series(row.runs.slice(0, RUNS_IN_WORDS).map(inWords));
+  const fields = { name, have: number(have), runs: row.runs.length > RUNS_IN_WORDS ? t("{runs} and more", { runs }) : runs };
+  return tn(pieces, "{name} holds {have} of {n} piece: {runs}", "{name} holds {have} of {n} pieces: {runs}", fields);
+}
+
+/** @param {[number, number][]} runs */
+function allRuns(runs) {
+  const more = runs.length - RUNS_IN_TABLE;
+  const shown = runs.slice(0, RUNS_IN_TABLE).map(inWords);
+  return series(more > 0 ? [...shown, tn(more, "and {n} more run", "and {n} more runs")] : shown);
 }
 
 /**
@@ -75,6 +85,6 @@ function describe(row, pieces, have) {
 function InWords({ map }) {
   const parts = map.rows.filter((row) => row.runs.length > 0);
   if (parts.length === 0) return null;
-  return html`<details class="in-words"><summary>In words</summary>
-    <ul>${parts.map((row) => html`<li key=${row.peer}><strong>${row.peer}</strong>: pieces ${row.runs.slice(0, RUNS_IN_TABLE).map(inWords).join(", ")}${row.runs.length > RUNS_IN_TABLE && `, and ${(row.runs.length - RUNS_IN_TABLE).toLocaleString()} more runs`}</li>`)}</ul></details>`;
+  return html`<details class="in-words"><summary>${t("In words")}</summary>
+    <ul>${parts.map((row) => html`<li key=${row.peer}>${tx("{name}: pieces {runs}", { name: html`<strong><bdi>${row.peer}</bdi></strong>`, runs: allRuns(row.runs) })}</li>`)}</ul></details>`;
 }

@@ -1,11 +1,17 @@
 // A PDF, drawn in a frame that has no part in this page: a sandbox of an origin of its own, without
 // network. It is given the bytes and can only tell how many pages it shows.
 
-import { bytes, count } from "./format.js";
+import { bytes } from "./format.js";
 import { Icon, Waiting } from "./parts.js";
+import { speaking, t, tn } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const MOST = 64_000_000;
+
+/** The frame's own words: it can reach none of this page's. */
+function frameWords() {
+  return new URLSearchParams({ lang: speaking().language, pages: t("Pages"), page: t("Page {n} of {all}"), wrong: t("This page cannot be drawn.") });
+}
 
 /** @param {{entry: Api.EntryView, file: Api.FileView, fail: () => void}} props */
 export function PdfPreview({ entry, file, fail }) {
@@ -28,8 +34,8 @@ export function PdfPreview({ entry, file, fail }) {
     addEventListener("message", hear);
     return () => { stop.abort(); removeEventListener("message", hear); };
   }, [entry.id, file.index]);
-  if (file.size > MOST) return html`<div class="ask"><p class="soft">PDFs of more than ${bytes(MOST)} are not shown here.</p>
-    <a class="button" href=${`/download/${entry.id}/${file.index}`} download><${Icon} name="download" />Download it</a></div>`;
-  return html`<div>${pages === 0 ? html`<${Waiting} />` : html`<p class="soft" role="status">${count(pages, "page")}</p>`}
-    <iframe ref=${frame} class="pdf" sandbox="allow-scripts" src="/static/pdf/frame.html" title=${`PDF: ${file.path}`} tabindex="0"></iframe></div>`;
+  if (file.size > MOST) return html`<div class="ask"><p class="soft">${t("PDFs of more than {size} are not shown here.", { size: bytes(MOST) })}</p>
+    <a class="button" href=${`/download/${entry.id}/${file.index}`} download><${Icon} name="download" />${t("Download it")}</a></div>`;
+  return html`<div>${pages === 0 ? html`<${Waiting} />` : html`<p class="soft" role="status">${tn(pages, "{n} page", "{n} pages")}</p>`}
+    <iframe ref=${frame} class="pdf" sandbox="allow-scripts" src=${`/static/pdf/frame.html#${frameWords()}`} title=${t("PDF: {name}", { name: file.path })} tabindex="0"></iframe></div>`;
 }

@@ -4,6 +4,7 @@ import { bytes } from "./format.js";
 import { tokens } from "./highlight.js";
 import { Waiting } from "./parts.js";
 import { endingOf } from "./preview_kinds.js";
+import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const MOST = 256 * 1024;
@@ -33,6 +34,6 @@ export function TextPreview({ entry, file, fail }) {
     return () => stop.abort();
   }, [entry.id, file.index]);
   if (text === null) return html`<${Waiting} />`;
-  return html`<div><pre class="text" tabindex="0" aria-label=${`Text of ${file.path}`}><code>${tokens(text, endingOf(file.path)).map(([kind, part]) => (kind ? html`<span class=${`t-${kind}`}>${part}</span>` : part))}</code></pre>
-    ${file.size > MOST && html`<p class="soft">The first ${bytes(MOST)} of ${bytes(file.size)}; download it to see the rest.</p>`}</div>`;
+  return html`<div><pre class="text" tabindex="0" dir="auto" aria-label=${t("Text of {name}", { name: file.path })}><code>${tokens(text, endingOf(file.path)).map(([kind, part]) => (kind ? html`<span class=${`t-${kind}`}>${part}</span>` : part))}</code></pre>
+    ${file.size > MOST && html`<p class="soft">${t("The first {shown} of {size}; download it to see the rest.", { shown: bytes(MOST), size: bytes(file.size) })}</p>`}</div>`;
 }

@@ -1,8 +1,9 @@
 // How fast this machine received and sent within the last hour, drawn, and in words.
 
 import { api } from "./api.js";
-import { bytes } from "./format.js";
+import { rate } from "./format.js";
 import { connection } from "./store.js";
+import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const EVERY = 10000, WIDE = 720, HIGH = 120, HOUR = 3600;
@@ -46,13 +47,13 @@ export function RateGraph() {
   const samples = rates?.samples ?? [];
   const down = Math.max(0, ...samples.map((sample) => sample.down)), up = Math.max(0, ...samples.map((sample) => sample.up));
   const now = newest(rates), most = Math.max(down, up, 1);
-  const said = samples.length < 2 ? "Nothing measured yet." : `Within the last hour this machine received up to ${bytes(down)}/s and sent up to ${bytes(up)}/s.`;
-  return html`<div class="card rates"><div class="head"><h2>Last hour</h2>
-      <p class="legend"><span class="down">Received ${now ? `${bytes(now.down)}/s` : "–"}</span><span class="up">Sent ${now ? `${bytes(now.up)}/s` : "–"}</span></p></div>
+  const said = samples.length < 2 ? t("Nothing measured yet.") : t("Within the last hour this machine received up to {down} and sent up to {up}.", { down: rate(down), up: rate(up) });
+  return html`<div class="card rates"><div class="head"><h2>${t("Last hour")}</h2>
+      <p class="legend"><span class="down">${t("Received {rate}", { rate: now ? rate(now.down) : "–" })}</span><span class="up">${t("Sent {rate}", { rate: now ? rate(now.up) : "–" })}</span></p></div>
     <svg viewBox=${`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" role="img" aria-label=${said}>
       <path class="grid" d=${[0.5, HIGH / 2, HIGH - 0.5].map((y) => `M0 ${y}H${WIDE}`).join("")} />
       ${rates && samples.length > 1 && html`<path class="down" d=${line(rates, "down", most)} /><path class="up" d=${line(rates, "up", most)} />`}
     </svg>
-    <p class="scale soft"><span>1 hour ago</span><span>${samples.length > 1 ? `top: ${bytes(most)}/s` : "Nothing measured yet"}</span><span>now</span></p>
+    <p class="scale soft"><span>${t("1 hour ago")}</span><span>${samples.length > 1 ? t("top: {rate}", { rate: rate(most) }) : t("Nothing measured yet")}</span><span>${t("now")}</span></p>
   </div>`;
 }

@@ -5,9 +5,11 @@ import { EntryPages } from "./entry_pages.js";
 import { withoutFilters } from "./find_filters.js";
 import { FirstMachine } from "./first_machine.js";
 import { activeFilters, addressOf, paramsOf } from "./find_query.js";
-import { count } from "./format.js";
+import { series } from "./format.js";
 import { Empty, Problem, Waiting } from "./parts.js";
+import { said } from "./said.js";
 import { changes, status, use, useRefresh } from "./store.js";
+import { t, tn } from "./strings.js";
 import { PickFiles } from "./upload_pick.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { VirtualList } from "./virtual_list.js";
@@ -49,14 +51,22 @@ export function Results({ find }) {
   if (!pages) return html`<${Waiting} />`;
   if (!pages.begun) return html`<${Refused} error=${pages.error} find=${find} retry=${() => pages.refresh()} />`;
   if (pages.length === 0 && !pages.hasMore) return html`<${Nothing} find=${find} />`;
-  const looked = find.q.trim() || activeFilters(find).length > 0;
-  const said = `${pages.counted ? "" : "More than "}${looked ? count(pages.total, "match", "matches") : count(pages.total, "entry", "entries")}`;
+  const looked = find.q.trim() !== "" || activeFilters(find).length > 0;
+  const counted = looked ? tn(pages.total, "{n} match", "{n} matches") : tn(pages.total, "{n} entry", "{n} entries");
   return html`<div class="library">
-    <p class="tally" role="status">${said}${pages.local && " · the tracker is away, this is what this machine knows"}</p>
+    <p class="tally" role="status">${pages.counted ? counted : atLeast(pages.total, looked)}${pages.local && ` · ${t("the tracker is away, this is what this machine knows")}`}</p>
     <${Entries} pages=${pages} gallery=${find.view === "gallery"} key=${pages.params + find.view} />
-    ${pages.error && html`<p class="more" role="alert">${pages.error.message}</p>`}
-    ${pages.hasMore && html`<p class="more"><button class="button" onClick=${() => pages.show(pages.first, pages.length)}>${pages.error ? "Try again" : "Load more"}</button></p>`}
+    ${pages.error && html`<p class="more" role="alert">${said(pages.error)}</p>`}
+    ${pages.hasMore && html`<p class="more"><button class="button" onClick=${() => pages.show(pages.first, pages.length)}>${pages.error ? t("Try again") : t("Load more")}</button></p>`}
   </div>`;
+}
+
+/**
+ * @param {number} total
+ * @param {boolean} looked
+ */
+function atLeast(total, looked) {
+  return looked ? tn(total, "More than {n} match", "More than {n} matches") : tn(total, "More than {n} entry", "More than {n} entries");
 }
 
 /** @param {{pages: EntryPages, gallery: boolean}} props */
@@ -70,7 +80,7 @@ function Entries({ pages, gallery }) {
     if (!entry) return html`<${Coming} />`;
     return gallery ? html`<${Tile} entry=${entry} />` : html`<${Row} entry=${entry} />`;
   };
-  return html`<div ref=${frame}><${VirtualList} name=${gallery ? "tiles" : "entries"} label="Entries" count=${pages.length} columns=${columns}
+  return html`<div ref=${frame}><${VirtualList} name=${gallery ? "tiles" : "entries"} label=${t("Entries")} count=${pages.length} columns=${columns}
     total=${pages.counted ? Math.max(pages.total, pages.length) : -1} height=${gallery ? TILE : narrow ? NARROW_ROW : ROW}
     render=${item} keyOf=${(index) => pages.at(index)?.id ?? `coming ${index}`} onView=${(first, last) => pages.show(first, last)} /></div>`;
 }
@@ -102,24 +112,34 @@ function useWidth() {
 function Refused({ error, find, retry }) {
   const filtered = error.status >= 400 && error.status < 500 && activeFilters(find).length > 0;
   return html`<${Problem} error=${error} retry=${retry} />
-    ${filtered && html`<p class="more"><a class="button" href=${addressOf(withoutFilters(find))}>Remove the filters</a></p>`}`;
+    ${filtered && html`<p class="more"><a class="button" href=${addressOf(withoutFilters(find))}>${t("Remove the filters")}</a></p>`}`;
 }
 
 /** @param {{find: Find}} props */
 function Nothing({ find }) {
   const words = find.q.trim(), filters = activeFilters(find);
   if (!words && filters.length === 0) return html`<${NothingYet} />`;
-  return html`<${Empty} icon="search" title="Nothing found">
-    <p>${words ? html`No name, caption, tag or author has “${words}” in it` : "Nothing is like this"}${filters.length > 0 && ` with these filters: ${filters.map(([, said]) => said).join(", ")}`}.</p>
-    ${filters.length > 0 && html`<a class="button" href=${addressOf(withoutFilters(find))}>Remove the filters</a>`}
-    <a class="button" href="#/">Show everything</a>
+  return html`<${Empty} icon="search" title=${t("Nothing found")}>
+    <p>${nothing(words, series(filters.map(([, text]) => text)))}</p>
+    ${filters.length > 0 && html`<a class="button" href=${addressOf(withoutFilters(find))}>${t("Remove the filters")}</a>`}
+    <a class="button" href="#/">${t("Show everything")}</a>
   <//>`;
+}
+
+/**
+ * @param {string} words
+ * @param {string} filters
+ */
+function nothing(words, filters) {
+  if (!words) return t("Nothing is like this with these filters: {filters}.", { filters });
+  if (!filters) return t("No name, caption, tag or author has “{words}” in it.", { words });
+  return t("No name, caption, tag or author has “{words}” in it with these filters: {filters}.", { words, filters });
 }
 
 function NothingYet() {
   if (use(status)?.swarm.members === 1) return html`<${FirstMachine} />`;
-  return html`<${Empty} icon="upload" title="Share the first file">
-    <p>Drop files and folders anywhere on this page. Every piece is kept on two machines of your swarm.</p>
+  return html`<${Empty} icon="upload" title=${t("Share the first file")}>
+    <p>${t("Drop files and folders anywhere on this page. Every piece is kept on two machines of your swarm.")}</p>
     <${PickFiles} primary=${true} />
   <//>`;
 }

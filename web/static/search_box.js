@@ -2,6 +2,7 @@
 
 import { goFind } from "./find_query.js";
 import { Icon } from "./parts.js";
+import { t } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const PAUSE = 150;
@@ -23,8 +24,8 @@ export function SearchBox({ find }) {
     if (first) { event.preventDefault(); first.focus(); }
   };
   return html`<form class="search" role="search" onSubmit=${(event) => { event.preventDefault(); go(text); }}>
-    <label class="sr" for="search">Search names, captions, tags and authors</label>
+    <label class="sr" for="search">${t("Search names, captions, tags and authors")}</label>
     <${Icon} name="search" />
-    <input id="search" type="search" placeholder="Search the library" autocomplete="off" value=${text} onInput=${type} onKeyDown=${press} maxlength="500" />
+    <input id="search" type="search" placeholder=${t("Search the library")} autocomplete="off" value=${text} onInput=${type} onKeyDown=${press} maxlength="500" />
   </form>`;
 }

@@ -70,18 +70,19 @@ export const health = cell(/** @type {HealthNow | null} */ (null));
 export const connection = cell(/** @type {"connecting" | "live" | "daemon" | "page"} */ ("connecting"));
 /** Grows whenever the list of entries may have changed. */
 export const changes = cell(0);
-export const toasts = cell(/** @type {{id: number, text: string, good: boolean}[]} */ ([]));
+export const toasts = cell(/** @type {{id: number, text: Drawn, good: boolean, foreign: boolean}[]} */ ([]));
 export const route = cell(readRoute());
 
 let nextToast = 1;
 
 /**
- * Tell the person something; good news goes away by itself.
- * @param {string} text
+ * Tell the person something; good news goes away by itself. `foreign`: it is the machine's own text.
+ * @param {Drawn} text
  * @param {boolean} [good]
+ * @param {boolean} [foreign]
  */
-export function tell(text, good = true) {
-  const toast = { id: nextToast++, text, good };
+export function tell(text, good = true, foreign = false) {
+  const toast = { id: nextToast++, text, good, foreign };
   toasts.set([...toasts.get().slice(-3), toast]);
   if (good) setTimeout(() => dismiss(toast.id), 6000);
 }

@@ -1,4 +1,17 @@
-// What a key does in a tree of rows, as the ARIA pattern for trees has it. Pure.
+// What a key does in a tree of rows, as the ARIA pattern for trees has it.
+
+import { speaking } from "./strings.js";
+
+/** @type {Record<string, string>} */
+const MIRRORED = { ArrowLeft: "ArrowRight", ArrowRight: "ArrowLeft" };
+
+/**
+ * The key as it is meant where text goes left to right: arrows go with the text.
+ * @param {{key: string}} event
+ */
+export function keyOf({ key }) {
+  return (speaking().rightToLeft && MIRRORED[key]) || key;
+}
 
 /**
  * @typedef {import("./tree_model.js").Row} Row

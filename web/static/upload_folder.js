@@ -12,10 +12,10 @@ const WORKERS = 3;
  * @param {import("./upload_tus.js").Course & {known: {id: string} | null, unfinished: Api.UploadView[], onId: (id: string) => void}} options
  */
 export async function sendFolder(thing, { known, unfinished, signal, onSent, onWait, onId }) {
-  const id = known?.id ?? (await uploadApi.beginFolder(signal, { name: thing.name, files: thing.files.length, size: thing.size })).id;
+  const there = known && await whatIsThere(thing, known.id, unfinished, signal);
+  const id = there?.id ?? (await uploadApi.beginFolder(signal, { name: thing.name, files: thing.files.length, size: thing.size })).id;
   onId(id);
-  const placed = known ? await uploadApi.placed(signal, id) : new Map();
-  const begun = new Map(unfinished.filter((one) => one.folder === id).map((one) => [one.path, one]));
+  const { placed, begun } = there ?? { placed: new Map(), begun: new Map() };
   /** @type {Map<string, number>} */
   const sent = new Map();
   let done = 0;
@@ -26,8 +26,7 @@ export async function sendFolder(thing, { known, unfinished, signal, onSent, onW
   };
   /** @type {(one: {path: string, file: File}) => Promise<void>} */
   const send = async ({ path, file }) => {
-    const there = placed.get(path);
-    if (!same(there, file)) {
+    if (!same(placed.get(path), file)) {
       const half = begun.get(path);
       await sendFile(file, {
         said: { folder: id, path }, url: half && same(half, file) ? `/api/v1/uploads/${half.id}` : null,
@@ -39,6 +38,20 @@ export async function sendFolder(thing, { known, unfinished, signal, onSent, onW
   await each(thing.files, send);
   await uploadApi.finishFolder(signal, id, thing.empty);
   return id;
+}
+
+/**
+ * What of a folder was sent before; null if files of other names are in it: it would never be complete.
+ * @param {import("./drop_tree.js").OneFolder} thing
+ * @param {string} id
+ * @param {Api.UploadView[]} unfinished
+ * @param {AbortSignal} signal
+ */
+async function whatIsThere(thing, id, unfinished, signal) {
+  const placed = await uploadApi.placed(signal, id);
+  const begun = new Map(unfinished.filter((one) => one.folder === id).map((one) => [one.path, one]));
+  const ours = new Set(thing.files.map(({ path }) => path));
+  return [...placed.keys(), ...begun.keys()].every((path) => ours.has(path)) ? { id, placed, begun } : null;
 }
 
 /** @type {(known: {size: number, modified: number | null} | undefined, file: File) => boolean} */

@@ -1,8 +1,9 @@
 // What is being uploaded: how far, how fast, how long yet, and what can be done about each.
 
-import { bytes, count, duration, percent } from "./format.js";
+import { bytes, duration, rate as perSecond, series, share } from "./format.js";
 import { Bar, Icon } from "./parts.js";
 import { use } from "./store.js";
+import { t, tn } from "./strings.js";
 import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
@@ -20,18 +21,18 @@ export function UploadList() {
   const shown = [...items].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, SHOWN).sort((a, b) => a.id - b.id);
   return html`<section class="card uploads" aria-labelledby="uploads">
     <header><h2 id="uploads"><${Heading} items=${items} /></h2>
-      ${over > 0 && html`<button class="button quiet" onClick=${clear}>Clear finished</button>`}</header>
+      ${over > 0 && html`<button class="button quiet" onClick=${clear}>${t("Clear finished")}</button>`}</header>
     <${All} items=${items} />
     <ul>${shown.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
-    ${items.length > SHOWN && html`<p class="soft tally">and ${count(items.length - SHOWN, "more")}</p>`}
+    ${items.length > SHOWN && html`<p class="soft tally">${tn(items.length - SHOWN, "and {n} more", "and {n} more")}</p>`}
   </section>`;
 }
 
 /** @param {{items: Item[]}} props */
 function Heading({ items }) {
   const open = items.filter((item) => OPEN.includes(item.state) || item.state === "adding").length;
-  if (open) return `Uploading ${count(open, "item")}`;
-  return items.some((item) => item.state === "unfinished") ? "Unfinished uploads" : "Uploads";
+  if (open) return tn(open, "Uploading {n} item", "Uploading {n} items");
+  return items.some((item) => item.state === "unfinished") ? t("Unfinished uploads") : t("Uploads");
 }
 
 /**
@@ -44,47 +45,47 @@ function All({ items }) {
   if (counted.length < 2) return null;
   const sum = (/** @type {"size" | "sent"} */ what) => counted.reduce((total, item) => total + item[what], 0);
   const size = sum("size"), sent = sum("sent");
-  return html`<div class="upload all"><div class="what"><span class="name">All together</span>
-    <span class="about">${progress(sent, size, rate, left)}</span></div><${Bar} done=${sent} total=${size} label="All uploads" /></div>`;
+  return html`<div class="upload all"><div class="what"><span class="name">${t("All together")}</span>
+    <span class="about">${progress(sent, size, rate, left)}</span></div><${Bar} done=${sent} total=${size} label=${t("All uploads")} /></div>`;
 }
 
 /** @param {{item: Item}} props */
 function Upload({ item }) {
   const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
-    <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry}`}><span class="name">${item.name || "Reading…"}</span>
+    <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry}`}><span class="name" dir="auto">${item.name || t("Reading…")}</span>
       <span class=${`about ${item.state}`}>${words(item)}</span><//>
-    ${bar && html`<${Bar} done=${item.sent} total=${item.size} label=${`Upload of ${item.name}`} />`}
+    ${bar && html`<${Bar} done=${item.sent} total=${item.size} label=${t("Upload of {name}", item)} />`}
     <span class="controls"><${Controls} item=${item} /></span>
   </li>`;
 }
 
 /** @param {{item: Item}} props */
 function Controls({ item }) {
-  const { id, name, state } = item;
+  const { id, state } = item;
   const folder = item.kind === "folder";
   return html`
-    ${state === "failed" && html`<button class="button" aria-label=${`Try again: ${name}`} onClick=${() => retry(id)}>Try again</button>`}
-    ${state === "paused" && html`<button class="button" aria-label=${`Go on with ${name}`} onClick=${() => retry(id)}>Go on</button>`}
-    ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${`Pause ${name}`} onClick=${() => pause(id)}>Pause</button>`}
-    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? "Pick the folder" : "Pick the file"} label=${folder ? `Pick the folder again to go on: ${name}` : `Pick the file again to go on: ${name}`} />`}
-    ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${`Cancel the upload of ${name}`} title="Cancel" onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
+    ${state === "failed" && html`<button class="button" aria-label=${t("Try again: {name}", item)} onClick=${() => retry(id)}>${t("Try again")}</button>`}
+    ${state === "paused" && html`<button class="button" aria-label=${t("Go on with {name}", item)} onClick=${() => retry(id)}>${t("Go on")}</button>`}
+    ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${t("Pause {name}", item)} onClick=${() => pause(id)}>${t("Pause")}</button>`}
+    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? t("Pick the folder") : t("Pick the file")} label=${folder ? t("Pick the folder again to go on: {name}", item) : t("Pick the file again to go on: {name}", item)} />`}
+    ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${t("Cancel the upload of {name}", item)} title=${t("Cancel")} onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
 }
 
 /** @param {Item} item */
 function words(item) {
   const { state, size, sent } = item;
-  const what = item.kind === "folder" ? `${count(item.files, "file")}, ${bytes(size)}` : bytes(size);
-  if (state === "reading") return "Looking into it…";
-  if (state === "waiting") return `${what} · waiting`;
-  if (state === "adding") return "All sent · adding it to the swarm…";
-  if (state === "done") return `${what} · shared`;
-  if (state === "cancelled") return "Cancelled";
+  const what = item.kind === "folder" ? series([tn(item.files, "{n} file", "{n} files"), bytes(size)]) : bytes(size);
+  if (state === "reading") return t("Looking into it…");
+  if (state === "waiting") return `${what} · ${t("waiting")}`;
+  if (state === "adding") return t("All sent · adding it to the swarm…");
+  if (state === "done") return `${what} · ${t("shared")}`;
+  if (state === "cancelled") return t("Cancelled");
   if (state === "failed") return item.text;
-  const far = `${percent(sent, size)} % of ${what}`;
-  if (state === "paused") return `${far} · paused`;
-  if (state === "offline") return `${far} · no connection, goes on by itself`;
-  if (state === "unfinished") return `${far} is here · pick the ${item.kind} again to go on`;
+  const far = t("{share} of {size}", { share: share(sent, size), size: what });
+  if (state === "paused") return `${far} · ${t("paused")}`;
+  if (state === "offline") return `${far} · ${t("no connection, goes on by itself")}`;
+  if (state === "unfinished") return `${t("{part} is here", { part: far })} · ${item.kind === "folder" ? t("pick the folder again to go on") : t("pick the file again to go on")}`;
   return progress(sent, size, item.rate, item.rate ? (size - sent) / item.rate : null, what);
 }
 
@@ -96,6 +97,6 @@ function words(item) {
  * @param {string} [what]
  */
 function progress(sent, size, rate, left, what = bytes(size)) {
-  const fast = rate ? ` · ${bytes(rate)}/s · ${left === null ? "" : `${duration(left)} left`}` : "";
-  return `${percent(sent, size)} % of ${what}${fast}`;
+  const fast = rate ? ` · ${perSecond(rate)} · ${left === null ? "" : t("{time} left", { time: duration(left) })}` : "";
+  return `${t("{share} of {size}", { share: share(sent, size), size: what })}${fast}`;
 }

@@ -3,6 +3,7 @@
 import { fromDrop, fromInput } from "./drop_tree.js";
 import { Icon } from "./parts.js";
 import { use } from "./store.js";
+import { t } from "./strings.js";
 import { announced, enqueue } from "./uploads.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
@@ -27,7 +28,7 @@ export function Pick({ folder = false, primary = false, again = false, title, la
 
 /** @param {{primary?: boolean}} props */
 export function PickFiles({ primary }) {
-  return html`<span class="picks"><${Pick} primary=${primary} title="Upload files" />${FOLDERS && html`<${Pick} folder=${true} title="Upload a folder" />`}</span>`;
+  return html`<span class="picks"><${Pick} primary=${primary} title=${t("Upload files")} />${FOLDERS && html`<${Pick} folder=${true} title=${t("Upload a folder")} />`}</span>`;
 }
 
 /** The whole page takes what is dropped on it; here too a screen reader hears the end of each. */
@@ -49,5 +50,5 @@ export function DropAnywhere() {
     return () => { for (const [name, listener] of pairs) removeEventListener(name, listener); };
   }, []);
   return html`<div><p class="sr" role="status">${said}</p>
-    <div aria-hidden="true">${over && html`<div class="drop"><div><${Icon} name="upload" />Drop files and folders to share them with the swarm</div></div>`}</div></div>`;
+    <div aria-hidden="true">${over && html`<div class="drop"><div><${Icon} name="upload" />${t("Drop files and folders to share them with the swarm")}</div></div>`}</div></div>`;
 }

@@ -1,6 +1,7 @@
 // Waiting for entries: one request at a time, however many uploads are being added.
 
 import { ApiError } from "./api.js";
+import { t } from "./strings.js";
 import { uploadApi } from "./upload_api.js";
 
 /** @type {{upload: string, resolve: (entry: string) => void, reject: (error: Error) => void}[]} */
@@ -27,7 +28,7 @@ async function run() {
       const view = await uploadApi.one(one.upload);
       if (view.state === "added") one.resolve(view.entry);
       else if (view.state === "adding") waiting.push(one);
-      else one.reject(new Error(view.text || "The machine lost a part of it. Try again."));
+      else one.reject(view.text ? new ApiError(200, view.text, { foreign: true }) : new Error(t("The machine lost a part of it. Try again.")));
     } catch (error) {
       if (error instanceof ApiError && error.status !== 0 && error.status < 500) one.reject(error);
       else {

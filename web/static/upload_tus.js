@@ -1,6 +1,6 @@
 // One file over tus, by tus-js-client, which is loaded when it is needed first.
 
-import { errorText } from "./api.js";
+import { errorOf } from "./api.js";
 import { t } from "./strings.js";
 
 const ENDPOINT = "/api/v1/uploads";
@@ -53,7 +53,7 @@ export class UploadError extends Error {}
  * Send a file, or the rest of one the page knows.
  * @param {File} file
  * @param {Course & {said: Record<string, string>, url: string | null, onUrl?: (url: string) => void}} options
- * @returns {Promise<string>} the address of the upload; rejects with UploadError, or when aborted.
+ * @returns {Promise<string>} the address of the upload; rejects with ApiError, UploadError, or when aborted.
  */
 export async function sendFile(file, { said, url, signal, onSent, onWait, onUrl = () => {} }) {
   const { Upload } = await library();
@@ -76,7 +76,7 @@ export async function sendFile(file, { said, url, signal, onSent, onWait, onUrl 
         onProgress: (sent) => onSent(sent),
         onUploadUrlAvailable: () => onUrl(upload.url),
         onSuccess: () => resolve(upload.url),
-        onError: (error) => reject(new UploadError(words(error))),
+        onError: (error) => reject(reason(error)),
       });
       stop = () => {
         upload.abort();
@@ -92,11 +92,11 @@ export async function sendFile(file, { said, url, signal, onSent, onWait, onUrl 
 }
 
 /** @param {tus.TusError} error */
-function words(error) {
+function reason(error) {
   const answer = error.originalResponse;
-  if (!answer) return error.originalRequest ? "The connection is lost. Try again when it is back." : "This file cannot be read any more. Pick it again.";
+  if (!answer) return new UploadError(error.originalRequest ? t("The connection is lost. Try again when it is back.") : t("This file cannot be read any more. Pick it again."));
   if (answer.getStatus() === 401) location.assign("/login");
   let content = null;
   try { content = JSON.parse(answer.getBody()); } catch { /* no text of ours */ }
-  return errorText(content, answer.getStatus());
+  return errorOf(content, answer.getStatus());
 }

@@ -1,7 +1,9 @@
 // The upload queue: what waits, runs, is paused, goes on by itself, or ended; and what a reload left.
 
+import { english, said } from "./said.js";
 import { cell, changed, changes, connection, tell } from "./store.js";
 import { Pace } from "./pace.js";
+import { t, tx } from "./strings.js";
 import { findKnown, uploadApi } from "./upload_api.js";
 import { sendFolder } from "./upload_folder.js";
 import { awaitEntry } from "./upload_settling.js";
@@ -10,7 +12,7 @@ import { sendFile } from "./upload_tus.js";
 /**
  * @typedef {"reading" | "waiting" | "sending" | "offline" | "paused" | "adding" | "done" | "failed" | "cancelled" | "unfinished" | "receiving" | "added"} State
  * @typedef {{id: number, kind: "file" | "folder", name: string, size: number, files: number, state: State, sent: number,
- *   rate: number, text: string, upload: string | null, entry: string | null, complete?: boolean}} Item
+ *   rate: number, text: Drawn, upload: string | null, entry: string | null, complete?: boolean}} Item
  * @typedef {import("./upload_api.js").Thing} Thing
  * @typedef {{thing: Thing, pace: Pace, sent: number, abort: AbortController | null}} Work
  */
@@ -64,7 +66,7 @@ async function take(promise) {
   } catch { /* told below */ }
   if (!thing || (thing.kind === "folder" && thing.files.length === 0)) {
     queue.set(queue.get().filter((item) => item.id !== id));
-    return tell(thing ? `“${thing.name}” has no files in it: there is nothing to share.` : "This cannot be read. Pick it again, or copy it elsewhere first.", false);
+    return tell(thing ? t("“{name}” has no files in it: there is nothing to share.", thing) : t("This cannot be read. Pick it again, or copy it elsewhere first."), false);
   }
   works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
   return update(id, { kind: thing.kind, name: thing.name, size: thing.size, files: thing.kind === "folder" ? thing.files.length : 1, state: "waiting" });
@@ -80,7 +82,7 @@ export async function refresh() {
   const mine = new Set(queue.get().map((item) => item.upload));
   const fresh = unfinished.filter((one) => !one.folder && !mine.has(one.id)).map((one) => /** @type {Item} */ ({
     id: next++, kind: one.kind, name: one.name, size: one.size, files: one.files, sent: one.offset, rate: 0,
-    state: one.state === "receiving" ? "unfinished" : one.state, text: one.text, upload: one.id, entry: null,
+    state: one.state === "receiving" ? "unfinished" : one.state, text: english(one.text), upload: one.id, entry: null,
   }));
   const offsets = new Map(unfinished.map((one) => [one.id, one.offset]));
   const kept = queue.get().filter((item) => item.state !== "unfinished" || offsets.has(item.upload ?? ""))
@@ -107,7 +109,7 @@ export function retry(id) {
     return pump();
   }
   update(id, { state: "adding", text: "" });
-  return uploadApi.addAgain(item.upload ?? "").then(() => settle(id), (error) => fail(id, error.message));
+  return uploadApi.addAgain(item.upload ?? "").then(() => settle(id), (error) => fail(id, said(error)));
 }
 
 /**
@@ -170,7 +172,7 @@ async function send(item) {
     pump();
     await settle(id);
   } catch (error) {
-    if (!abort.signal.aborted) fail(id, error.message);
+    if (!abort.signal.aborted) fail(id, said(error));
     pump();
   }
 }
@@ -224,20 +226,20 @@ async function settle(id) {
     works.delete(id);
     update(id, { state: "done", entry });
     // The same words twice would be heard once.
-    announced.set(`${item.name} is shared.${announced.get().endsWith(" ") ? "" : " "}`);
+    announced.set(`${t("{name} is shared.", item)}${announced.get().endsWith(" ") ? "" : " "}`);
     changed();
   } catch (error) {
-    fail(id, error.message);
+    fail(id, said(error));
   }
 }
 
 /**
  * @param {number} id
- * @param {string} text
+ * @param {Drawn} text
  */
 function fail(id, text) {
   update(id, { state: "failed", text, rate: 0 });
-  tell(`${find(id)?.name} was not uploaded: ${text}`, false);
+  tell(tx("{name} was not uploaded: {why}", { name: find(id)?.name, why: text }), false);
 }
 
 function tick() {

@@ -1,6 +1,7 @@
 // A list of any length of which only what is in view, and a little around it, is in the document.
 // All items are equally high; the window scrolls. Arrow keys, Home and End go from item to item.
 
+import { speaking } from "./strings.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const AROUND = 6;
@@ -27,8 +28,9 @@ function linesInView(list, height, lines) {
  * @returns {number | undefined}
  */
 function target(key, at, columns, count) {
+  const forward = speaking().rightToLeft ? -1 : 1;
   /** @type {Record<string, number>} */
-  const steps = { ArrowDown: columns, ArrowUp: -columns, ...(columns > 1 && { ArrowRight: 1, ArrowLeft: -1 }) };
+  const steps = { ArrowDown: columns, ArrowUp: -columns, ...(columns > 1 && { ArrowRight: forward, ArrowLeft: -forward }) };
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
   const next = at + (steps[key] ?? 0);
@@ -94,7 +96,7 @@ export function VirtualList({ count, total, height, columns, label, name, render
   /** @param {number} index */
   const place = (index) => ({
     height: `${height}px`, width: `${100 / columns}%`,
-    transform: `translate(${(index % columns) * 100}%, ${Math.floor(index / columns) * height}px)`,
+    transform: `translate(${(index % columns) * (speaking().rightToLeft ? -100 : 100)}%, ${Math.floor(index / columns) * height}px)`,
   });
   return html`<ul ref=${list} role="list" class=${name} aria-label=${label} style=${{ height: `${lines * height}px` }} onKeyDown=${press}
     onfocusin=${(event) => { held.current = event.target; setFocused(Number(event.target.closest("[data-index]")?.dataset.index ?? -1)); }}

@@ -9,6 +9,10 @@ const WIDEST = 900, KEPT = 8, PADDING = 24;
 const place = /** @type {HTMLElement} */ (document.getElementById("pages"));
 /** @type {Map<number, HTMLElement>} */
 const drawn = new Map();
+/** What to say, in the page's language. */
+const said = new URLSearchParams(location.hash.slice(1));
+document.documentElement.lang = said.get("lang") ?? "en";
+place.setAttribute("aria-label", said.get("pages") ?? "Pages");
 GlobalWorkerOptions.workerSrc = "/static/vendor/pdf/pdf.worker.min.mjs";
 
 addEventListener("message", async (event) => {
@@ -36,7 +40,7 @@ async function show(pdf) {
     const page = document.createElement("section");
     page.className = "page";
     page.dataset.number = String(number);
-    page.setAttribute("aria-label", `Page ${number} of ${pdf.numPages}`);
+    page.setAttribute("aria-label", (said.get("page") ?? "{n} / {all}").replace("{n}", String(number)).replace("{all}", String(pdf.numPages)));
     resize(page, first);
     place.append(page);
     near.observe(page);
@@ -73,7 +77,7 @@ async function draw(pdf, target) {
     await page.render({ canvasContext: /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), viewport }).promise;
     target.replaceChildren(canvas, await words(page));
   } catch {
-    target.textContent = "This page cannot be drawn.";
+    target.textContent = said.get("wrong") ?? "";
   }
   forget(number);
 }
