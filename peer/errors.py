@@ -4,9 +4,16 @@ from protocol.messages.base import Failed, FailureKind
 
 
 class PeerError(Exception):
-    """Something could not be done; the message says what and what to do about it."""
+    """Something could not be done; the message says what and what to do about it.
+
+    `field` is the field of the request that is wrong, if it is one.
+    """
 
     kind: FailureKind = "failed"
+
+    def __init__(self, text: str = "", field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class UsageError(PeerError):
@@ -70,4 +77,4 @@ _ERRORS: dict[FailureKind, type[PeerError]] = {
 
 def error_of(failed: Failed) -> PeerError:
     """The error a Failed reply stands for."""
-    return _ERRORS[failed.kind](failed.text)
+    return _ERRORS[failed.kind](failed.text, failed.field)

@@ -33,7 +33,6 @@ from peer.operator.fetching import Fetching
 from peer.operator.health import HealthViewer
 from peer.operator.leaving import Leaving
 from peer.operator.letting_go import LettingGo
-from peer.operator.limiting import Limiting
 from peer.operator.lookup import Lookup
 from peer.operator.machines import MachinesViewer
 from peer.operator.managing import Managing
@@ -43,6 +42,7 @@ from peer.operator.status import StatusMaker
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
+from peer.showing_parts import make_limiting, make_linking, make_setting, make_shares
 from peer.standing import Standing
 from peer.store.contents import Contents
 from peer.store.file_watch import FileWatch
@@ -295,7 +295,10 @@ class Parts:
             machines=MachinesViewer(self.me, self.tracker, self.rosters, self.presence),
             health=self.health,
             logins=self.logins,
-            limiting=Limiting(self.limits, self.rosters),
+            limiting=make_limiting(self),
+            setting=make_setting(self),
+            shares=make_shares(self),
+            linking=make_linking(self),
             scrubbing=self.scrubbing,
             standing=self.standing,
             leaving=self.leaving,

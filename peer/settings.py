@@ -59,7 +59,7 @@ def read_settings(text: str, file: str) -> Settings:
     settings = Settings(
         limits=_limits(limits),
         discover=lan.take("discover", _boolean, True),
-        scrub_days=scrub.take("days", _days, SCRUB_DAYS),
+        scrub_days=scrub.take("days", checked_days, SCRUB_DAYS),
     )
     lan.refuse_rest()
     scrub.refuse_rest()
@@ -184,7 +184,8 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _days(value: object) -> float:
+def checked_days(value: object) -> float:
+    """Days that everything held may take to be read; UsageError when they cannot be."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"must be a number of days, like 7, or 0 for never, not {value!r}")
     if value != 0 and not LEAST_DAYS <= value <= MOST_DAYS:

@@ -151,7 +151,7 @@ async def _serve_until_told(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
-            nursery.start_soon(tracker.short.keep_counting, tracker.states, tracker.wall)
+            nursery.start_soon(tracker.get_ready)
             await nursery.start(trio.serve_listeners, reception.receive, listeners)
             address = str(Address(host=bound[0], port=bound[1]))
             _log.info("listening", address=address, roster=tracker.roster.number)

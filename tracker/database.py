@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from tracker.errors import DataDirectoryError
+from tracker.touched import Notes, take_notes
 
 _READERS = 4
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,8 +31,8 @@ class Database:
         self._reader = reader
         self._writing = trio.Lock()
         self._reading = trio.CapacityLimiter(_READERS)
-        self.writes = 0
-        """How many transactions there were: as long as it stays, nothing has changed."""
+        self.notes = Notes()
+        """What was changed of what searches keep in memory."""
 
     async def write(
         self, work: Callable[[Connection], _T], then: Callable[[_T], None] | None = None
@@ -53,8 +54,10 @@ class Database:
     def write_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `write`, in this thread; not while tasks write."""
         with self._writer.begin() as connection:
+            take_notes(connection)  # a transaction that failed may have left some
             result = work(connection)
-        self.writes += 1
+            touched = take_notes(connection)
+        self.notes.add(touched)
         return result
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:

@@ -17,6 +17,7 @@ from protocol.messages.tracking import Announce, Holding
 from tracker import manifests, tables
 from tracker.errors import RequestFailedError
 from tracker.members import require_active
+from tracker.touched import note_manifests, note_peer
 
 DOUBTED_FOR = 3_600_000
 """Milliseconds: nobody can take another's holding out of the count for longer by one report."""
@@ -41,7 +42,10 @@ def apply_announce(
     connection.execute(stored.values(stored=announce.stored))
     before = select(_table.c.manifest).where(_table.c.peer == peer)
     newest = {holding.manifest: holding.bits for holding in announce.holdings}
-    if not announce.reset:
+    if announce.reset:
+        note_peer(connection, peer)
+    else:
+        note_manifests(connection, newest)
         before = before.where(_table.c.manifest.in_(list(newest)))
     known = frozenset(connection.execute(before).scalars())
     if announce.reset:
@@ -68,6 +72,7 @@ def digest(connection: Connection, peer: PeerId) -> bytes:
 
 def doubt(connection: Connection, peer: PeerId, manifest: ManifestId, now: int) -> bool:
     """Do not count a holding for an hour, or until it is announced anew; whether there is one."""
+    note_manifests(connection, [manifest])
     found = update(_table).where(_table.c.peer == peer, _table.c.manifest == manifest)
     return connection.execute(found.values(doubted=now + DOUBTED_FOR)).rowcount > 0
 

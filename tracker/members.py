@@ -27,6 +27,7 @@ from tracker.invites import (
     revoke_invite,
 )
 from tracker.swarm import StoredRoster, join_lines, make_roster, member_of_row
+from tracker.touched import note_peer
 
 _table = tables.members
 
@@ -108,6 +109,7 @@ def set_state(
             raise RequestFailedError("failed", "a machine must be leaving before it has left")
         if roster != load_number(connection):
             raise RequestFailedError("failed", "the roster has changed meanwhile: look again")
+        note_peer(connection, peer)
         connection.execute(delete(tables.holdings).where(tables.holdings.c.peer == peer))
     connection.execute(update(_table).where(this).values(state=state))
     return make_roster(connection, signing)
@@ -186,6 +188,7 @@ def _revoke_member(
 ) -> Revocation:
     peer = PeerId(row.peer)
     connection.execute(update(_table).where(_table.c.peer == peer).values(state="revoked"))
+    note_peer(connection, peer)
     connection.execute(delete(tables.holdings).where(tables.holdings.c.peer == peer))
     roster = make_roster(connection, signing)
     reply = Revoked(call=call, what="member", name=row.name, id=peer.hex(), roster=roster.number)

@@ -18,9 +18,8 @@ from tracker.tracker import Tracker
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
     """Answer one page of what is found."""
     states, now = tracker.states(), tracker.wall()
-    short = await tracker.short.now(states, now) if request.filters.copies else None
     page = await tracker.database.read(
-        lambda connection: searching.search(connection, request, states, now, short)
+        lambda connection: searching.search(connection, request, states, now, tracker.shelf)
     )
     await session.send(
         Listings(

@@ -1,4 +1,4 @@
-"""The search index of SQLite: two FTS5 tables and the narrow one of keys; how rows are met by it.
+"""The search index of SQLite: two FTS5 tables and the narrow one of keys; what words find in it.
 
 `entry_text` holds the folded text under trigrams, for words of three characters or more.
 `entry_short` holds each entry's one- and two-character terms, and the whole words of its name, all
@@ -6,20 +6,17 @@ spelled in hexadecimal so that no script or punctuation matters to the tokenizer
 answered from an index. Another engine (PostgreSQL's pg_trgm) replaces this file.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+import msgspec
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Select,
-    and_,
-    bindparam,
+    Integer,
+    Text,
+    column,
     delete,
     func,
     insert,
-    literal_column,
     select,
     table,
     text,
@@ -27,28 +24,15 @@ from sqlalchemy import (
 
 from protocol.entry import Entry
 from protocol.kinds import content_kind
-from protocol.words import Words, fold, name_key, searchable, spaced
+from protocol.words import LONG_WORD, fold, name_key, searchable, spaced
 from tracker import tables
+from tracker.rows import portions
+from tracker.touched import note_entries
 
 keys = tables.search_keys
-_CONTENT = "entry_text_content"
+_content = table("entry_text_content", column("id", Integer), column("c0", Text))
 """Where FTS5 keeps the text of `entry_text`: read by number it is there at once."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Something an entry must be. `rows` are the numbers of all that are, where an index has them.
-
-    `test` is of one row of `keys`, and tempts SQLite to no index. `sought` is the same for a walk
-    along the index of the column that it bounds, `column`. `sized` has at least as many rows as
-    `rows`, and is counted instead.
-    """
-
-    test: ColumnElement[bool]
-    rows: Select[Any] | None = None
-    column: str = ""
-    sought: ColumnElement[bool] | None = None
-    sized: Select[Any] | None = None
+_FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH :query"
 
 
 def put(connection: Connection, number: int, entry: Entry, author: str) -> None:
@@ -59,6 +43,8 @@ def put(connection: Connection, number: int, entry: Entry, author: str) -> None:
 
 def put_new(connection: Connection, added: Iterable[tuple[int, Entry, str]]) -> None:
     """The same for entries that nothing is kept of yet: number, entry, author's name."""
+    added = list(added)
+    note_entries(connection, [number for number, _, _ in added])
     texts, shorts, columns = [], [], []
     for number, entry, author in added:
         folded = searchable((entry.name, entry.caption, *entry.tags, author))
@@ -75,84 +61,39 @@ def put_new(connection: Connection, added: Iterable[tuple[int, Entry, str]]) -> 
 
 def remove(connection: Connection, number: int) -> None:
     """Make entry `number` unfindable."""
+    note_entries(connection, [number])
     for name in ("entry_text", "entry_short"):
         connection.execute(text(f"DELETE FROM {name} WHERE rowid = :number"), {"number": number})
     connection.execute(delete(keys).where(keys.c.number == number))
 
 
-def has_words(words: Words) -> list[Condition]:
-    """That an entry has all the words; none for no words."""
-    conditions = []
-    if words.long:
-        found = _found_in("entry_text", " ".join(_quote(word) for word in words.long))
-        conditions.append(Condition(_contains(words.long), found))
-    if words.short:
-        found = _found_in("entry_short", " ".join(_spell(word) for word in words.short))
-        conditions.append(Condition(_contains(words.short), found))
-    return conditions
+def numbers_with(connection: Connection, word: str) -> Sequence[int]:
+    """The entries that have a word (folded, not empty) somewhere in them."""
+    if len(word) >= LONG_WORD:
+        return _found_in(connection, "entry_text", _quote(word))
+    return _found_in(connection, "entry_short", _spell(word))
 
 
-def has_in_name(words: Words) -> ColumnElement[bool]:
-    """That each of the words is a whole word of the name."""
-    named = _aside("named")
-    return and_(*(func.instr(named, spaced(word)) > 0 for word in words.each))
+def numbers_named(connection: Connection, part: str) -> Sequence[int]:
+    """The entries whose name has this (of letters and digits alone) as a word."""
+    return _found_in(connection, "entry_short", _spell_name(part))
 
 
-def names_hold(words: Words) -> list[Condition]:
-    """The same as conditions, none of which an entry may miss."""
-    parts = list(dict.fromkeys(part for word in words.each for part in spaced(word).split()))
-    test = has_in_name(words)
-    if not parts:
-        return [Condition(test)]
-    rows = _found_in("entry_short", " ".join(_spell_name(part) for part in parts), "entry_named")
-    # Parts of one word are found wherever they are in the name: whether side by side is tested.
-    return [Condition(test, rows), *([Condition(test)] if len(parts) > len(words.each) else [])]
+def those_with(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
+    """Those of a few entries that have each word somewhere in them."""
+    inside = [func.instr(_content.c.c0, word) > 0 for word in words]
+    rows = select(_content.c.id).where(_content.c.id.in_(numbers), *inside)
+    return list(connection.execute(rows).scalars())
 
 
-def is_one_of(column: str, values: Collection[Any]) -> Condition:
-    """That a column is one of these."""
-    rows = select(keys.c.number).where(keys.c[column].in_(values))
-    return Condition(_aside(column).in_(values), rows)
-
-
-def is_within(column: str, least: int | None, most: int | None) -> Condition:
-    """That a column is within bounds, of which one at least is given."""
-
-    def bounds(of: Any) -> ColumnElement[bool]:
-        given = [of >= least] if least is not None else []
-        return and_(*given, *([of <= most] if most is not None else []))
-
-    within = bounds(keys.c[column])
-    return Condition(
-        bounds(_aside(column)), select(keys.c.number).where(within), column=column, sought=within
-    )
-
-
-def is_listed(numbers: str, *, listed: bool) -> Condition:
-    """That an entry is one of these (a JSON list), or (not `listed`) none of them."""
-    each = func.json_each(numbers).table_valued("value")
-    rows = select(each.c.value)
-    found = keys.c.number.in_(rows)
-    return Condition(found, rows) if listed else Condition(~found)
-
-
-def is_held(peers: Collection[bytes], now: int) -> Condition:
-    """That one of these peers holds all of it, and nobody doubts that at `now`."""
-    held = tables.holdings
-    whole = and_(
-        held.c.peer.in_(peers),
-        held.c.bits.is_(None),
-        func.coalesce(held.c.doubted, 0) <= now,
-    )
-    one = select(held.c.peer).where(held.c.manifest == keys.c.manifest, whole).exists()
-    rows = select(keys.c.number).join(held, held.c.manifest == keys.c.manifest).where(whole)
-    found = rows.distinct() if len(peers) > 1 else rows
-    return Condition(one, found, sized=select(held.c.manifest).where(whole))
-
-
-def sorter(column: str, *, walked: bool) -> ColumnElement[Any]:
-    """What to order by: along the column's index, or (not `walked`) what was found otherwise."""
-    return keys.c[column] if walked else _aside(column)
+def those_named(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
+    """Those of some entries in whose names the parts of each of these words are side by side."""
+    beside = [func.instr(keys.c.named, spaced(word)) > 0 for word in words]
+    found: list[int] = []
+    for some in portions(numbers):
+        rows = select(keys.c.number).where(keys.c.number.in_(some), *beside)
+        found += connection.execute(rows).scalars()
+    return found
 
 
 def terms(folded: str) -> list[str]:
@@ -179,21 +120,11 @@ def _key_columns(entry: Entry) -> dict[str, object]:
     }
 
 
-def _found_in(name: str, query: str, called: str = "") -> Select[Any]:
-    matched = literal_column(name).op("MATCH")(bindparam(f"{called or name}_query", query))
-    return select(literal_column("rowid")).select_from(table(name)).where(matched)
-
-
-def _contains(words: Collection[str]) -> ColumnElement[bool]:
-    of = table(_CONTENT)
-    inside = [func.instr(literal_column(f"{_CONTENT}.c0"), word) > 0 for word in words]
-    this = literal_column(f"{_CONTENT}.id") == keys.c.number
-    return select(literal_column("1")).select_from(of).where(this, *inside).correlate(keys).exists()
-
-
-def _aside(column: str) -> ColumnElement[Any]:
-    """A column's value without its indexes."""
-    return literal_column(f"+search_keys.{column}", keys.c[column].type)
+def _found_in(connection: Connection, name: str, query: str) -> list[int]:
+    # As one text, which is there in a third of the time that so many rows take.
+    statement = _FOUND.format(name=name)
+    found = connection.execute(text(statement), {"query": query}).scalar_one()
+    return msgspec.json.decode(found, type=list[int])
 
 
 def _quote(word: str) -> str:

@@ -25,7 +25,7 @@ from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
 from tracker.reports import Reports
 from tracker.session import Document, Session
-from tracker.short_entries import ShortEntries
+from tracker.shelf import Shelf
 from tracker.swarm import StoredRoster, load_roster
 
 TICK = 1.0
@@ -59,7 +59,7 @@ class Tracker:
         self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
         self.health = HealthCounter(database)
         self.reports = Reports()
-        self.short = ShortEntries(database)
+        self.shelf = Shelf(database.notes)
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}
@@ -162,6 +162,10 @@ class Tracker:
         """When the connected members were last heard, by the time of day."""
         found = ((peer, self._seen(peer)) for peer in self._present)
         return {peer: seen for peer, seen in found if seen is not None}
+
+    async def get_ready(self) -> None:
+        """Read what searches look at, so that the first one need not wait for it."""
+        await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
 
     async def keep_time(self) -> None:
         """Notice silence, and write down from time to time who was seen when."""

@@ -19,6 +19,7 @@ from web.people import PERSON
 from web.routes import Route
 
 PAGE = 50
+_Moment = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
 
@@ -47,10 +48,15 @@ def note(
 
 
 class ActivityQuery(msgspec.Struct, frozen=True):
-    """Of whom ("" for the owner) and what; `cursor` is that of the page before."""
+    """Of whom ("" for the owner), what and when; `cursor` is that of the page before.
+
+    From the millisecond `after` on, and before the millisecond `before`, since 1970.
+    """
 
     person: Annotated[str, Meta(max_length=64)] | None = None
     kind: Kind | None = None
+    after: _Moment | None = None
+    before: _Moment | None = None
     cursor: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = PAGE
 
@@ -106,10 +112,13 @@ class Activity:
 
     def _found(self, wanted: ActivityQuery, myself: str) -> Iterator[Act]:
         for act in self._log.newest():
+            # Not "no further": a clock that was set back leaves them out of order.
             if (
                 (not myself or act.person == myself)
                 and wanted.person in (None, act.person)
                 and wanted.kind in (None, act.kind)
+                and (wanted.after is None or act.when >= wanted.after)
+                and (wanted.before is None or act.when < wanted.before)
                 and (wanted.cursor is None or act.number < wanted.cursor)
             ):
                 yield act

@@ -19,7 +19,18 @@ FILE = "web-activity.jsonl"
 KEPT = 2000
 AGAIN_SECONDS = 60
 
-Kind = Literal["login", "upload", "download", "delete", "invite", "person", "machine"]
+Kind = Literal[
+    "login",
+    "upload",
+    "download",
+    "fetch",
+    "delete",
+    "drop",
+    "invite",
+    "person",
+    "machine",
+    "settings",
+]
 _Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 _log = structlog.get_logger()
 
@@ -34,7 +45,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     entry: str = ""
     """The id of what it was done to, if that was an entry."""
     text: str = ""
-    """The name of the entry or person; about machines and invites, what was done."""
+    """The name of the entry or person; about machines, invites and settings, what was done."""
 
 
 class ActivityLog:

@@ -62,7 +62,7 @@ class AnswerError(Exception):
     @classmethod
     def of_failed(cls, failed: Failed) -> Self:
         """The daemon's refusal as an HTTP one."""
-        return cls(_STATUS[failed.kind], failed.kind, failed.text)
+        return cls(_STATUS[failed.kind], failed.kind, failed.text, failed.field)
 
 
 def invalid(text: str, field: str = "") -> AnswerError:

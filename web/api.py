@@ -150,5 +150,6 @@ class Api:
         # White space: links are long, and mail programs break them.
         question = Show(call=0, entry="".join(wanted.entry.split()) or "-")
         entry = (await self._daemon.ask(question, Shown)).entry
-        self._fetches.start(entry)
+        if self._fetches.start(entry):
+            note(request, "fetch", entry=entry.id, text=entry.name)
         return json_answer(entry, status=202)

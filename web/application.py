@@ -32,8 +32,11 @@ from web.rates import Rates
 from web.routes import Route
 from web.security import Gate
 from web.sessions import load_sessions
+from web.settings import Settings
+from web.shares import SharedPaths
 from web.spool import Spool
 from web.static_files import StaticFiles
+from web.transfers import Transfers
 from web.trash import Trash
 from web.upload_room import UploadRoom
 from web.views import Views
@@ -74,6 +77,7 @@ def make_page(
     fetches = Fetches(daemon, events)
     outgoing = Outgoing(daemon, limits.send_seconds)
     rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
+    shares = SharedPaths(daemon, events, data)
     application = aiohttp.web.Application(
         middlewares=[metrics.count, answer_errors, gate.admit, activity.keep]
     )
@@ -95,10 +99,14 @@ def make_page(
         LettingIn(daemon),
         activity,
         rates,
+        Settings(daemon),
+        shares,
+        Transfers(daemon),
     )
     probes.describe(_add(application, areas), gate.is_open)
     application.cleanup_ctx.append(uploads.live)
     application.on_shutdown.append(events.close)
+    application.on_cleanup.append(shares.stop)
     metrics.look(
         received=lambda: connections.received,
         sent=lambda: connections.sent + outgoing.by_kernel,
@@ -133,7 +141,10 @@ async def answer_errors(
         return error_answer(request.path, error)
     except aiohttp.web.HTTPException as error:
         return error_answer(request.path, _of_http(error))
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
+        # Who seeks in a film goes away before the answer; there is nobody to tell, and no fault.
+        return aiohttp.web.Response(status=499)
+    except asyncio.CancelledError:
         raise
     except Exception:
         _log.exception("bug while answering", method=request.method, path=request.path)

@@ -18,6 +18,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 _AT = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*?)`", re.DOTALL)
 _LENGTH = re.compile(r"`(str|array)` of length (<=|>=) (\d+)")
+_UNION = re.compile(r"`\w+(?: \| \w+)+`")
 _WORDS = {
     "`int`": "a whole number",
     "`float`": "a number",
@@ -95,6 +96,7 @@ def wrong_field(said: str) -> AnswerError:
         text = f"“{name}” is missing." if missing else f"“{name}” is not known here."
         return invalid(text, name)
     said = _LENGTH.sub(_length, said)
+    said = _UNION.sub(lambda found: found[0].replace(" | ", "` or `"), said)
     for word, plain in _WORDS.items():
         said = said.replace(word, plain)
     said = said.replace("`", "“", 1).replace("`", "”", 1)

@@ -23,12 +23,14 @@ class Fetches:
         self._events = events
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, entry: EntryView) -> None:
-        """Fetch this entry, unless that is being done already."""
-        if entry.id not in self._tasks:
-            task = asyncio.create_task(self._fetch(entry))
-            self._tasks[entry.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(entry.id, None))
+    def start(self, entry: EntryView) -> bool:
+        """Fetch this entry; False when that is being done already."""
+        if entry.id in self._tasks:
+            return False
+        task = asyncio.create_task(self._fetch(entry))
+        self._tasks[entry.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(entry.id, None))
+        return True
 
     async def stop(self) -> None:
         """Wait for none of them any more; the daemon goes on by itself."""

@@ -22,7 +22,9 @@ from web.verified_bytes import VerifiedBytes
 LEAST_BY_KERNEL = 256 << 10
 """Shorter answers are read: making sure that a file is unchanged costs a question more."""
 PORTION = 512 << 10
-"""What a reader must take within `send_seconds`, or it counts as gone."""
+"""What a reader must take within `send_seconds`, or it counts as gone; the first of them."""
+LARGEST_PORTION = 8 << 20
+"""What a fast reader is sent at once: for each portion there is some work beside the kernel's."""
 
 _log = structlog.get_logger()
 
@@ -103,8 +105,10 @@ class Outgoing:
         loop = asyncio.get_running_loop()
         if not await verified.hold_still():
             return
-        while portion := verified.portion(PORTION):
+        most = PORTION
+        while portion := verified.portion(most):
             file, position, length = portion
+            began = loop.time()
             transport = request.transport
             if transport is None or transport.is_closing():
                 raise ConnectionResetError
@@ -115,6 +119,18 @@ class Outgoing:
                 return
             self.by_kernel += sent
             verified.passed_on(sent, length)
+            most = next_portion(most, loop.time() - began, self._send_seconds)
+
+
+def next_portion(portion: int, took: float, allowed: float) -> int:
+    """How much to send at once after a portion that took so many of the `allowed` seconds.
+
+    Larger ones only to who took this one in a hundredth of the time it had: should it become as
+    many times slower, it still does not count as gone.
+    """
+    if 100 * took < allowed:
+        return min(LARGEST_PORTION, 2 * portion)
+    return portion if 25 * took < allowed else max(PORTION, portion // 2)
 
 
 def cut(request: aiohttp.web.Request, entry: EntryView, error: Exception) -> None:

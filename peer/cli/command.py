@@ -13,7 +13,9 @@ from peer.cli import (
     member_commands,
     push_command,
     scrub_command,
+    settings_command,
     standing_commands,
+    transfers_command,
 )
 from peer.cli.app import app
 from peer.cli.endings import ended
@@ -32,7 +34,9 @@ __all__ = [
     "push_command",
     "run_command",
     "scrub_command",
+    "settings_command",
     "standing_commands",
+    "transfers_command",
 ]
 
 

@@ -28,7 +28,7 @@ _Table = MutableMapping[str, Any]
 
 def edit_limits(document: TOMLDocument, change: ChangeLimits) -> None:
     """Make a change, which must be possible, in a document that is valid."""
-    limits = _table(document, "limits")
+    limits = table_in(document, "limits")
     if change.lan is not None:
         limits["lan"] = change.lan == "limited"
     if change.clear_schedule:
@@ -42,8 +42,8 @@ def edit_limits(document: TOMLDocument, change: ChangeLimits) -> None:
 
 
 def _edit_peer(limits: _Table, name: str, change: ChangeLimits) -> None:
-    peers = _table(limits, "peers", only_tables=True)
-    _set_rates(_table(peers, name), change)
+    peers = table_in(limits, "peers", only_tables=True)
+    _set_rates(table_in(peers, name), change)
     if not peers[name]:
         del peers[name]
     if not peers:
@@ -97,7 +97,8 @@ def _times_of(window: _Table) -> Times:
     )
 
 
-def _table(parent: _Table, key: str, *, only_tables: bool = False) -> _Table:
+def table_in(parent: _Table, key: str, *, only_tables: bool = False) -> _Table:
+    """A table of another, made if need be."""
     if key not in parent:
         inline = isinstance(parent, InlineTable)
         parent[key] = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -18,6 +19,9 @@ from peer.settings_file import SettingsFile
 from protocol.ids import PeerId
 from protocol.messages.limiting import ChangeLimits
 from protocol.roster import Member
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 log = structlog.get_logger()
 
@@ -91,11 +95,14 @@ class LimitBook:
         def decide(settings: Settings) -> Settings:
             return structs.replace(settings, limits=changed_limits(settings.limits, change))
 
+        await self.edit(decide, lambda document: edit_limits(document, change))
+
+    async def edit(
+        self, decide: Callable[[Settings], Settings], edit: Callable[["TOMLDocument"], None]
+    ) -> None:
+        """Change anything in the settings file, and what holds now, as `SettingsFile.change`."""
         async with self._changing:
-            settings = await trio.to_thread.run_sync(
-                self.file.change, decide, lambda document: edit_limits(document, change)
-            )
-            self._take(settings)
+            self._take(await trio.to_thread.run_sync(self.file.change, decide, edit))
 
     async def reload(self) -> None:
         """Read the file again. When it is wrong all stays as it was, and the PeerError says so."""

@@ -62,8 +62,8 @@ class Adding:
         """Do it all. Raises PeerError; progress goes to `tell`."""
         started = trio.current_time()
         path = Path(request.path)
-        if not path.is_absolute():
-            raise UsageError(f"{path} is not an absolute path")
+        if not path.is_absolute() or "\0" in request.path:
+            raise UsageError(f"{path} is not an absolute path", "path")
         if request.owned and path.parent != self._spool:
             raise UsageError("only what lies in the spool can become the store's own")
         name = clean_name(request.name or path.name or "unnamed")

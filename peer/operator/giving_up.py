@@ -28,6 +28,8 @@ from protocol.messages.standing import Drop, Dropped
 log = structlog.get_logger()
 
 LOOK_EVERY = 1.0
+SOON = 2
+"""Looks after which who does not wait is answered."""
 
 
 class GivingUp:
@@ -58,7 +60,10 @@ class GivingUp:
         self._presence = presence
 
     async def answer(self, request: Drop, tell: Callable[[Progress], None]) -> Reply:
-        """Answer when nothing is here any more, or (`cancel`) at once. Raises PeerError."""
+        """Answer when nothing is here any more, or (`cancel`) at once. Raises PeerError.
+
+        Without `wait` after a few looks at the latest.
+        """
         entry = await self._lookup.entry(request.entry)
         if request.cancel:
             if not self._handing_on.is_unwanted(entry.manifest):
@@ -70,7 +75,11 @@ class GivingUp:
         content = self._contents.get(entry.manifest)
         size = content.held_bytes if content else 0
         path = str(content.path) if content and content.path else None
+        looks = 0
         while (content := self._contents.get(entry.manifest)) is not None:
+            if looks == SOON and not request.wait:
+                return Done(call=request.call)
+            looks += 1
             if not self._handing_on.is_unwanted(entry.manifest):
                 raise PeerError(f"{entry.name} stays: somebody wants it here again")
             await self._go_on(content, request.call, tell)

@@ -65,7 +65,8 @@ class Limiting:
         return self.view(call)
 
     def _check(self, change: ChangeLimits) -> None:
-        new = [each for each in (change.up, change.down) if each is not None]
+        named = (("up", change.up), ("down", change.down))
+        new = {name: each for name, each in named if each is not None}
         if change.peer is not None and change.at is not None:
             raise UsageError(
                 "the schedule is for the whole machine: give a peer or times, not both"
@@ -74,16 +75,24 @@ class Limiting:
             raise UsageError("to remove a window give its times and no rate")
         if (change.peer is not None or change.at is not None) and not (new or change.remove):
             raise UsageError("give a rate, up or down")
-        if any(each.rate is not None and each.rate < LEAST_RATE for each in new):
-            raise UsageError("the least rate is 50KB a second")
+        for name, each in new.items():
+            if each.rate is not None and each.rate < LEAST_RATE:
+                raise UsageError("the least rate is 50KB a second", name)
         if change.at is not None:
-            parse_times(change.at)
-        if change.peer is not None and any(each.rate is not None for each in new):
+            _check_times(change.at)
+        if change.peer is not None and any(each.rate is not None for each in new.values()):
             self._check_peer(change.peer)
 
     def _check_peer(self, name: str) -> None:
         if not self._book.knows(name):
-            raise NotFoundError(f"no machine is called {name!r}; see 'twofold peers'")
+            raise NotFoundError(f"no machine is called {name!r}; see 'twofold peers'", "peer")
+
+
+def _check_times(text: str) -> None:
+    try:
+        parse_times(text)
+    except UsageError as error:
+        raise UsageError(str(error), "at") from None
 
 
 def view_of(rates: Rates) -> RatesView:

@@ -18,10 +18,13 @@ from peer.operator.giving_up import GivingUp
 from peer.operator.health import HealthViewer
 from peer.operator.leaving import Leaving
 from peer.operator.limiting import Limiting
+from peer.operator.linking import Linking
 from peer.operator.lookup import Lookup
 from peer.operator.machines import MachinesViewer
 from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
+from peer.operator.setting import Setting
+from peer.operator.sharing import SharesViewer
 from peer.operator.status import StatusMaker
 from peer.roster_book import RosterBook
 from peer.standing import Standing
@@ -36,6 +39,7 @@ from protocol.messages.deleting import DecideBurst, GetBursts, GetTrash, Purge, 
 from protocol.messages.editing import Edit
 from protocol.messages.health import GetHealth
 from protocol.messages.limiting import ChangeLimits, GetLimits, ReloadSettings
+from protocol.messages.linking import GetLinks, GetSources
 from protocol.messages.logins import LoginMinted, LoginRedeemed, MintLogin, RedeemLogin
 from protocol.messages.operating import (
     Add,
@@ -56,6 +60,7 @@ from protocol.messages.operating import (
     Shown,
 )
 from protocol.messages.scrubbing import Scrub
+from protocol.messages.settings import ChangeSettings, GetSettings, GetShares
 from protocol.messages.shared import Locate, Located
 from protocol.messages.standing import Drain, Drop, Leave, OfferRoom, RoomOffered
 from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
@@ -85,6 +90,9 @@ class Requests:
     health: HealthViewer
     logins: WebLogins
     limiting: Limiting
+    setting: Setting
+    shares: SharesViewer
+    linking: Linking
     scrubbing: Scrubbing
     standing: Standing
     leaving: Leaving
@@ -146,6 +154,16 @@ class Requests:
                 return await self.limiting.change(request)
             case ReloadSettings():
                 return await self.limiting.reload(request.call)
+            case GetSettings():
+                return self.setting.view(request.call)
+            case ChangeSettings():
+                return await self.setting.change(request)
+            case GetShares():
+                return await self.shares.answer(request)
+            case GetSources():
+                return self.linking.sources(request)
+            case GetLinks():
+                return await self.linking.links(request.call)
             case MintLogin():
                 made = self.logins.mint(request.name, request.seconds)
                 return LoginMinted(call=request.call, url=made.url, elsewhere=made.elsewhere)

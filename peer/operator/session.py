@@ -57,7 +57,8 @@ class OperatorSession:
             try:
                 reply = await self._requests.answer(request, self._tell)
             except PeerError as error:
-                reply = Failed(call=request.call, kind=error.kind, text=str(error)[:4000])
+                text = str(error)[:4000]
+                reply = Failed(call=request.call, kind=error.kind, text=text, field=error.field)
             except (ProtocolError, OSError) as error:
                 reply = Failed(call=request.call, kind="failed", text=str(error)[:4000])
             self._outbox.put(reply)

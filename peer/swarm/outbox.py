@@ -29,6 +29,11 @@ class Outbox:
         self._wake = trio.Event()
         self._wake_lanes = trio.Event()
 
+    @property
+    def pieces_asked(self) -> int:
+        """How many pieces the remote has asked for that have not been begun."""
+        return len(self._pieces)
+
     def put(self, message: Message, document: bytes | None = None) -> None:
         """Queue a message, with the bytes it announces if it is a header."""
         if len(self._messages) >= MOST_MESSAGES:

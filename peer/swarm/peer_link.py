@@ -130,6 +130,11 @@ class PeerLink:
         """Whether we let what comes on this connection wait now."""
         return channel in self._held_up
 
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether we let what comes on any of its connections wait now."""
+        return bool(self._held_up)
+
     @contextmanager
     def held_up(self, channel: TrioChannel) -> Iterator[None]:
         """While we let what it sends wait, on one connection at least, its silence is ours."""

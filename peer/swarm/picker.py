@@ -102,9 +102,13 @@ class Picker:
         """Whether a source has a piece."""
         return piece >= 0 and bool(self._sources.get(source, 0) >> piece & 1)
 
+    def held_by(self, source: Hashable) -> int:
+        """How many pieces a source has."""
+        return self._sources.get(source, 0).bit_count()
+
     def has_all(self, source: Hashable) -> bool:
         """Whether a source has everything there is."""
-        return self._sources.get(source, 0).bit_count() == self._pieces
+        return self.held_by(source) == self._pieces
 
     def useful(self, source: Hashable) -> bool:
         """Whether a source has anything that nobody has been asked for."""

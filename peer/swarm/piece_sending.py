@@ -131,4 +131,4 @@ class PieceSending:
                 await pacing.wait_turn(self._peer, "up", count, urgent=urgent)
 
         await self._channel.send_many(parts, out, pace)
-        self._services.traffic.sent(self._peer, size)
+        self._services.traffic.sent(self._peer, size, trio.current_time())

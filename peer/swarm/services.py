@@ -9,6 +9,7 @@ from peer.limits.pacing import Pacing
 from peer.store.buffers import BufferPool, Room
 from peer.store.contents import Contents
 from peer.store.piece_store import PieceStore
+from peer.swarm.rate import Rate
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.keeping import Audit, Doubt, Keep, Kept, Release
@@ -34,11 +35,21 @@ class Traffic:
         """Pieces that came whole and were here already: the price of not waiting for the slow."""
         self.received_from: dict[PeerId, int] = defaultdict(int)
         self.sent_to: dict[PeerId, int] = defaultdict(int)
+        self._sending: dict[PeerId, Rate] = {}
 
-    def sent(self, peer: PeerId, size: int) -> None:
-        """Count a piece sent."""
+    def sent(self, peer: PeerId, size: int, now: float) -> None:
+        """Count what was sent with one call: a piece, or several small ones."""
         self.uploaded += size
         self.sent_to[peer] += size
+        rate = self._sending.get(peer)
+        if rate is None:
+            rate = self._sending[peer] = Rate(now)
+        rate.add(size, now)
+
+    def sending_rate(self, peer: PeerId, now: float) -> int:
+        """Bytes a second that go to a peer."""
+        rate = self._sending.get(peer)
+        return rate.per_second(now) if rate else 0
 
     def received(self, peer: PeerId, size: int) -> None:
         """Count a piece received, good or bad."""

@@ -54,6 +54,11 @@ class Source:
         """Bytes a second, smoothed; 0 before the first answer."""
         return 1.0 / self._per_byte if self._per_byte else 0.0
 
+    @property
+    def latency(self) -> float | None:
+        """The least seconds from asking to the first byte; None before that."""
+        return self._latency if math.isfinite(self._latency) else None
+
     def room(self, share: int = MOST_IN_FLIGHT, connections: int = 1) -> int:
         """How many more pieces may be asked for now, of the `share` this download has.
 

@@ -1,9 +1,9 @@
 """Every control message there is, and the one way to read them.
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
-`operating` are the three conversations, `keeping` is part of the second, `limiting` of the last,
-`scrubbing`, `verifying`, `standing`, `editing` and `logins` too, `health` of the first and the
-last, `deleting` of all.
+`operating` are the three conversations, `keeping` is part of the second, `limiting`, `settings` and
+`linking` of the last, `scrubbing`, `verifying`, `standing`, `editing` and `logins` too, `health` of
+the first and the last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -19,10 +19,12 @@ from protocol.messages import (
     health,
     keeping,
     limiting,
+    linking,
     logins,
     operating,
     peering,
     scrubbing,
+    settings,
     shared,
     standing,
     tracking,
@@ -53,6 +55,8 @@ ALL: tuple[type[Message], ...] = tuple(
         operating,
         logins,
         limiting,
+        settings,
+        linking,
         scrubbing,
         standing,
         deleting,

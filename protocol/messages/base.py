@@ -4,9 +4,10 @@ A message that carries bytes is a header: exactly `length` raw bytes follow it o
 in transport messages of their own, and never pass through msgpack.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from protocol.errors import RemoteProtocolError
 from protocol.fields import Call, Text
@@ -51,10 +52,11 @@ FailureKind = Literal["not_found", "unreachable", "refused", "invalid", "failed"
 
 
 class Failed(Reply, frozen=True, kw_only=True, tag=True):
-    """The request was not done; `text` says why, to a person."""
+    """The request was not done; `text` says why, to a person, and `field` what of it was wrong."""
 
     kind: FailureKind
     text: Text
+    field: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Done(Reply, frozen=True, kw_only=True, tag=True):

@@ -9,8 +9,6 @@ from protocol.kinds import KindWanted
 
 Sort = Literal["relevance", "newest", "oldest", "name", "largest", "smallest"]
 SORTS: tuple[str, ...] = get_args(Sort)
-MOST_COUNTED = 10_000
-"""What is found is counted up to here; beyond, answers say "more than"."""
 MAX_CURSOR = 256
 MAX_SEARCH = 512
 SearchWords = Annotated[str, Meta(max_length=MAX_SEARCH)]

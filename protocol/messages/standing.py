@@ -40,11 +40,13 @@ class Leave(Request, frozen=True, kw_only=True, tag=True):
 class Drop(Request, frozen=True, kw_only=True, tag=True):
     """Give up this machine's copy of an entry once others hold it; Progress tells how far that is.
 
-    It goes on when nobody waits, also after a restart. `cancel` ends that: Done.
+    It goes on when nobody waits, also after a restart. `cancel` ends that: Done. Without `wait` the
+    answer comes soon: Done when others do not hold it yet.
     """
 
     entry: str
     cancel: bool = False
+    wait: bool = True
 
 
 class Dropped(Reply, frozen=True, kw_only=True, tag=True):

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measures.registry import MEASURES, Registered
+from benchmarks.measures.registry import GROUPS, MEASURES, Registered
 from benchmarks.needs import is_there
 from benchmarks.rounds import Case, Plan, add_ratios, medians, run_round, tell
 
@@ -22,7 +22,8 @@ def main() -> int:
     given = _arguments()
     # Told to end, it cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    for name in given.measures or MEASURES:
+    asked = given.measures or MEASURES
+    for name in dict.fromkeys(each for one in asked for each in GROUPS.get(one, (one,))):
         measure = MEASURES[name]
         absent = [need for need in measure.needs if not is_there(need)]
         if absent:
@@ -34,7 +35,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("measures", nargs="*", choices=[[], *MEASURES], help="all if none is named")
+    parser.add_argument(
+        "measures", nargs="*", choices=[[], *MEASURES, *GROUPS], help="all if none is named"
+    )
     parser.add_argument("--mib", type=int, default=0, help="bytes that are moved, in MiB")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(

@@ -5,7 +5,7 @@ declare namespace Api {
     number: number;
     when: number;
     person: string;
-    kind: "delete" | "download" | "invite" | "login" | "machine" | "person" | "upload";
+    kind: "delete" | "download" | "drop" | "fetch" | "invite" | "login" | "machine" | "person" | "settings" | "upload";
     entry: string;
     text: string;
   }
@@ -148,6 +148,48 @@ declare namespace Api {
     state: string;
   }
 
+  /** The limits: in force now, those without the schedule, and the rest of what is set. `near` names the machines that are linked over the same network. `file` is where all is set. */
+  interface Limits {
+    now: RatesView;
+    base: RatesView;
+    windows: WindowView[];
+    peers: PeerLimitsView[];
+    lan: "exempt" | "limited";
+    near: string[];
+    file: string;
+  }
+
+  /** Rates are bytes a second, null for no limit; what is not there stays as it is. They are those of the whole machine, of the machine named `peer`, or of the window of the schedule with the times `at`, which is made if need be, or taken out with `remove`. */
+  interface LimitsChange {
+    up?: number | null;
+    down?: number | null;
+    peer?: string | null;
+    at?: string | null;
+    remove?: boolean;
+    clear_schedule?: boolean;
+    lan?: "exempt" | "limited" | null;
+  }
+
+  /** A machine that is linked. `received` and `sent`: bytes of pieces since the start; `rate`: bytes a second that are sent now. `asks`: pieces it has asked for that have not been begun; `fetches`: the names of a few entries whose pieces it follows, as who fetches them does, of `fetching` in all. */
+  interface LinkView {
+    peer: string;
+    name: string;
+    address: string;
+    near: boolean;
+    connections: number;
+    received: number;
+    sent: number;
+    rate: number;
+    asks: number;
+    fetches: string[];
+    fetching: number;
+  }
+
+  /** All of them, by name. */
+  interface LinkedMachines {
+    links: LinkView[];
+  }
+
   /** One machine; `seen` is milliseconds since 1970, 0 for never. */
   interface MachineView {
     id: string;
@@ -209,6 +251,13 @@ declare namespace Api {
   /** Those that a machine can still join by. */
   interface OpenInvites {
     invites: InviteSummary[];
+  }
+
+  /** The limits of one machine; not `known`: the roster has no machine of that name. */
+  interface PeerLimitsView {
+    name: string;
+    rates: RatesView;
+    known: boolean;
   }
 
   /** This machine. */
@@ -322,6 +371,75 @@ declare namespace Api {
     healed: number;
   }
 
+  /** What is not there stays as it is. */
+  interface SettingsChange {
+    scrub_days?: number | null;
+    discover?: boolean | null;
+    capacity?: number | null;
+  }
+
+  /** Bytes; `stored` are kept for the group now. `told`: whether the tracker knows the capacity. `scrub_days`: everything held is read once in so many days; 0: never. `file` is "" but for the owner. */
+  interface SettingsNow {
+    scrub_days: number;
+    discover: boolean;
+    capacity: number;
+    stored: number;
+    room: number;
+    file: string;
+    told: boolean;
+  }
+
+  /** It is still being read; a notice tells every page of its end. */
+  interface ShareBegun {
+    path: string;
+  }
+
+  /** Others do not hold it yet: it goes from here by itself once they do. */
+  interface ShareLeaves {
+    leaving: boolean;
+  }
+
+  /** One of them. `entry` is the id of an entry that names it, "" if none is known here. `own`: this machine added the entry. "partly": some of its pieces are not here, or do not count any more. "leaving": given up here, once others hold it. `notice`: what happened to its files. */
+  interface ShareView {
+    path: string;
+    entry: string;
+    name: string;
+    kind: "file" | "folder";
+    size: number;
+    own: boolean;
+    state: "leaving" | "partly" | "shared";
+    notice: string;
+  }
+
+  /** At most 100 of them, by path; `total` in all. */
+  interface Shares {
+    shares: ShareView[];
+    total: number;
+  }
+
+  /** A machine that a download asks for pieces. Bytes, and bytes a second. `near`: over the same network. `pieces`: how many of the content's it has; `asked` of it now; `late`: given to others meanwhile. `received` bytes of this content came from it since the download began. `answers`: the least seconds from asking to the first byte; None: not yet known. `state`: "idle" owes nothing; "late" owes for longer than its history lets expect; "limited": what it sends waits for the limits of this machine. */
+  interface SourceView {
+    peer: string;
+    name: string;
+    address: string;
+    near: boolean;
+    state: "idle" | "late" | "limited" | "sends";
+    rate: number;
+    pieces: number;
+    asked: number;
+    late: number;
+    received: number;
+    connections: number;
+    answers: number | null;
+  }
+
+  /** Those of one download, which has `pieces` in all; the fastest first. */
+  interface Sources {
+    transfer: string;
+    pieces: number;
+    sources: SourceView[];
+  }
+
   /** How the daemon is; `limits` are those of the whole daemon that are in force now. */
   interface Status {
     peer: PeerView;
@@ -431,8 +549,23 @@ declare namespace Api {
     hours?: number;
   }
 
+  /** Body of POST /api/v1/shares: an absolute path of this machine, or one that begins with ~/. */
+  interface WantedShare {
+    path: string;
+    name?: string | null;
+    caption?: string;
+    tags?: string[];
+  }
+
   /** Body of PATCH /api/v1/machines/{id}: "" for a zone of its own. */
   interface WantedZone {
     zone: string;
+  }
+
+  /** The rates at some times of the week; `now` for the window that holds now. */
+  interface WindowView {
+    times: string;
+    rates: RatesView;
+    now: boolean;
   }
 }

@@ -34,6 +34,8 @@ def main() -> None:
             added = swarm.ok(desk, "add", "--import", str(sample.path), *options)
             ids[sample.path.name] = added["id"]
         swarm.ok(desk, "rm", ids.pop("old draft.txt"))
+        swarm.ok(desk, "limit", "--up", "5MB", "--down", "20MB")
+        swarm.ok(desk, "limit", "--at", "mon-fri 08:00-18:00", "--up", "1MB")
         url = str(swarm.ok(desk, "login")["url"])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -92,6 +94,7 @@ def places(ids: dict[str, str]) -> dict[str, tuple[str, str]]:
         "transfers": ("/#/transfers", "main h1"),
         "machines": ("/#/machines", "text=laptop"),
         "health": ("/#/health", "text=Safe"),
+        "settings": ("/#/settings", "text=Space for the group"),
         "trash": ("/#/trash", "text=old draft"),
     }
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -26,12 +27,12 @@ SIZE = 40_000_000
 
 
 @contextmanager
-def browser_page(url: str) -> Iterator[Page]:
+def browser_page(url: str, **context: Any) -> Iterator[Page]:
     """A fresh browser at a login address; what its console complains of fails the test."""
     complaints: list[str] = []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = chromium.new_context(accept_downloads=True).new_page()
+        page = chromium.new_context(accept_downloads=True, **context).new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
         yield page

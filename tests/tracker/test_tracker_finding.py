@@ -16,17 +16,18 @@ from protocol.entry import Entry, read_record
 from protocol.identity import Identity
 from protocol.ids import PeerId
 from protocol.kinds import content_kind, is_wanted
-from protocol.messages.finding import MOST_COUNTED, SORTS, Filters
+from protocol.messages.finding import SORTS, Filters
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Search
 from protocol.sorting import settled
 from protocol.words import fold, name_key, nearness, searchable, spaced, split_query
-from tracker import catalogue, finding, holdings, manifests, searching
+from tracker import catalogue, finding, holdings, manifests, masks, ordered, searching
+from tracker import shelf as shelf_module
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.listing import Page
-from tracker.short_entries import count_short
+from tracker.shelf import Shelf
 
 DAY = 86_400_000
 NAMES = (
@@ -58,21 +59,21 @@ FILTERS = (
 
 
 @dataclass
-class Shelf:
+class Library:
     """A database with some entries in it, and who holds what."""
 
     database: Database
     machines: dict[str, Identity]
     states: dict[PeerId, PeerState]
+    shelf: Shelf
     entries: list[Entry] = field(default_factory=list)
     held: dict[bytes, frozenset[str]] = field(default_factory=dict)
 
     def ask(self, request: Search) -> Page:
-        def work(connection: Connection) -> Page:
-            short = count_short(connection, self.states, NOW)
-            return searching.search(connection, request, self.states, NOW, short)
+        return self.database.read_now(partial(self.look, request, self.shelf))
 
-        return self.database.read_now(work)
+    def look(self, request: Search, shelf: Shelf, connection: Connection) -> Page:
+        return searching.search(connection, request, self.states, NOW, shelf)
 
     def found(self, words: str, filters: Filters, sort: str, limit: int = 50) -> list[bytes]:
         ids, cursor = [], b""
@@ -130,13 +131,13 @@ def _near(query: object, entry: Entry) -> int:
 
 
 @pytest.fixture
-def shelf(made: tuple[Database, SwarmKeys]) -> Shelf:
+def library(made: tuple[Database, SwarmKeys]) -> Library:
     """Three machines, one of them away; sizes, days and names of which several are alike."""
     database, keys = made
     machines = {name: admit(database, keys, name)[0] for name in AUTHORS}
     states: dict[PeerId, PeerState] = {who.peer: "live" for who in machines.values()}
     states[machines["Großmutter"].peer] = "gone"
-    shelf = Shelf(database, machines, states)
+    library = Library(database, machines, states, Shelf(database.notes))
     holdings_of: dict[str, list[Holding]] = {name: [] for name in AUTHORS}
     for number, name in enumerate(NAMES):
         manifest = manifest_of(2, seed=number)
@@ -159,42 +160,44 @@ def shelf(made: tuple[Database, SwarmKeys]) -> Shelf:
         holders = [each for at, each in enumerate(AUTHORS) if number % 7 & (1 << at)]
         for holder in holders:
             holdings_of[holder].append(Holding(manifest=manifest.id, bits=None))
-        shelf.entries.append(entry)
-        shelf.held[entry.manifest] = frozenset(holders)
+        library.entries.append(entry)
+        library.held[entry.manifest] = frozenset(holders)
     for name, held in holdings_of.items():
         announce = Announce(call=0, stored=1, holdings=tuple(held))
         database.write_now(
             partial(holdings.apply_announce, peer=machines[name].peer, announce=announce)
         )
-    return shelf
+    return library
 
 
-@pytest.fixture(params=["looked up", "walked"])
+@pytest.fixture(params=["few", "many"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to find: as where few entries are met, and as where many are."""
-    if request.param == "walked":
-        monkeypatch.setattr(finding, "FEW", 0)
+    if request.param == "many":
+        for module, name in ((finding, "_FEW"), (ordered, "_FEW"), (masks, "_FEW")):
+            monkeypatch.setattr(module, name, 0)
+        monkeypatch.setattr(shelf_module, "_MANY", 0)
 
 
 @pytest.mark.usefixtures("way")
-def test_every_filter_with_words_in_every_order(shelf: Shelf) -> None:
+def test_every_filter_with_words_in_every_order(library: Library) -> None:
     for words, filters in itertools.product(("", "film", "фильм"), FILTERS):
         for sort in SORTS:
-            expected = shelf.expected(words, filters, sort)
-            assert shelf.found(words, filters, sort) == expected, (words, filters, sort)
-    assert all(shelf.expected("", filters, "name") for filters in FILTERS[:-1])
+            expected = library.expected(words, filters, sort)
+            assert library.found(words, filters, sort) == expected, (words, filters, sort)
+    assert all(library.expected("", filters, "name") for filters in FILTERS[:-1])
 
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("words", WORDS)
-def test_words_of_three_scripts_nearest_first(shelf: Shelf, words: str) -> None:
+def test_words_of_three_scripts_nearest_first(library: Library, words: str) -> None:
     for sort in SORTS:
-        assert shelf.found(words, Filters(), sort) == shelf.expected(words, Filters(), sort)
+        assert library.found(words, Filters(), sort) == library.expected(words, Filters(), sort)
 
 
-def test_exact_then_prefix_then_word_then_part(shelf: Shelf) -> None:
-    names = {entry.id: entry.name for entry in shelf.entries}
-    found = [names[entry] for entry in shelf.found("film", Filters(), "relevance")]
+def test_exact_then_prefix_then_word_then_part(library: Library) -> None:
+    names = {entry.id: entry.name for entry in library.entries}
+    found = [names[entry] for entry in library.found("film", Filters(), "relevance")]
     near = [found.index(name) for name in ("film", "Film.mp4", "My film.mkv", "telefilm.txt")]
     assert near == sorted(near)
     assert near[0] == 0
@@ -203,17 +206,17 @@ def test_exact_then_prefix_then_word_then_part(shelf: Shelf) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_pages_neither_repeat_nor_skip_where_keys_are_alike(shelf: Shelf, limit: int) -> None:
+def test_pages_neither_repeat_nor_skip_where_keys_are_alike(library: Library, limit: int) -> None:
     for words, sort in itertools.product(("", "film", "画"), SORTS):
-        whole = shelf.expected(words, Filters(), sort)
-        assert shelf.found(words, Filters(), sort, limit) == whole, (words, sort)
+        whole = library.expected(words, Filters(), sort)
+        assert library.found(words, Filters(), sort, limit) == whole, (words, sort)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_what_is_added_and_deleted_meanwhile_moves_nothing(shelf: Shelf, sort: str) -> None:
+def test_what_is_added_and_deleted_meanwhile_moves_nothing(library: Library, sort: str) -> None:
     request = Search(call=0, words="film", sort=sort, limit=4)  # type: ignore[arg-type]
-    page = shelf.ask(request)
-    before = shelf.found("film", Filters(), sort)
+    page = library.ask(request)
+    before = library.found("film", Filters(), sort)
     gone = [_entry(listing.record.body) for listing in page.listings][3]
 
     def hide(connection: Connection) -> None:
@@ -223,13 +226,13 @@ def test_what_is_added_and_deleted_meanwhile_moves_nothing(shelf: Shelf, sort: s
         ).scalar_one()
         catalogue.search_index.remove(connection, number)
 
-    shelf.database.write_now(hide)
+    library.database.write_now(hide)
     rest = Search(call=0, words="film", sort=sort, cursor=page.cursor)  # type: ignore[arg-type]
-    ids = [_entry(listing.record.body).id for listing in shelf.ask(rest).listings]
+    ids = [_entry(listing.record.body).id for listing in library.ask(rest).listings]
     assert ids == before[4:]
 
 
-def test_what_makes_no_sense_is_refused_with_a_reason(shelf: Shelf) -> None:
+def test_what_makes_no_sense_is_refused_with_a_reason(library: Library) -> None:
     refused = (
         (Filters(least=2, most=1), "larger than the most"),
         (Filters(after=2, before=1), "later than"),
@@ -238,48 +241,35 @@ def test_what_makes_no_sense_is_refused_with_a_reason(shelf: Shelf) -> None:
     )
     for filters, text in refused:
         with pytest.raises(RequestFailedError, match=text):
-            shelf.ask(Search(call=0, words="", filters=filters))
+            library.ask(Search(call=0, words="", filters=filters))
 
 
-def test_a_machine_by_its_key_or_the_beginning_of_it(shelf: Shelf) -> None:
-    by_name = shelf.found("", Filters(author="nas"), "name")
-    key = shelf.machines["nas"].peer.hex()
-    assert shelf.found("", Filters(author=key), "name") == by_name
-    assert shelf.found("", Filters(author=key[:10].upper()), "name") == by_name
+def test_a_machine_by_its_key_or_the_beginning_of_it(library: Library) -> None:
+    by_name = library.found("", Filters(author="nas"), "name")
+    key = library.machines["nas"].peer.hex()
+    assert library.found("", Filters(author=key), "name") == by_name
+    assert library.found("", Filters(author=key[:10].upper()), "name") == by_name
 
 
-def test_a_cursor_of_another_order_is_refused(shelf: Shelf) -> None:
-    page = shelf.ask(Search(call=0, words="film", limit=2))
+def test_a_cursor_of_another_order_is_refused(library: Library) -> None:
+    page = library.ask(Search(call=0, words="film", limit=2))
     for sort in ("newest", "name", "largest"):
         with pytest.raises(RequestFailedError, match="cursor"):
-            shelf.ask(Search(call=0, words="film", sort=sort, cursor=page.cursor))  # type: ignore[arg-type]
+            library.ask(Search(call=0, words="film", sort=sort, cursor=page.cursor))  # type: ignore[arg-type]
     with pytest.raises(RequestFailedError, match="cursor"):
-        shelf.ask(Search(call=0, words="", sort="name", cursor=b"\x03\xff" + bytes(16)))
+        library.ask(Search(call=0, words="", sort="name", cursor=b"\x03\xff" + bytes(16)))
 
 
-def test_more_than_can_be_counted(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_COUNTED == 10_000
-    for few in (0, 3):
-        monkeypatch.setattr(finding, "FEW", few)
-        monkeypatch.setattr(finding, "MOST_COUNTED", 3)
-        monkeypatch.setattr(finding, "MOST_SCANNED", 3)
-        for words, filters in (("film", Filters()), ("", Filters(kind="file", least=100))):
-            page = shelf.ask(Search(call=0, words=words, filters=filters))
-            assert (page.total, page.more) == (3, True)
-    everything = shelf.ask(Search(call=0, words=""))
-    assert (everything.total, everything.more) == (len(NAMES), False)
-
-
-def test_copies_that_parts_make_up_count(shelf: Shelf) -> None:
-    entry = next(entry for entry in shelf.entries if len(shelf.held[entry.manifest]) == 0)
+def test_copies_that_parts_make_up_count(library: Library) -> None:
+    entry = next(entry for entry in library.entries if len(library.held[entry.manifest]) == 0)
     short = Filters(copies="short")
-    assert entry.id in shelf.found("", short, "name")
+    assert entry.id in library.found("", short, "name")
     for name, bits in (("desk", b"\x80"), ("nas", b"\x40")):
         announce = Announce(
             call=0, stored=1, holdings=(Holding(manifest=entry.manifest, bits=bits),)
         )
-        shelf.database.write_now(
-            partial(holdings.apply_announce, peer=shelf.machines[name].peer, announce=announce)
+        library.database.write_now(
+            partial(holdings.apply_announce, peer=library.machines[name].peer, announce=announce)
         )
-    assert (entry.id in shelf.found("", short, "name")) == (entry.copies > 1)
-    assert (entry.id in shelf.found("", Filters(copies="safe"), "name")) == (entry.copies == 1)
+    assert (entry.id in library.found("", short, "name")) == (entry.copies > 1)
+    assert (entry.id in library.found("", Filters(copies="safe"), "name")) == (entry.copies == 1)

@@ -14,9 +14,9 @@ from protocol.messages.operating import MachineView
 class RefusalError(Exception):
     """Answered with Failed."""
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, text: str, field: str = "") -> None:
         super().__init__(text)
-        self.kind, self.text = kind, text
+        self.kind, self.text, self.field = kind, text, field
 
 
 class ManagingDouble:

@@ -18,6 +18,7 @@ import msgspec
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from managing_double import ManagingDouble, RefusalError
+from settings_double import SettingsDouble
 
 from protocol.address import Address
 from protocol.connection import Ended
@@ -83,7 +84,7 @@ def meets(view: op.EntryView, ask: op.Find) -> bool:
 
 
 @dataclass
-class OperatorDouble(ManagingDouble):
+class OperatorDouble(ManagingDouble, SettingsDouble):
     """Set the plain fields to make it answer otherwise."""
 
     data: Path
@@ -120,6 +121,7 @@ class OperatorDouble(ManagingDouble):
 
     def __post_init__(self) -> None:
         self.prepare_managing()
+        self.prepare_settings()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
         self._added: dict[str, str] = {}
@@ -245,8 +247,8 @@ class OperatorDouble(ManagingDouble):
             answer = getattr(self, f"_on_{type(message).__name__.lower()}")
             return answer(message)  # type: ignore[no-any-return]
         except RefusalError as refusal:
-            kind = refusal.kind
-            return [Failed(call=message.call, kind=kind, text=refusal.text)]  # type: ignore[arg-type]
+            kind: Any = refusal.kind
+            return [Failed(call=message.call, kind=kind, text=refusal.text, field=refusal.field)]
 
     def _find(self, text: str) -> Held:
         number = text.removeprefix("twofold-link-")
@@ -266,7 +268,7 @@ class OperatorDouble(ManagingDouble):
             tracker=op.TrackerView(state="connected"),
             swarm=op.SwarmView(name="Studio", roster=4, members=self.members),
             store=op.StoreView(
-                bytes=stored, capacity=100 << 30, pieces=len(self.entries), room=100 << 30
+                bytes=stored, capacity=self.capacity, pieces=len(self.entries), room=100 << 30
             ),
             transfers=self.transfers,
             notices=self.notices,

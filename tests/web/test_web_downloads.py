@@ -1,5 +1,6 @@
 """Downloads byte for byte: names, ranges, folders, and failures that must not look complete."""
 
+import asyncio
 import io
 import itertools
 import os
@@ -10,10 +11,11 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_under_test import PageUnderTest, run_with_page
+from page_under_test import PageUnderTest, run_with_page, until
 
 from protocol.bitfield import Bitfield
 from protocol.messages import operating as op
+from protocol.messages.base import Request
 from web.download_headers import (
     UnsatisfiableError,
     asked_part,
@@ -144,6 +146,36 @@ def _lost(page: PageUnderTest):  # type: ignore[no-untyped-def]
         return [op.Readable(call=ask.call, path=gone, position=0, length=9, size=9, complete=True)]
 
     return answer
+
+
+def test_a_reader_that_goes_away_before_its_answer_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a player does that seeks while the pieces it asked for before are still on their way."""
+
+    async def work(page: PageUnderTest) -> None:
+        number = page.double.hold_file("film.mp4", os.urandom(1 << 20))
+        asked, arrived, ask = asyncio.Event(), asyncio.Event(), page.daemon.ask
+
+        async def ask_late(request: Request, *rest: object, **more: object) -> object:
+            if isinstance(request, op.Read):
+                asked.set()
+                await arrived.wait()
+            return await ask(request, *rest, **more)  # type: ignore[arg-type]
+
+        page.daemon.ask = ask_late  # type: ignore[method-assign,assignment]
+        for path in ("view", "download"):
+            asked.clear()
+            arrived.clear()
+            request = asyncio.create_task(page.ask("GET", f"/{path}/{number}/0"))
+            await asked.wait()
+            request.cancel()
+            await until(lambda: len(page.page.connections) == 0)
+            arrived.set()
+        assert (await page.ask("GET", f"/download/{number}"))[0] == 200
+
+    run_with_page(tmp_path, work)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_an_empty_file_and_an_empty_folder(tmp_path: Path) -> None:

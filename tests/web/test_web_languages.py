@@ -23,6 +23,8 @@ NO_TEXT = frozenset(
         "Content-Type",
         "Tus-Resumable",
         "AbortError",
+        "Notification",
+        "/home/ana/films",
         "Files",
         "ArrowLeft",
         "ArrowRight",

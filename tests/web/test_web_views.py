@@ -144,6 +144,7 @@ def test_a_file_that_changes_while_it_is_sent_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outgoing, "PORTION", 1 << 20)
+    monkeypatch.setattr(outgoing, "LARGEST_PORTION", 1 << 20)
 
     async def work(page: PageUnderTest) -> None:
         number = page.double.hold_file("a.mp4", os.urandom(30 << 20))

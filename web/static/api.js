@@ -4,15 +4,17 @@ import { t } from "./strings.js";
 
 export class ApiError extends Error {
   /**
-   * `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong.
+   * `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong, `field`
+   * the one that is.
    * @param {number} status
    * @param {string} text
-   * @param {{kind?: string, foreign?: boolean}} [about]
+   * @param {{kind?: string, field?: string, foreign?: boolean}} [about]
    */
-  constructor(status, text, { kind = "", foreign = false } = {}) {
+  constructor(status, text, { kind = "", field = "", foreign = false } = {}) {
     super(text);
     this.status = status;
     this.kind = kind;
+    this.field = field;
     this.foreign = foreign;
   }
 }
@@ -49,8 +51,8 @@ export async function ask(method, path, body, headers = {}) {
  * @param {number} status
  */
 export function errorOf(content, status) {
-  const { kind, text } = content?.error ?? {};
-  return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, foreign: text !== undefined });
+  const { kind, text, field } = content?.error ?? {};
+  return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, field, foreign: text !== undefined });
 }
 
 /** @param {string} id */
@@ -84,6 +86,10 @@ export const api = {
   health: () => ask("GET", "/health"),
   /** @type {() => Promise<Api.Me>} */
   me: () => ask("GET", "/me"),
+  /** @type {() => Promise<Api.LinkedMachines>} */
+  links: () => ask("GET", "/links"),
+  /** @type {(transfer: string) => Promise<Api.Sources>} */
+  sources: (transfer) => ask("GET", `/transfers/${encodeURIComponent(transfer)}`),
   /** @type {() => Promise<Api.RatesKept>} */
   rates: () => ask("GET", "/rates"),
   /** @type {(query: Record<string, any>) => Promise<Api.Activities>} */

@@ -4,9 +4,10 @@ import { number } from "./format.js";
 import { Health, HealthMark } from "./health.js";
 import { LanguageSelect } from "./language_select.js";
 import { begin, language } from "./languages.js";
-import { Lazy } from "./lazy.js";
+import { Lazy, withStyle } from "./lazy.js";
 import { Library } from "./library.js";
 import { listen } from "./live.js";
+import { useMe } from "./me.js";
 import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
 import { t, tx } from "./strings.js";
@@ -22,11 +23,12 @@ const BANNERS = {
 };
 
 /** @type {Record<string, () => string>} */
-const TITLES = { entry: () => t("Entry"), trash: () => t("Trash") };
+const TITLES = { entry: () => t("Entry"), trash: () => t("Trash"), settings: () => t("Settings") };
 const loadEntry = () => import("./entry.js").then((module) => module.Entry);
-const loadTrash = () => import("./trash.js").then((module) => module.Trash);
 const loadTransfers = () => import("./transfers.js").then((module) => module.Transfers);
 const loadMachines = () => import("./machines.js").then((module) => module.Machines);
+const loadSettings = () => withStyle("settings", import("./settings.js").then((module) => module.Settings));
+const loadTrash = () => import("./trash.js").then((module) => module.Trash);
 
 function App() {
   const { place, id } = use(route), spoken = use(language);
@@ -52,6 +54,7 @@ function App() {
 function Place({ place, id }) {
   if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
   if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
+  if (place === "settings") return html`<${Lazy} load=${loadSettings} />`;
   if (place === "transfers") return html`<${Lazy} load=${loadTransfers} />`;
   if (place === "machines") return html`<${Lazy} load=${loadMachines} />`;
   if (place === "health") return html`<${Health} />`;
@@ -61,20 +64,22 @@ function Place({ place, id }) {
 /** @param {{place: string}} props */
 function Top({ place }) {
   const now = use(status);
-  const here = TITLES[place] ? "library" : place;
+  const here = TITLES[place] && place !== "settings" ? "library" : place;
   return html`<header class="top"><div>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span dir="auto">${now?.swarm.name ?? "Twofold"}</span></a>
     <nav aria-label=${t("Places")}>${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title()}
       ${name === "transfers" && now && now.transfers.length > 0 && html`<span class="badge"><span class="sr">${t(", under way: ")}</span>${number(now.transfers.length)}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
-    <${Here} now=${now} />
+    <${Here} now=${now} place=${place} />
   </div></header>`;
 }
 
-/** @param {{now: Api.Status | null}} props */
-function Here({ now }) {
+/** @param {{now: Api.Status | null, place: string}} props */
+function Here({ now, place }) {
+  const me = useMe();
   if (!now) return null;
   const away = now.tracker.state !== "connected";
-  return html`<span class="here soft"><bdi>${now.peer.name}</bdi>${away && ` · ${t("tracker away")}`}</span>`;
+  return html`<span class="here"><span class="soft"><bdi>${now.peer.name}</bdi>${away && ` · ${t("tracker away")}`}</span>
+    ${me?.owner && html`<a class="button quiet" href="#/settings" aria-current=${place === "settings" ? "page" : null}><${Icon} name="settings" />${t("Settings")}</a>`}</span>`;
 }
 
 function Banner() {

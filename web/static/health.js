@@ -78,8 +78,11 @@ function Returns({ returns }) {
       ${each.out !== null && html`<p class="soft">${t("Repair starts in {time}", { time: duration(each.out) })}</p>`}</li>`)}</ul></section>`;
 }
 
-/** @param {Api.ReturnView} each */
-function gains({ safe, found }) {
+/**
+ * What a machine that comes back is good for.
+ * @param {Api.ReturnView} each
+ */
+export function gains({ safe, found }) {
   const saves = found > 0 ? [tn(found, "saves {n} entry that nobody else has", "saves {n} entries that nobody else has")] : [];
   return series([...saves, ...(safe > 0 ? [tn(safe, "makes {n} entry safe again", "makes {n} entries safe again")] : [])]);
 }

@@ -7,6 +7,22 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 const known = new Map();
 
 /**
+ * A part with a style sheet of its own, which is there before it is drawn.
+ * @template T
+ * @param {string} name
+ * @param {Promise<T>} part
+ * @returns {Promise<T>}
+ */
+export function withStyle(name, part) {
+  const address = `/static/${name}.css`;
+  if (document.querySelector(`link[href="${address}"]`)) return part;
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
+  const styled = new Promise((done) => { link.onload = link.onerror = done; });
+  document.head.append(link);
+  return styled.then(() => part);
+}
+
+/**
  * Shows the part that `load` gives, with the other props. `load` must be the same each time.
  * @param {{load: () => Promise<unknown>} & Record<string, unknown>} props
  */

@@ -3,9 +3,10 @@
 import { api } from "./api.js";
 import { Confirm, Dialog, useWork } from "./dialogs.js";
 import { age, bytes, rate as perSecond, series, share } from "./format.js";
+import { gains } from "./health.js";
 import { ZoneField } from "./invite_machine.js";
 import { Bar, State } from "./parts.js";
-import { tell } from "./store.js";
+import { health, tell, use } from "./store.js";
 import { t, tx } from "./strings.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
@@ -16,21 +17,43 @@ const STANDINGS = {
   left: () => [t("left"), t("has left")],
 };
 
-/** @param {{machine: Api.MachineView, rate: Api.RateSample | null, manage: boolean, zones: string[], load: () => void}} props */
+/** @param {{machine: Api.MachineView, rate: {down: number, up: number} | null | undefined, manage: boolean, zones: string[], load: () => void}} props */
 export function MachineCard({ machine, rate, manage, zones, load }) {
   return html`<li class="card machine-card">
     <div class="head"><h2><bdi>${machine.name}</bdi></h2><${State} state=${machine.state} /></div>
     <${Tags} machine=${machine} />
+    ${machine.state !== "live" && html`<${BringBack} machine=${machine} />`}
     <${Used} machine=${machine} />
     <dl>
       ${machine.standing !== "active" && html`<div><dt>${t("Standing")}</dt><dd>${STANDINGS[machine.standing]?.()[1] ?? machine.standing}</dd></div>`}
-      ${rate && html`<div><dt>${t("Now")}</dt><dd>${t("{down} in, {up} out", { down: perSecond(rate.down), up: perSecond(rate.up) })}</dd></div>`}
+      ${rate && html`<div><dt>${t("Now")}</dt><dd>${rateText(machine, rate)}</dd></div>`}
       <div><dt>${t("Zone")}</dt><dd>${machine.zone ? html`<bdi>${machine.zone}</bdi>` : html`<span class="soft">${t("none")}</span>`}</dd></div>
       <div><dt>${t("Seen")}</dt><dd>${machine.this || machine.state === "live" ? t("now") : machine.seen ? age(machine.seen) : t("never")}</dd></div>
       <div><dt>${t("Address")}</dt><dd class="address">${series(machine.addresses) || t("unknown")}</dd></div>
     </dl>
     ${manage && html`<${Actions} machine=${machine} zones=${zones} load=${load} />`}
   </li>`;
+}
+
+/**
+ * Why it should come back, where copies wait for it.
+ * @param {{machine: Api.MachineView}} props
+ */
+function BringBack({ machine }) {
+  const now = use(health);
+  const found = now?.entries && now.returns.find((each) => each.name === machine.name);
+  if (!found || !(found.safe || found.found)) return null;
+  return html`<p class="bring-back">${t("Bring it back: it {gains}.", { gains: gains(found) })}</p>`;
+}
+
+/**
+ * Of this machine all that moves; of others what comes here and goes there.
+ * @param {Api.MachineView} machine
+ * @param {{down: number, up: number}} rate
+ */
+function rateText(machine, { down, up }) {
+  const rates = { down: perSecond(down), up: perSecond(up) };
+  return machine.this ? t("{down} in, {up} out", rates) : t("{down} from it, {up} to it", rates);
 }
 
 /** @param {{machine: Api.MachineView}} props */

@@ -7,6 +7,7 @@ import { LetIn } from "./let_in.js";
 import { MachineCard } from "./machine_card.js";
 import { useMe } from "./me.js";
 import { Problem, Waiting } from "./parts.js";
+import { useLinks } from "./links.js";
 import { newest, useRates } from "./rate_graph.js";
 import { english } from "./said.js";
 import { changes, route, status, use } from "./store.js";
@@ -42,8 +43,9 @@ export function Machines() {
 
 /** @param {{machines: Api.MachineView[], manage: boolean, zones: string[], load: () => void}} props */
 function List({ machines, manage, zones, load }) {
-  const now = newest(useRates());
-  return html`<ul class="machine-list">${machines.map((machine) => html`<${MachineCard} key=${machine.id} machine=${machine} rate=${machine.this && now} manage=${manage} zones=${zones} load=${load} />`)}</ul>`;
+  const now = newest(useRates()), links = useLinks();
+  const rateOf = (/** @type {Api.MachineView} */ machine) => (machine.this ? now : links.find((link) => link.peer === machine.id));
+  return html`<ul class="machine-list">${machines.map((machine) => html`<${MachineCard} key=${machine.id} machine=${machine} rate=${rateOf(machine)} manage=${manage} zones=${zones} load=${load} />`)}</ul>`;
 }
 
 const INVITE = "#/machines/invite";

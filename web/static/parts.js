@@ -17,6 +17,7 @@ const PATHS = {
   close: "M6 6l12 12M18 6 6 18",
   back: "M19 12H5m0 0 6-6m-6 6 6 6",
   edit: "M5 19l1-4L16.5 4.5l3 3L9 18l-4 1Zm9.5-12.5 3 3",
+  settings: "M4 7h9m4 0h3M4 12h3m4 0h9M4 17h9m4 0h3M15 4.8v4.4M9 9.8v4.4M15 14.8v4.4",
   play: "M8 5.5v13l10.5-6.5Z",
   open: "M9 6l6 6-6 6",
   trash: "M5 7h14M10 7V4.5h4V7m-7 0 .8 12.5h8.4L17 7",

@@ -28,6 +28,19 @@ export function shares(runs, pieces, width) {
   return found;
 }
 
+/**
+ * Whether two lists have the same runs. Pure.
+ * @param {Runs} runs
+ * @param {Runs} others
+ */
+function same(runs, others) {
+  if (runs.length !== others.length) return false;
+  for (let index = 0; index < runs.length; index += 1) {
+    if (runs[index][0] !== others[index][0] || runs[index][1] !== others[index][1]) return false;
+  }
+  return true;
+}
+
 export class BandPainter {
   #canvas; #pen; #runs = /** @type {Runs} */ ([]); #pieces = 0; #frame = 0;
   #colour = /** @type {number[] | null} */ (null); #line = /** @type {ImageData | null} */ (null);
@@ -39,11 +52,12 @@ export class BandPainter {
   }
 
   /**
-   * Paint these runs, in the next frame.
+   * Paint these runs, in the next frame, unless they are what is seen.
    * @param {Runs} runs
    * @param {number} pieces
    */
   show(runs, pieces) {
+    if (pieces === this.#pieces && same(runs, this.#runs)) return;
     this.#runs = runs;
     this.#pieces = pieces;
     this.#soon();

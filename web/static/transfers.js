@@ -1,19 +1,21 @@
 // Downloads under way on this machine, how it sends and receives, and changed files; all live.
 
+import { TellEnd } from "./ends.js";
 import { bytes, duration, fewListed, moment, rate, series, share } from "./format.js";
 import { Bar, Empty, Waiting } from "./parts.js";
 import { RateGraph } from "./rate_graph.js";
 import { english } from "./said.js";
 import { status, use } from "./store.js";
 import { t, tn } from "./strings.js";
-import { html } from "./vendor/preact-htm.js";
+import { Takers, TransferPeers } from "./transfer_peers.js";
+import { html, useState } from "./vendor/preact-htm.js";
 
 const PURPOSES = { get: () => t("for you"), keep: () => t("kept here for the swarm") };
 
 export function Transfers() {
   const now = use(status);
   if (!now) return html`<${Waiting} />`;
-  return html`<div class="stack"><h1>${t("Transfers")}</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
+  return html`<div class="stack"><h1>${t("Transfers")}</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Takers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
 /** @param {{notices: Api.NoticeView[]}} props */
@@ -48,7 +50,8 @@ function Running({ transfers }) {
   if (transfers.length === 0) {
     return html`<${Empty} icon="download" title=${t("Nothing on its way")}><p>${t("What this machine fetches is shown here while it arrives.")}</p><a class="button" href="#/">${t("Open the library")}</a><//>`;
   }
-  return html`<ul class="transfers" aria-label=${t("Transfers")}>${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
+  const long = transfers.some((transfer) => transfer.purpose === "get");
+  return html`${long && html`<${TellEnd} />`}<ul class="transfers" aria-label=${t("Transfers")}>${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
 }
 
 /** @param {{transfer: Api.TransferView}} props */
@@ -57,15 +60,24 @@ function Transfer({ transfer }) {
     <div class="head"><span class="name" dir="auto">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]?.()}</span></div>
     <${Bar} done=${transfer.done} total=${transfer.size} label=${transfer.name} />
     <div class="head soft"><span>${t("{share} of {size}", { share: share(transfer.done, transfer.size), size: bytes(transfer.size) })} · ${rate(transfer.rate)} · ${timeLeft(transfer)}</span><${Sources} names=${transfer.sources} /></div>
+    <${Machines} transfer=${transfer} />
   </li>`;
 }
 
 /** @param {{names: string[]}} props */
 function Sources({ names }) {
   if (names.length === 0) return html`<span>${t("looking for a machine that has it")}</span>`;
-  const from = t("from {names}", { names: fewListed(names) });
-  if (names.length <= 3) return html`<span>${from}</span>`;
-  return html`<details class="sources"><summary>${from}</summary><ul>${names.map((name) => html`<li key=${name}><bdi>${name}</bdi></li>`)}</ul></details>`;
+  return html`<span>${t("from {names}", { names: fewListed(names) })}</span>`;
+}
+
+/**
+ * Unfolded: a table of the machines, which is asked for only as long as it is open.
+ * @param {{transfer: Api.TransferView}} props
+ */
+function Machines({ transfer: { id, name } }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="sources" onToggle=${(event) => setOpen(event.target.open)}><summary aria-label=${t("Machines that {name} comes from", { name })}>${t("Machines")}</summary>
+    ${open && html`<${TransferPeers} id=${id} name=${name} />`}</details>`;
 }
 
 /** @param {Api.TransferView} transfer */

@@ -1,5 +1,6 @@
 // What is being uploaded: how far, how fast, how long yet, and what can be done about each.
 
+import { TellEnd } from "./ends.js";
 import { bytes, duration, rate as perSecond, series, share } from "./format.js";
 import { Bar, Icon } from "./parts.js";
 import { use } from "./store.js";
@@ -22,6 +23,7 @@ export function UploadList() {
   return html`<section class="card uploads" aria-labelledby="uploads">
     <header><h2 id="uploads"><${Heading} items=${items} /></h2>
       ${over > 0 && html`<button class="button quiet" onClick=${clear}>${t("Clear finished")}</button>`}</header>
+    ${items.some((item) => OPEN.includes(item.state)) && html`<${TellEnd} />`}
     <${All} items=${items} />
     <ul>${shown.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
     ${items.length > SHOWN && html`<p class="soft tally">${tn(items.length - SHOWN, "and {n} more", "and {n} more")}</p>`}

@@ -100,7 +100,7 @@ export function VirtualList({ count, total, height, columns, label, name, render
   });
   return html`<ul ref=${list} role="list" class=${name} aria-label=${label} style=${{ height: `${lines * height}px` }} onKeyDown=${press}
     onfocusin=${(event) => { held.current = event.target; setFocused(Number(event.target.closest("[data-index]")?.dataset.index ?? -1)); }}
-    onfocusout=${(event) => { if (!drawing.current && goal.current < 0 && !list.current.contains(event.relatedTarget)) { held.current = null; setFocused(-1); } }}>
+    onfocusout=${(event) => { if (!drawing.current && goal.current < 0 && list.current?.contains(event.relatedTarget) === false) { held.current = null; setFocused(-1); } }}>
     ${shown.map((index) => html`<li key=${keyOf(index)} class="item" data-index=${index} style=${place(index)} aria-setsize=${total} aria-posinset=${index + 1}>${render(index)}</li>`)}
   </ul>`;
 }

@@ -4,19 +4,21 @@ A real tracker, daemon and page. The tracker's database is filled before it star
 goes to the page's own interface, over one connection, with words of the names that are there.
 """
 
-import http.client
 import json
 import random
 import re
 import statistics
+import sys
 import time
 import urllib.parse
 from itertools import islice
 
 from benchmarks.large_catalogue import fill_tracker, names
+from benchmarks.own_page import OwnPage
 from benchmarks.own_swarm import SECONDS
+from benchmarks.programs import Program
 from benchmarks.rounds import OWN, Case, Cases, Contender, Figures, Plan
-from swarm import Peer, Swarm
+from swarm import Swarm
 
 ENTRIES = 100_000
 QUESTIONS = 1_000
@@ -35,22 +37,22 @@ def measure_page_search(plan: Plan) -> Cases:
         fill_tracker(swarm, [desk, *others], ENTRIES)
         swarm.start_tracker()
         swarm.start(desk)
-        contender = Contender(OWN, lambda number: _ask(swarm, desk, number))
-        yield Case([contender], told={"entries": ENTRIES, "questions": QUESTIONS})
+        page = OwnPage(swarm, desk)
+        contender = Contender(OWN, lambda number: _ask(page, number))
+        told = {"entries": ENTRIES, "questions": QUESTIONS}
+        folders = [swarm.tracker_data, *(other.data for other in others)]
+        command = [sys.executable, "-m", "benchmarks.present_members", *map(str, folders)]
+        with Program(command, plan.folder / "present") as present:
+            present.read_line(SECONDS)
+            yield Case([contender], label="search, all machines there", told=told)
+        yield Case([contender], label="search, all machines but one away", told=told)
 
 
-def _ask(swarm: Swarm, desk: Peer, number: int) -> Figures:
-    swarm.wait_until(lambda: swarm.cli(desk, "login").code == 0, "the page is up", SECONDS)
-    page = urllib.parse.urlsplit(str(swarm.ok(desk, "login")["url"]))
-    connection = http.client.HTTPConnection(page.hostname or "", page.port, timeout=SECONDS)
-    connection.request("GET", f"{page.path}?{page.query}")
-    answer = connection.getresponse()
-    answer.read()
-    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
-    took = []
+def _ask(page: OwnPage, number: int) -> Figures:
+    connection, took = page.connect(), []
     for question in _questions(random.Random(number)):
         began = time.perf_counter()
-        connection.request("GET", f"/api/v1/entries?{question}", headers={"Cookie": cookie})
+        connection.request("GET", f"/api/v1/entries?{question}", headers=page.headers)
         answer = connection.getresponse()
         body = answer.read()
         took.append(1000 * (time.perf_counter() - began))

@@ -6,7 +6,11 @@ from pathlib import Path
 from benchmarks.measures.add import measure_add
 from benchmarks.measures.fanout import measure_fanout
 from benchmarks.measures.idle import measure_idle
+from benchmarks.measures.page_download import measure_page_download
+from benchmarks.measures.page_paint import NEEDS as PAINT_NEEDS
+from benchmarks.measures.page_paint import measure_page_paint
 from benchmarks.measures.page_search import measure_page_search
+from benchmarks.measures.page_upload import measure_page_upload
 from benchmarks.measures.repair import measure_repair
 from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
@@ -45,5 +49,10 @@ MEASURES = {
     "scrub": Registered(measure_scrub, 2048 * _MIB),
     "wan": Registered(measure_wan, 128 * _MIB, needs=WAN_NEEDS),
     "idle": Registered(measure_idle, 0),
+    "page-download": Registered(measure_page_download, 1024 * _MIB),
+    "page-upload": Registered(measure_page_upload, 1024 * _MIB),
     "page-search": Registered(measure_page_search, 0),
+    "page-paint": Registered(measure_page_paint, 0, needs=PAINT_NEEDS),
 }
+GROUPS = {"page": tuple(name for name in MEASURES if name.startswith("page-"))}
+"""Several measures by one name."""

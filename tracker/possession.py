@@ -1,0 +1,146 @@
+"""Who holds all of which entries, in memory: a set of entries for each machine (see `masks`).
+
+With it the entries that are short of copies are counted in no time. What is doubted after an audit
+counts from when that is over; what is held in part is laid together by the database's rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from protocol.ids import ManifestId, PeerId
+from protocol.messages.shared import PeerState
+from tracker import listing, manifests, tables
+from tracker.holdings import load_holders
+from tracker.masks import mask_of
+from tracker.rows import portions, raw_rows
+
+_keys = tables.search_keys
+_holdings = tables.holdings
+
+States = Mapping[PeerId, PeerState]
+
+
+class Possession:
+    """What each machine holds all of; `refresh` and `load` keep it as the database has it."""
+
+    def __init__(self) -> None:
+        self._whole: dict[bytes, int] = {}
+        self._doubts: dict[bytes, int] = {}
+        self._short: tuple[frozenset[PeerId], int] | None = None
+
+    def of(self, peers: Iterable[bytes]) -> int:
+        """The entries of which one of these holds all."""
+        found = 0
+        for peer in peers:
+            found |= self._whole.get(peer, 0)
+        return found
+
+    def short(
+        self, connection: Connection, wanted: Mapping[int, int], states: States, now: int
+    ) -> int:
+        """The entries with fewer copies than `wanted`, which has those that want as many."""
+        live = frozenset(peer for peer, state in states.items() if state == "live")
+        if self._short is None or self._short[0] != live:
+            lacking = self._lacking(wanted, live)
+            lacking &= ~_made_up(connection, lacking, states, now)
+            self._short = live, lacking
+        return self._short[1]
+
+    def doubts_over(self, now: int) -> set[bytes]:
+        """The manifests of which a doubt is over; it is told once."""
+        over = {manifest for manifest, until in self._doubts.items() if until <= now}
+        for manifest in over:
+            del self._doubts[manifest]
+        return over
+
+    def load(
+        self, connection: Connection, length: int, now: int, peer: bytes | None = None
+    ) -> None:
+        """Read what all hold, or one."""
+        self._short = None
+        found = _holding()
+        if peer is not None:
+            self._whole.pop(peer, None)
+            found = found.where(_holdings.c.peer == peer)
+        for holder, numbers in self._counted(connection, found, now).items():
+            self._whole[holder] = mask_of(numbers, length)
+
+    def refresh(
+        self, connection: Connection, numbers: Sequence[int], length: int, now: int
+    ) -> None:
+        """Read who holds these entries."""
+        if not numbers:
+            return
+        self._short = None
+        held: dict[bytes, list[int]] = defaultdict(list)
+        for some in portions(numbers):
+            found = _holding().where(_keys.c.number.in_(some))
+            for holder, those in self._counted(connection, found, now).items():
+                held[holder] += those
+        keep = ~mask_of(numbers, max(length, max(numbers) + 1))
+        for holder in self._whole.keys() | held.keys():
+            now_held = mask_of(held[holder], length) if holder in held else 0
+            self._whole[holder] = self._whole.get(holder, 0) & keep | now_held
+
+    def _counted(
+        self, connection: Connection, found: Select[Any], now: int
+    ) -> dict[bytes, list[int]]:
+        """By holder, the entries it holds; doubts that are found are remembered."""
+        held: dict[bytes, list[int]] = defaultdict(list)
+        for number, peer, doubted, manifest in raw_rows(connection, found):
+            if doubted is not None and doubted > now:
+                self._doubts[manifest] = min(doubted, self._doubts.get(manifest, doubted))
+            else:
+                held[peer].append(number)
+        return held
+
+    def _lacking(self, wanted: Mapping[int, int], live: frozenset[PeerId]) -> int:
+        """Those of which fewer live machines hold all than are wanted."""
+        everything = 0
+        for mask in wanted.values():
+            everything |= mask
+        most = max(wanted, default=0)
+        at_least = [everything] + [0] * most
+        for peer in live:
+            whole = self._whole.get(peer, 0)
+            for copies in range(most, 0, -1):
+                at_least[copies] |= at_least[copies - 1] & whole
+        lacking = 0
+        for copies, mask in wanted.items():
+            lacking |= mask & ~at_least[copies]
+        return lacking
+
+
+def _holding() -> Select[Any]:
+    return (
+        select(_keys.c.number, _holdings.c.peer, _holdings.c.doubted, _holdings.c.manifest)
+        .join(_holdings, _holdings.c.manifest == _keys.c.manifest)
+        .where(_holdings.c.bits.is_(None))
+    )
+
+
+def _made_up(connection: Connection, lacking: int, states: States, now: int) -> int:
+    """Those of some entries that have enough copies after all: what is held in part makes them."""
+    parts = select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None))
+    in_part = select(_keys.c.number, _keys.c.manifest, _keys.c.copies).where(
+        _keys.c.manifest.in_(parts)
+    )
+    rows = [row for row in connection.execute(in_part) if lacking >> row.number & 1]
+    enough = list(_with_parts(connection, rows, states, now))
+    return mask_of(enough, max(enough, default=0) + 1)
+
+
+def _with_parts(
+    connection: Connection, rows: Sequence[Any], states: States, now: int
+) -> Iterator[int]:
+    for portion in portions(rows):
+        wanted = [ManifestId(row.manifest) for row in portion]
+        pieces = manifests.load_pieces(connection, wanted)
+        held = load_holders(connection, wanted, now)
+        for row in portion:
+            have, _ = listing.summarise(pieces[row.manifest], held[row.manifest], states)
+            if have >= row.copies:
+                yield row.number
