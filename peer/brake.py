@@ -72,7 +72,8 @@ def _is_burst(connection: sqlite3.Connection, record: Record, now: int) -> bool:
     ).fetchall()
     # More than these change nothing, and to count 100,000 for each deletion would.
     (there,) = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM records WHERE dead = 0 LIMIT ?)", (MOST * SHARE + 1,)
+        "SELECT count(*) FROM (SELECT 1 FROM records WHERE dead = 0 AND NOT rendition LIMIT ?)",
+        (MOST * SHARE + 1,),
     ).fetchone()
     waiting = connection.execute(
         "SELECT 1 FROM held_tombstones WHERE signer = ? AND rejected = 0 LIMIT 1", (record.signer,)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 import structlog
@@ -289,16 +289,33 @@ class Catalogue:
 
         await self._database.run(mark)
 
-    async def live_after(self, after: bytes, limit: int) -> list[Entry]:
-        """Live entries by id, after one: a portion of all, for who looks at each."""
+    async def live_after(
+        self, after: bytes, limit: int, *, renditions: bool = False
+    ) -> list[Entry]:
+        """Live entries by id, after one: a portion of all, for who looks at each.
+
+        All but renditions, or just these.
+        """
         rows = await self._database.run(
             lambda c: c.execute(
-                "SELECT body FROM records WHERE dead = 0 AND entry > ? ORDER BY entry LIMIT ?",
-                (after, limit),
+                "SELECT body FROM records WHERE dead = 0 AND rendition = ? AND entry > ? "
+                "ORDER BY entry LIMIT ?",
+                (renditions, after, limit),
             ).fetchall()
         )
-        records = [read_record(body) for (body,) in rows]
-        return [record for record in records if isinstance(record, Entry)]
+        return _entries_of(rows)
+
+    async def live_of(self, entries: Collection[EntryId]) -> dict[EntryId, Entry]:
+        """Those of some entries that are known here and live."""
+        if not entries:
+            return {}
+        places = ", ".join("?" * len(entries))
+        rows = await self._database.run(
+            lambda c: c.execute(
+                f"SELECT body FROM records WHERE dead = 0 AND entry IN ({places})", tuple(entries)
+            ).fetchall()
+        )
+        return {entry.id: entry for entry in _entries_of(rows)}
 
     def _recount(self, manifest: ManifestId, copies: int) -> None:
         if copies:
@@ -306,6 +323,11 @@ class Catalogue:
         else:
             self._wanted.pop(manifest, None)
         self.on_recounted(manifest)
+
+
+def _entries_of(rows: list[tuple[bytes]]) -> list[Entry]:
+    records = [read_record(body) for (body,) in rows]
+    return [record for record in records if isinstance(record, Entry)]
 
 
 def _keep_listed(

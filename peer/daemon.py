@@ -99,6 +99,7 @@ class Daemon:
         nursery.start_soon(parts.eviction.run)
         nursery.start_soon(parts.watch.run)
         nursery.start_soon(parts.trash.run)
+        nursery.start_soon(parts.renditions.run)
         nursery.start_soon(parts.approvals.settle)
         parts.proving.start(nursery)
         nursery.start_soon(parts.auditing.run)

@@ -178,6 +178,9 @@ CREATE TABLE unwanted (        -- what `twofold drop` gave up; see peer/swarm/ha
     since INTEGER NOT NULL     -- milliseconds since 1970
 ) WITHOUT ROWID;
 """
+_VERSION_10 = """
+ALTER TABLE records ADD COLUMN rendition INTEGER NOT NULL DEFAULT 0; -- also of its tombstone
+"""
 _MIGRATIONS = [
     _VERSION_1,
     _VERSION_2,
@@ -188,6 +191,7 @@ _MIGRATIONS = [
     _VERSION_7,
     _VERSION_8,
     _VERSION_9,
+    _VERSION_10,
 ]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -54,7 +54,8 @@ class DeletionReactions:
         self._parts.replication.wake(manifest)
         self._parts.trash.mark(manifest)
 
-    def _pass_on(self, _: Record, signed: Signed) -> None:
+    def _pass_on(self, record: Record, signed: Signed) -> None:
+        self._parts.renditions.noticed(record)
         for link in self._parts.links.all():
             link.put(RecordPassedOn(record=signed))
 

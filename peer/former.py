@@ -79,8 +79,14 @@ def newest(
 
 
 def page(connection: sqlite3.Connection, start: int) -> tuple[list[Deleted], int]:
-    """Deleted entries whose content is in the trash, from number `start`; and how many in all."""
-    joined = "contents AS c JOIN former AS f ON f.manifest = c.manifest WHERE c.trashed > ?"
+    """Deleted entries whose content is in the trash, from number `start`; and how many in all.
+
+    Renditions go and come back with their pictures.
+    """
+    joined = (
+        "contents AS c JOIN former AS f ON f.manifest = c.manifest WHERE c.trashed > ? AND "
+        "NOT EXISTS (SELECT 1 FROM records AS r WHERE r.entry = f.entry AND r.rendition)"
+    )
     (total,) = connection.execute(f"SELECT count(*) FROM {joined}", (RELEASED,)).fetchone()
     rows = connection.execute(
         "SELECT f.body, f.signer, f.moment, c.manifest, c.trashed, c.path, c.size, c.bits, c.pieces"

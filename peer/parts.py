@@ -37,8 +37,10 @@ from peer.operator.lookup import Lookup
 from peer.operator.machines import MachinesViewer
 from peer.operator.managing import Managing
 from peer.operator.publishing import Publishing
+from peer.operator.renditions import Renditions
 from peer.operator.requests import Requests
 from peer.operator.status import StatusMaker
+from peer.operator.upload_ruling import UploadRuling
 from peer.presence import Presence
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
@@ -205,6 +207,9 @@ class Parts:
             self.downloads,
         )
         self._make_health()
+        self.renditions = Renditions(
+            self.me, self.publishing, self.catalogue, self.rosters, self.trash
+        )
         self.letting_go = LettingGo(
             self.contents,
             self.store,
@@ -313,9 +318,11 @@ class Parts:
                 self.contents,
                 self.rosters,
                 self.tracker,
+                self.renditions,
                 now_ms,
             ),
             editing=Editing(self.me, self.publishing, lookup, self.catalogue),
+            uploading=UploadRuling(self.limits),
         )
 
     def _make_health(self) -> None:

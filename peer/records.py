@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from peer import brake, former
-from protocol.entry import Record, Tombstone, read_record, supersedes, takes_away
+from protocol.entry import (
+    Record,
+    Tombstone,
+    is_rendition,
+    read_record,
+    supersedes,
+    takes_away,
+)
 from protocol.ids import EntryId, ManifestId
 from protocol.signing import Signed
 
@@ -44,7 +51,10 @@ def learn(
                 return Outcome(brake.waits(connection, record.id))
             undone = False
         elif takes_away(record, previous):
-            if not brake.passes(connection, signed, record, now, published=published, hold=hold):
+            # A rendition can be made anew.
+            if not is_rendition(previous) and not brake.passes(
+                connection, signed, record, now, published=published, hold=hold
+            ):
                 return Outcome(brake.waits(connection, record.id))
             former.keep(connection, previous, known, record, now)
             undone = True
@@ -65,7 +75,9 @@ def _comes_late(
     tombstone = read_record(known.body)
     if not takes_away(tombstone, record) or former.was_known(connection, record.id):
         return False
-    if not brake.passes(connection, known, tombstone, now, published=True):
+    if not is_rendition(record) and not brake.passes(
+        connection, known, tombstone, now, published=True
+    ):
         return True
     former.keep(connection, record, signed, tombstone, now)
     return False
@@ -104,9 +116,12 @@ def _write(
 ) -> None:
     dead = isinstance(record, Tombstone)
     copies = 0 if isinstance(record, Tombstone) else record.copies
+    was = connection.execute(
+        "SELECT 1 FROM records WHERE entry = ? AND rendition", (record.id,)
+    ).fetchone()
     connection.execute(
         "INSERT OR REPLACE INTO records (entry, manifest, sequence, dead, copies, published, "
-        "body, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "body, signature, rendition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.id,
             record.manifest,
@@ -116,5 +131,6 @@ def _write(
             published,
             signed.body,
             signed.signature,
+            is_rendition(record) or (dead and was is not None),
         ),
     )

@@ -18,6 +18,8 @@ from peer.limits.schedule import (
     parse_end,
     parse_start,
 )
+from peer.upload_rules import largest_of, resolution_of, types_of
+from protocol.messages.upload_rules import Rules
 
 _T = TypeVar("_T")
 MOST_WINDOWS = 64
@@ -39,12 +41,14 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. `discover`: whether to look for members on the same network.
 
-    `scrub_days`: everything held is read once in so many days; 0: never.
+    `scrub_days`: everything held is read once in so many days; 0: never. `uploads`: what may be
+    uploaded to the page.
     """
 
     limits: LimitSettings = LimitSettings()
     discover: bool = True
     scrub_days: float = SCRUB_DAYS
+    uploads: Rules = Rules()
 
 
 def read_settings(text: str, file: str) -> Settings:
@@ -58,6 +62,7 @@ def read_settings(text: str, file: str) -> Settings:
     scrub = root.table("scrub")
     settings = Settings(
         limits=_limits(limits),
+        uploads=_upload_rules(root),
         discover=lan.take("discover", _boolean, True),
         scrub_days=scrub.take("days", checked_days, SCRUB_DAYS),
     )
@@ -122,6 +127,20 @@ class _Table:
     def _inner(self, key: str, content: object) -> "_Table":
         place = ".".join(part for part in (self._place, key) if part)
         return _Table(self._file, place, content)
+
+
+def _upload_rules(root: _Table) -> Rules:
+    uploads, pictures = root.table("uploads"), root.table("pictures")
+    rules = Rules(
+        types=uploads.take("types", types_of, ()),
+        largest=uploads.take("largest", largest_of, None),
+        quota=uploads.take("quota", largest_of, None),
+        least=pictures.take("least", resolution_of, None),
+        embed=pictures.take("embed", _boolean, False),
+    )
+    uploads.refuse_rest()
+    pictures.refuse_rest()
+    return rules
 
 
 def _limits(table: _Table) -> LimitSettings:

@@ -29,6 +29,7 @@ from protocol.fields import (
 )
 from protocol.hashing import hash_entry
 from protocol.ids import AuthorKey, EntryId, ManifestId
+from protocol.pictures import Picture
 from protocol.signing import Signed, check_signature, sign
 
 MAX_ENTRY = 32 << 10
@@ -55,6 +56,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     created: Moment
     edited: Moment = 0
     """When its author last said something else of it; 0 for never."""
+    picture: Picture | None = None
+    """Of a picture that its author has looked at, and of renditions."""
 
     @property
     def id(self) -> EntryId:
@@ -65,6 +68,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def signer(self) -> AuthorKey:
         """Whose signature makes this record."""
         return self.author
+
+    @property
+    def is_rendition(self) -> bool:
+        """Whether it is a smaller version of a picture: no entry that people look for."""
+        return self.picture is not None and self.picture.of is not None
 
 
 class RestoredEntry(Entry, frozen=True, kw_only=True, tag="restored entry"):
@@ -197,6 +205,11 @@ def supersedes(new: Record, old: Record) -> bool:
         return isinstance(new, Tombstone)
     # The author signed two of one number: everyone must settle on the same one.
     return codec.encode(new) > codec.encode(old)
+
+
+def is_rendition(record: Record | None) -> bool:
+    """Whether this is the entry of a rendition: it can be made anew, so deleting it is no loss."""
+    return isinstance(record, Entry) and record.is_rendition
 
 
 def takes_away(new: Record, old: Record | None) -> bool:

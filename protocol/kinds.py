@@ -33,6 +33,11 @@ def content_kind(kind: Literal["file", "folder"], name: str) -> ContentKind:
     return _KIND_OF.get(ending.casefold(), "other") if dot and stem else "other"
 
 
+def endings_of(kind: ContentKind) -> tuple[str, ...]:
+    """The endings that names of this kind have, without their dot."""
+    return tuple(_ENDINGS.get(kind, "").split())
+
+
 def is_wanted(kind: ContentKind, wanted: KindWanted) -> bool:
     """Whether somebody who searches for `wanted` wants what is of this kind."""
     return kind != "folder" if wanted == "file" else kind == wanted

@@ -69,7 +69,9 @@ def _is_burst(connection: Connection, record: Record, now: int) -> bool:
     waiting = select(_held.c.entry).where(
         _held.c.signer == record.signer, _held.c.rejected.is_(False)
     )
-    there = select(func.count()).select_from(tables.entries).where(tables.entries.c.shown)
+    entries = tables.entries.c
+    listed = (entries.shown, entries.rendition.is_(False))
+    there = select(func.count()).select_from(tables.entries).where(*listed)
     return is_burst(
         connection.execute(theirs).scalars().all(),
         connection.execute(there).scalar_one(),

@@ -14,6 +14,7 @@ from protocol.entry import (
     Entry,
     Record,
     Tombstone,
+    is_rendition,
     may_sign,
     read_record,
     supersedes,
@@ -69,7 +70,7 @@ def store_record(connection: Connection, signed: Signed, record: Record, now: in
         raise RequestFailedError("refused", "a newer record of this entry is known")
     # Of an unknown entry too: once the tombstone is here, the entry cannot be published.
     early = previous is None and isinstance(record, Tombstone)
-    if early or takes_away(record, previous):
+    if early or (takes_away(record, previous) and not is_rendition(previous)):
         judged = brake.judge(connection, signed, record, now)
         if judged != "passes":
             held, rejected = judged == "held", judged == "rejected"
@@ -203,6 +204,7 @@ def _put_row(
         "created": record.deleted if isinstance(record, Tombstone) else record.created,
         "copies": 0 if isinstance(record, Tombstone) else record.copies,
         "size": 0 if isinstance(record, Tombstone) else record.size,
+        "rendition": is_rendition(record),
         **ours,
     }
     if known:
@@ -228,7 +230,9 @@ def _holders(connection: Connection, record: Record) -> tuple[PeerId, ...]:
 
 
 def _index(connection: Connection, number: int, record: Record) -> None:
-    if isinstance(record, Entry):
+    if is_rendition(record):
+        search_index.remove(connection, number)
+    elif isinstance(record, Entry):
         table = tables.members
         found = select(table.c.name).where(table.c.peer == record.author)
         author = connection.execute(found).scalar() or ""

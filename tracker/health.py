@@ -97,7 +97,7 @@ class HealthCounter:
 
 
 def count_health(connection: Connection, states: States, now: int) -> SwarmCount:
-    """Count all shown entries."""
+    """Count all shown entries but renditions, which nobody shared as such."""
     count = SwarmCount()
     _count_whole(connection, states, now, count)
     _count_returns(connection, states, now, count)
@@ -124,7 +124,7 @@ def _count_whole(connection: Connection, states: States, now: int, count: SwarmC
     found = (
         select(*columns, func.count().label("entries"), func.sum(bytes_each).label("size"))
         .select_from(_entries.outerjoin(held, held.c.manifest == _entries.c.manifest))
-        .where(_entries.c.shown, ~in_part)
+        .where(_is_counted(_entries), ~in_part)
         .group_by("wanted", "live", "known", "new")
     )
     for row in connection.execute(found):
@@ -157,7 +157,7 @@ def _count_returns(connection: Connection, states: States, now: int, count: Swar
                 theirs, theirs.c.manifest == _entries.c.manifest
             )
         )
-        .where(_entries.c.shown, held.c.live < _entries.c.copies, held.c.parts == 0)
+        .where(_is_counted(_entries), held.c.live < _entries.c.copies, held.c.parts == 0)
         .where(theirs.c.peer.in_(away), theirs.c.bits.is_(None), _counts(theirs, now))
         .group_by(theirs.c.peer)
     )
@@ -188,13 +188,17 @@ def _counts(holdings: Any, now: int) -> Any:
     return or_(holdings.c.doubted.is_(None), holdings.c.doubted <= now)
 
 
+def _is_counted(entries: Any) -> Any:
+    return and_(entries.c.shown, entries.c.rendition.is_(False))
+
+
 def _outdone() -> Any:
     other = _entries.alias("other")
     more = or_(
         other.c.copies > _entries.c.copies,
         and_(other.c.copies == _entries.c.copies, other.c.number > _entries.c.number),
     )
-    return exists().where(other.c.manifest == _entries.c.manifest, other.c.shown, more)
+    return exists().where(other.c.manifest == _entries.c.manifest, _is_counted(other), more)
 
 
 def _held_in_part(
@@ -203,7 +207,7 @@ def _held_in_part(
     """The entries that `_count_whole` leaves out: each, who holds what of it, and its pieces."""
     parts = select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None))
     columns = (_entries.c.manifest, _entries.c.copies, _entries.c.size, _outdone().label("outdone"))
-    found = select(*columns).where(_entries.c.shown, _entries.c.manifest.in_(parts))
+    found = select(*columns).where(_is_counted(_entries), _entries.c.manifest.in_(parts))
     everything = connection.execute(found).all()
     for start in range(0, len(everything), _AT_ONCE):
         rows = everything[start : start + _AT_ONCE]

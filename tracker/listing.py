@@ -19,6 +19,7 @@ from protocol.signing import Signed
 from tracker import manifests, tables
 from tracker.copies import count_pieces, worst_copies
 from tracker.holdings import Held, fits, load_holders
+from tracker.renditions import renditions_of
 
 REPLY_SPACE = 60_000
 """Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
@@ -92,9 +93,10 @@ def listings_of(
     pieces = manifests.load_pieces(connection, wanted)
     held = load_holders(connection, wanted, now)
     waiting = _deletion_held(connection, [row.id for row in rows])
-    for row in rows:
+    records = [read_record(row.body) for row in rows]
+    pictures = renditions_of(connection, records)
+    for row, record in zip(rows, records, strict=True):
         manifest = ManifestId(row.manifest)
-        record = read_record(row.body)
         count = pieces.get(manifest, record.pieces if isinstance(record, Entry) else 0)
         have, holders = summarise(count, held[manifest], states)
         yield Listing(
@@ -103,6 +105,7 @@ def listings_of(
             holders=holders,
             held=row.id in waiting,
             lost=is_lost(count, held[manifest], states),
+            renditions=pictures.get(record.id, ()),
         )
 
 

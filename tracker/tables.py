@@ -104,12 +104,14 @@ entries = Table(
     Column("copies", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("learnt", BigInteger, nullable=False),
+    Column("rendition", Boolean, nullable=False),
     Index("ix_entries_newest", "shown", "created", "id"),
 )
 """The newest record of each entry, tombstones too; `shown` while live and its manifest is here,
 `restored` once it was deleted and is there again. `copies` and `size` are the record's, 0 of a
 tombstone. `learnt` is when its manifest was first named here, in milliseconds since 1970: `created`
-is by the author's clock."""
+is by the author's clock. A `rendition` of a picture is found by its id, never by a search, and does
+not count as an entry."""
 
 search_keys = Table(
     "search_keys",

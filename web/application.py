@@ -26,6 +26,7 @@ from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
 from web.outgoing import Outgoing
+from web.pictures import Pictures
 from web.probes import Probes
 from web.qr import QrCodes
 from web.rates import Rates
@@ -34,11 +35,11 @@ from web.security import Gate
 from web.sessions import load_sessions
 from web.settings import Settings
 from web.shares import SharedPaths
-from web.spool import Spool
 from web.static_files import StaticFiles
 from web.transfers import Transfers
 from web.trash import Trash
 from web.upload_room import UploadRoom
+from web.upload_rules import UploadRuleBook
 from web.views import Views
 
 _log = structlog.get_logger()
@@ -71,11 +72,14 @@ def make_page(
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
     gate = Gate(listen, allow_hosts, load_sessions(data))
-    uploads = UploadRoom(daemon, Spool(data))
+    rules = UploadRuleBook(daemon)
+    uploads = UploadRoom(daemon, data, rules)
     metrics, connections = Metrics(), Connections(limits)
     events = Events(daemon, streams=limits.streams)
     fetches = Fetches(daemon, events)
     outgoing = Outgoing(daemon, limits.send_seconds)
+    pictures = Pictures(daemon, outgoing, rules)
+    gate.let_in = pictures.lets_in
     rates, activity = Rates(daemon), Activity(ActivityLog(data / FILE))
     shares = SharedPaths(daemon, events, data)
     application = aiohttp.web.Application(
@@ -90,6 +94,8 @@ def make_page(
         Api(daemon, fetches, body_seconds=limits.body_seconds),
         events,
         uploads,
+        rules,
+        pictures,
         Downloads(daemon, outgoing),
         Views(daemon, outgoing),
         Edits(daemon),

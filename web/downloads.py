@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp.web
+import msgspec
 
 from protocol.messages.operating import EntryView, Files, FileView, GetFiles, Show, Shown
 from web.activity import note
@@ -112,7 +113,14 @@ class Downloads:
         yield archive.finish()
 
 
-def sending(path: str, work: Work, summary: str) -> Route:
+def sending(
+    path: str,
+    work: Work,
+    summary: str,
+    *,
+    query: type[msgspec.Struct] | None = None,
+    errors: tuple[int, ...] = (),
+) -> Route:
     """The route of a file's bytes."""
     return Route(
         "GET",
@@ -125,4 +133,6 @@ def sending(path: str, work: Work, summary: str) -> Route:
             "If-Range": "The ETag for which Range holds.",
             "If-None-Match": "The ETag of what is there already.",
         },
+        query=query,
+        errors=errors,
     )

@@ -60,19 +60,18 @@ class Outgoing:
     async def answer(
         self, request: aiohttp.web.Request, file: SharedFile, headers: Mapping[str, str]
     ) -> aiohttp.web.StreamResponse:
-        """The file or the part asked for, with these headers besides its own."""
-        tag = entity_tag(file.entry.id, file.index)
+        """The file or the part asked for, with these headers besides its own or in their place."""
+        tag = headers.get("ETag") or entity_tag(file.entry.id, file.index)
         own = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", "ETag": tag}
+        said = {**own, **headers}
         if tag in request.headers.get("If-None-Match", ""):
-            return aiohttp.web.Response(status=304, headers={**headers, **own})
+            return aiohttp.web.Response(status=304, headers=said)
         try:
             part = asked_part(request.headers, file.size, tag)
         except UnsatisfiableError:
             size = {"Content-Range": f"bytes */{file.size}"}
             return aiohttp.web.Response(status=416, headers=size)
-        response = aiohttp.web.StreamResponse(
-            status=206 if part.partial else 200, headers={**headers, **own}
-        )
+        response = aiohttp.web.StreamResponse(status=206 if part.partial else 200, headers=said)
         response.content_length = part.stop - part.start
         if part.partial:
             response.headers["Content-Range"] = part.content_range

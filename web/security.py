@@ -26,7 +26,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "twofold",
 }
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,6 +52,8 @@ class Gate:
         self._hosts = own | {name.host for name in allow_hosts}
         self._elsewhere = {name for name in allow_hosts if name.port}
         self._sessions = sessions
+        self.let_in: Callable[[aiohttp.web.Request], Awaitable[bool]] = _nobody
+        """Who else needs no session, by what the owner has set."""
 
     @property
     def cookie(self) -> str:
@@ -72,7 +73,7 @@ class Gate:
         person = self._sessions.person(request.cookies.get(self.cookie))
         if person is not None:
             request[PERSON] = person
-        elif not self._is_open_to(request):
+        elif not self._is_open_to(request) and not await self.let_in(request):
             return _ask_to_log_in(request)
         return await handler(request)
 
@@ -82,6 +83,7 @@ class Gate:
         """Put the security headers on a response that is about to leave."""
         response.headers.setdefault("Content-Security-Policy", _CSP)
         response.headers.update(_HEADERS)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Cache-Control", "no-store")
 
     def is_open(self, path: str) -> bool:
@@ -131,6 +133,10 @@ class Gate:
             return False
         # An address cannot be rebound: it is ours when the connection came in on it.
         return host.host in self._hosts or (self._everywhere and host.host == local)
+
+
+async def _nobody(_: aiohttp.web.Request) -> bool:
+    return False
 
 
 def asks_for_itself(remote: str, headers: Mapping[str, str]) -> bool:

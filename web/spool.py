@@ -1,6 +1,7 @@
 """DIR/spool: what lies where while uploads are on their way, and how much room there is.
 
-An upload has a record (ID.json) and its bytes so far (ID.part); a folder has a record and, under
+An upload has a record (ID.json), its bytes so far (ID.part) and as a picture a smaller version
+(ID.picture); a folder has a record and, under
 ID.tree, its files that are here in full, each in its place. One page has the spool at a time.
 """
 
@@ -16,6 +17,7 @@ import structlog
 
 from web.upload_records import UploadRecord, read_record, sync_folder, write_record
 
+PICTURE = ".picture"
 _FICLONE = 0x40049409
 _log = structlog.get_logger()
 
@@ -61,6 +63,10 @@ class Spool:
         """Where the complete files of a folder lie."""
         return self.folder / f"{number}.tree"
 
+    def picture(self, number: str) -> Path:
+        """Where a smaller version of a picture lies until it is added."""
+        return self.folder / f"{number}{PICTURE}"
+
     def free(self) -> int:
         """Bytes the disk can still take."""
         return shutil.disk_usage(self.folder).free
@@ -93,7 +99,7 @@ class Spool:
         for path in list(self.folder.iterdir()):
             number = path.name.partition(".")[0]
             known = number in records or number in unread
-            if path.suffix in (".json", ".part", ".tree", ".new") and not known:
+            if path.suffix in (".json", ".part", ".tree", ".new", PICTURE) and not known:
                 _log.info("removed what a stop left in the spool", path=str(path))
                 remove(path)
         yield from records.values()
@@ -108,12 +114,12 @@ class Spool:
 
     def remove(self, number: str) -> None:
         """Remove all of an upload, its record last: half a removal is done again."""
-        for path in (self.part(number), self.tree(number), self.record(number)):
-            remove(path)
+        self.remove_bytes(number)
+        remove(self.record(number))
 
     def remove_bytes(self, number: str) -> None:
         """Remove what an upload brought, but keep what is known of it."""
-        for path in (self.part(number), self.tree(number)):
+        for path in (self.part(number), self.tree(number), self.picture(number)):
             remove(path)
 
 

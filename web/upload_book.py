@@ -54,6 +54,10 @@ class UploadBook:
         """Every upload, files of folders too."""
         yield from self._uploads.values()
 
+    def unfinished(self) -> Iterator[UploadRecord]:
+        """Files and folders that are no entries yet."""
+        return (upload.record for upload in self._tops() if not upload.record.entry)
+
     def find(self, number: str) -> Upload:
         """An upload by its id: 404 when there is none, 410 when it has just expired."""
         upload = self._uploads.get(number)

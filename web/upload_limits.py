@@ -6,7 +6,9 @@ from pathlib import Path
 from protocol.fields import MAX_PIECES
 from protocol.geometry import MAX_PIECE_LENGTH
 from protocol.manifest import MAX_FILES
+from protocol.messages.upload_rules import Resolution, Rules
 from protocol.paths import check_relative_path, clean_name
+from protocol.upload_rules import is_allowed, types_text
 from web.answers import AnswerError, invalid
 
 MAX_SIZE = MAX_PIECES * MAX_PIECE_LENGTH
@@ -28,6 +30,41 @@ def check_size(name: str, size: int) -> None:
         most = f"{MAX_SIZE >> 40} TiB, the most one entry can hold"
         text = f"“{name}” is over {most}. Share it in parts."
         raise AnswerError(413, "too_large", text)
+
+
+def check_rules(name: str, size: int, rules: Rules, *, folder: bool = False) -> None:
+    """AnswerError for what the owner of this machine does not take."""
+    if not folder and not is_allowed(name, rules.types):
+        text = (
+            f"“{name}” is not taken: only {types_text(rules.types)} may be uploaded here. "
+            "Save it as one of these, or ask the owner of this machine to allow it."
+        )
+        raise AnswerError(415, "type", text)
+    if rules.largest is not None and size > rules.largest:
+        text = (
+            f"“{name}” has {size_text(size)}, and uploads here may have "
+            f"{size_text(rules.largest)} at most. Make it smaller, share it in parts, or ask the "
+            "owner of this machine to allow more."
+        )
+        raise AnswerError(413, "too_large", text)
+
+
+def check_resolution(name: str, width: int, height: int, least: Resolution | None) -> None:
+    """AnswerError for a picture that is smaller than pictures must be."""
+    if least is not None and (width < least.width or height < least.height):
+        text = (
+            f"“{name}” is {width} x {height}; pictures here must be at least "
+            f"{least.width} x {least.height}. Upload a larger one."
+        )
+        raise AnswerError(422, "too_small", text)
+
+
+def size_text(size: int) -> str:
+    """Bytes as the page says them."""
+    for unit, each in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 1000)):
+        if size >= each:
+            return f"{size / each:.4g} {unit}"
+    return f"{size} bytes"
 
 
 def check_room(name: str, needed: int, free: int) -> None:

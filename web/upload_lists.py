@@ -13,14 +13,19 @@ from typing import Annotated, Literal
 import aiohttp.web
 from msgspec import Meta, Struct
 
+from protocol.fields import Caption
 from web.activity import note
 from web.answers import json_answer
 from web.asking import StartQuery, read_json, read_query
 from web.part import in_thread
+from web.people import PERSON
+from web.quotas import Quotas
 from web.routes import Route
+from web.upload_adding import UploadAdding
 from web.upload_book import UploadBook
-from web.upload_limits import check_about, checked_name, checked_path
+from web.upload_limits import check_about, check_rules, checked_name, checked_path
 from web.upload_records import State, UploadRecord, now_ms
+from web.upload_rules import UploadRuleBook
 from web.upload_state import Upload
 from web.uploads import UPLOAD, UPLOADS, tags_of
 
@@ -35,7 +40,8 @@ class UploadView(Struct, frozen=True, kw_only=True):
     """An upload as it stands; moments are milliseconds since 1970.
 
     `received` counts the files of a folder that are here in full, `added` the bytes that the daemon
-    has taken over. `entry` is the id of what it became, `text` why it became nothing.
+    has taken over. `entry` is the id of what it became, `text` why it became nothing; `note` is
+    why a picture has no smaller versions.
     """
 
     id: str
@@ -52,6 +58,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
     added: int
     entry: str
     text: str
+    note: str
     expires: int
 
 
@@ -70,6 +77,12 @@ class NewFolder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     modified: int | None = None
     caption: str = ""
     tags: tuple[str, ...] = ()
+
+
+class NewCaption(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PUT /api/v1/uploads/ID/caption."""
+
+    caption: Caption
 
 
 class FinishedFolder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,8 +115,13 @@ class WaitQuery(Struct, frozen=True):
 class UploadLists:
     """The routes beside the protocol."""
 
-    def __init__(self, book: UploadBook) -> None:
+    def __init__(
+        self, book: UploadBook, adding: UploadAdding, rules: UploadRuleBook, quotas: Quotas
+    ) -> None:
         self._book = book
+        self._adding = adding
+        self._rules = rules
+        self._quotas = quotas
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -128,13 +146,21 @@ class UploadLists:
                 errors=(409,),
             ),
             Route(
+                "PUT",
+                UPLOAD + "/caption",
+                self._say,
+                "Say what an upload is, also when it has become an entry.",
+                {200: said},
+                body=NewCaption,
+            ),
+            Route(
                 "POST",
                 FOLDERS,
                 self._begin,
                 "Begin a folder, whose files come one by one.",
                 {201: said},
                 body=NewFolder,
-                errors=(409, 423, 507),
+                errors=(409, 413, 423, 507),
             ),
             Route(
                 "GET",
@@ -175,6 +201,13 @@ class UploadLists:
         await self._book.again(upload)
         return json_answer(view_of(upload), status=202)
 
+    async def _say(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        caption = (await read_json(request, NewCaption)).caption
+        upload = self._book.find(request.match_info["id"])
+        check_about(caption, ())
+        await self._adding.describe(upload, caption)
+        return json_answer(view_of(upload))
+
     async def _begin(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         wanted = await read_json(request, NewFolder)
         record = UploadRecord(
@@ -187,8 +220,12 @@ class UploadLists:
             modified=wanted.modified,
             caption=wanted.caption,
             tags=tags_of(list(wanted.tags)),
+            person=request[PERSON],
         )
         check_about(record.caption, record.tags)
+        rules = await self._rules.now()
+        check_rules(record.name, record.size, rules, folder=True)
+        await self._quotas.check(record, rules.quota)
         upload = await self._book.begin(record)
         await self._book.save(upload)
         return json_answer(view_of(upload), status=201)
@@ -231,6 +268,7 @@ def view_of(upload: Upload) -> UploadView:
         added=upload.progress.done if upload.progress else 0,
         entry=record.entry,
         text=record.failed,
+        note=record.note,
         expires=record.expires,
     )
 

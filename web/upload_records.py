@@ -25,8 +25,9 @@ State = Literal["receiving", "adding", "added", "failed"]
 class UploadRecord(Struct, kw_only=True, omit_defaults=True):
     """One file or folder on its way in; moments are milliseconds since 1970.
 
-    A file of a folder names it, and its own `path` in it. `complete` says that every byte is
-    here; `entry` is what it became, `failed` why it became nothing.
+    A file of a folder names it, and its own `path` in it. `person` began it ("" is the owner).
+    `complete` says that every byte is here; `entry` is what it became, `failed` why it became
+    nothing, `note` what else is to be told.
     """
 
     id: Id
@@ -43,9 +44,11 @@ class UploadRecord(Struct, kw_only=True, omit_defaults=True):
     executable: bool = False
     files: int = 1
     metadata: str = ""
+    person: str = ""
     complete: bool = False
     entry: str = ""
     failed: str = ""
+    note: str = ""
 
     @property
     def state(self) -> State:

@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NoReturn
 
 import aiohttp.web
 import structlog
 
 from web.daemon import Daemon
+from web.picture_uploads import PictureUploads
+from web.picture_workers import PictureWorkers
+from web.quotas import FILE, Quotas
 from web.receiving import Receiving
+from web.renditions import Renditions
 from web.routes import Route
 from web.spool import Spool
 from web.upload_adding import UploadAdding
 from web.upload_book import UploadBook
 from web.upload_lists import UploadLists
+from web.upload_rules import UploadRuleBook
 from web.uploads import Uploads
 
 SWEEP_SECONDS = 3600.0
@@ -26,13 +32,19 @@ _log = structlog.get_logger()
 class UploadRoom:
     """Everything about uploads; `live` runs as long as the application does."""
 
-    def __init__(self, daemon: Daemon, spool: Spool) -> None:
+    def __init__(self, daemon: Daemon, data: Path, rules: UploadRuleBook) -> None:
+        spool = Spool(data)
         self._book = UploadBook(spool)
-        self._adding = UploadAdding(daemon, self._book)
+        quotas = Quotas(daemon, data / FILE, self._book.unfinished)
+        rules.used = quotas.used
+        workers = PictureWorkers()
+        self._renditions = Renditions(daemon, spool, workers)
+        pictures = PictureUploads(daemon, spool, rules, workers)
+        self._adding = UploadAdding(daemon, self._book, quotas, pictures, self._renditions)
         self._book.on_complete = self._adding.start
-        self._protocol = Uploads(self._book, Receiving(self._book))
+        self._protocol = Uploads(self._book, Receiving(self._book), rules, quotas)
         self._opened = asyncio.Event()
-        self._lists = UploadLists(self._book)
+        self._lists = UploadLists(self._book, self._adding, rules, quotas)
 
     def routes(self) -> list[Route]:
         """The protocol's and the lists'."""
@@ -49,10 +61,12 @@ class UploadRoom:
             working.result()
         if not self._opened.is_set():
             _log.warning("another page takes the uploads of this machine")
+        making = asyncio.create_task(self._make_renditions())
         yield
-        working.cancel()
-        opening.cancel()
-        await asyncio.gather(working, opening, return_exceptions=True)
+        tasks = (working, opening, making)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._adding.stop()
         self._book.close()
 
@@ -63,3 +77,7 @@ class UploadRoom:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             await self._book.sweep()
+
+    async def _make_renditions(self) -> NoReturn:
+        await self._opened.wait()
+        await self._renditions.keep()

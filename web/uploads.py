@@ -11,6 +11,8 @@ import aiohttp.web
 
 from web.activity import note
 from web.answers import AnswerError, error_answer, invalid
+from web.people import PERSON
+from web.quotas import Quotas
 from web.receiving import Receiving
 from web.routes import Raw, Route
 from web.tus_headers import (
@@ -25,8 +27,9 @@ from web.tus_headers import (
     parse_metadata,
 )
 from web.upload_book import UploadBook
-from web.upload_limits import MAX_SIZE, check_about, checked_name, checked_path
+from web.upload_limits import MAX_SIZE, check_about, check_rules, checked_name, checked_path
 from web.upload_records import UploadRecord, now_ms
+from web.upload_rules import UploadRuleBook
 from web.upload_state import Upload
 
 UPLOADS = "/api/v1/uploads"
@@ -39,7 +42,11 @@ _Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.Response]]
 class Uploads:
     """The routes of the protocol."""
 
-    def __init__(self, book: UploadBook, receiving: Receiving) -> None:
+    def __init__(
+        self, book: UploadBook, receiving: Receiving, rules: UploadRuleBook, quotas: Quotas
+    ) -> None:
+        self._rules = rules
+        self._quotas = quotas
         self._book = book
         self._receiving = receiving
 
@@ -126,6 +133,10 @@ class Uploads:
         if length:
             _check_body(request)
         record = self._describe(request)
+        rules = await self._rules.now()
+        check_rules(record.path or record.name, record.size, rules)
+        if not record.folder:
+            await self._quotas.check(record, rules.quota)
         if (length or 0) > record.size:
             raise AnswerError(413, "too_large", "The body is longer than Upload-Length.")
         upload = await self._book.begin(record)
@@ -162,6 +173,7 @@ class Uploads:
             path=path if folder else "",
             executable=said.get("executable") == "1",
             metadata=metadata,
+            person=request[PERSON],
         )
         check_about(record.caption, record.tags)
         return record

@@ -184,6 +184,12 @@ def show(entry: str, /, *, common: Common = COMMON) -> None:
     ]
     if view.caption:
         lines.insert(1, shown(" ".join(view.caption.split())))
+    if view.picture:
+        lines.append(f"picture of {view.picture.width} x {view.picture.height}")
+    lines += [
+        f"  {r.quality}: {r.width} x {r.height}, {bytes_text(r.size)}, id {r.id}"
+        for r in view.renditions
+    ]
     if view.notice:
         lines.append(shown(view.notice))
     if view.held:

@@ -1,5 +1,6 @@
 """Deleting as people do it: rm, the trash, bringing back, emptying, and deciding about bursts."""
 
+import contextlib
 from collections.abc import Callable
 
 from peer.approvals import Approvals
@@ -9,6 +10,7 @@ from peer.former import Deleted
 from peer.operator.fitting import fit
 from peer.operator.lookup import Lookup
 from peer.operator.publishing import Publishing
+from peer.operator.renditions import Renditions
 from peer.roster_book import RosterBook
 from peer.store.contents import Contents
 from peer.store.piece_store import TRASH_KEPT
@@ -39,6 +41,7 @@ from protocol.messages.deleting import (
     TrashView,
 )
 from protocol.messages.operating import Remove
+from protocol.pictures import rendition_ids
 
 MOST_BURSTS = 100
 EXAMPLES = 3
@@ -60,6 +63,7 @@ class Deleting:
         contents: Contents,
         rosters: RosterBook,
         tracker: TrackerLink,
+        renditions: Renditions,
         now: Callable[[], int],
     ) -> None:
         self._identity = identity
@@ -71,6 +75,7 @@ class Deleting:
         self._contents = contents
         self._rosters = rosters
         self._tracker = tracker
+        self._renditions = renditions
         self._now = now
 
     async def answer(
@@ -94,11 +99,16 @@ class Deleting:
     async def remove(self, request: Remove) -> Removed:
         """Delete an entry, as its author or an admin."""
         entry = await self._lookup.entry(request.entry)
+        if entry.author != AuthorKey(self._identity.peer):
+            for number in rendition_ids(entry).values():
+                with contextlib.suppress(NotFoundError, UnreachableError):
+                    await self._lookup.entry(number.hex())  # so that it is known here
         held = await self._publishing.delete(
             entry, admin=self._identity.peer in self._rosters.admins()
         )
         if not held:
             await self._trash.settle(entry.manifest)
+            self._renditions.mark(entry)
         return Removed(call=request.call, held=held)
 
     async def restore(self, request: Restore) -> Restored:
@@ -116,6 +126,7 @@ class Deleting:
         )
         for manifest in (entry.manifest, undoable.record.manifest):
             await self._trash.settle(manifest)
+        self._renditions.mark(entry)
         content = self._contents.get(entry.manifest)
         return Restored(
             call=request.call,
@@ -138,9 +149,11 @@ class Deleting:
         manifests = None
         if request.entry is not None:
             prefix = self._lookup.parse(request.entry)
-            manifests = (await self._catalogue.find_deleted(prefix)).manifests
+            deleted = await self._catalogue.find_deleted(prefix)
+            manifests = deleted.manifests
             if manifests and all(self._catalogue.copies_wanted(each) for each in manifests):
                 raise UsageError("another entry has the same content: it is not in the trash")
+            manifests = [*manifests, *await self._renditions.manifests_before(deleted.record)]
         contents, size = await self._trash.purge(manifests)
         if manifests is not None and not contents:
             raise NotFoundError("this machine keeps nothing of that entry in its trash")

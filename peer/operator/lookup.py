@@ -1,6 +1,6 @@
 """Finding entries by what a person gives, and showing them: from the tracker, else from memory."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -9,6 +9,7 @@ from peer.errors import NotFoundError, NotPermittedError, UnreachableError, Usag
 from peer.notices import Notices
 from peer.operator.fitting import fit
 from peer.operator.local_search import LocalSearch
+from peer.operator.rendition_views import picture_view, rendition_views
 from peer.operator.safety import Found as FoundCopies
 from peer.operator.safety import NamedHolder
 from peer.presence import Presence
@@ -24,7 +25,14 @@ from protocol.ids import ManifestId, PeerId, SwarmKey
 from protocol.kinds import content_kind
 from protocol.link import Link, decode_link, encode_link, swarm_tag
 from protocol.messages.finding import problem_of
-from protocol.messages.operating import CopiesView, EntryView, Find, Found, HolderView
+from protocol.messages.operating import (
+    CopiesView,
+    EntryView,
+    Find,
+    Found,
+    HolderView,
+)
+from protocol.messages.picture_views import RenditionView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
 
 SHORTEST_PREFIX = 6
@@ -82,8 +90,8 @@ class Lookup:
 
     async def view(self, text: str) -> EntryView:
         """The same, as it is shown."""
-        entry, listing = await self._find(text)
-        return self._view(entry, listing)
+        found = await self._find(text)
+        return (await self._shown([found]))[0]
 
     def local_view(self, entry: Entry) -> EntryView:
         """An entry as far as this machine alone knows."""
@@ -129,20 +137,24 @@ class Lookup:
             if entry is not None and self._contents.in_trash(entry.manifest):
                 await self.settle_trash(entry.manifest)
         pairs = zip(entries, listed, strict=True)
-        return tuple(self._view(entry, listing) for entry, listing in pairs if entry is not None)
+        return await self._shown([(entry, told) for entry, told in pairs if entry is not None])
+
+    async def _shown(self, found: Sequence[tuple[Entry, Listing | None]]) -> tuple[EntryView, ...]:
+        renditions = await rendition_views(self._me, self._catalogue, found)
+        return tuple(self._view(entry, listing, renditions[entry.id]) for entry, listing in found)
 
     async def _find_here(self, request: Find, cursor: bytes) -> Found:
         wanted = LocalSearch(request, cursor, self._rosters, self._holds, self._is_short)
         await wanted.look(self._catalogue)
         found = wanted.found()
-        views = [self._view(entry, None) for _, entry in found]
+        views = await self._shown([(entry, None) for _, entry in found])
 
         def page(number: int) -> Found:
             last = number == wanted.remaining
             ended = b"" if last or not number else wanted.cursor_after(found[number - 1][0])
             return Found(
                 call=request.call,
-                entries=tuple(views[:number]),
+                entries=views[:number],
                 total=wanted.total,
                 cursor=ended.hex(),
                 local=True,
@@ -210,7 +222,9 @@ class Lookup:
             raise UsageError("this link belongs to another swarm")
         return link.entry
 
-    def _view(self, entry: Entry, listing: Listing | None) -> EntryView:
+    def _view(
+        self, entry: Entry, listing: Listing | None, renditions: tuple[RenditionView, ...] = ()
+    ) -> EntryView:
         holders = self._holders(entry, listing)
         have = (
             listing.have
@@ -251,6 +265,8 @@ class Lookup:
             held=self._catalogue.is_held(entry.id) or (listing is not None and listing.held),
             safety=found.safety,
             safety_text=found.text,
+            picture=picture_view(entry),
+            renditions=renditions,
         )
 
     def _restored_by(self, entry: Entry) -> str:

@@ -7,7 +7,13 @@ import structlog
 
 from peer.approvals import Approvals
 from peer.catalogue import Catalogue
-from peer.errors import NotPermittedError, PeerError, UnreachableError
+from peer.errors import (
+    NotFoundError,
+    NotPermittedError,
+    PeerError,
+    UnreachableError,
+    UsageError,
+)
 from peer.store.contents import Contents
 from peer.tracker_link import TrackerLink
 from protocol.entry import (
@@ -22,12 +28,13 @@ from protocol.entry import (
 )
 from protocol.hashing import hash_entry
 from protocol.identity import Identity
-from protocol.ids import AuthorKey
+from protocol.ids import AuthorKey, EntryId
 from protocol.manifest import Manifest
 from protocol.messages.base import Done
 from protocol.messages.deleting import PublishApproval
 from protocol.messages.operating import Add
 from protocol.messages.tracking import Publish, Published, PutManifest
+from protocol.pictures import Picture, rendition_salt
 from protocol.signing import Signed
 
 log = structlog.get_logger()
@@ -60,9 +67,15 @@ class Publishing:
         Also says whether the tracker has it already.
         """
         author = AuthorKey(self._identity.peer)
-        salt = first_salt(manifest.id, name)
+        salt, original = first_salt(manifest.id, name), None
+        if request.picture is not None and request.picture.of is not None:
+            original = await self._picture(EntryId(request.picture.of))
+            salt = _salt_of(request.picture, original)
+            copies = original.copies
         known = await self._catalogue.find(hash_entry(author, salt))
         previous = known[0] if known else None
+        if original and isinstance(previous, Entry) and previous.manifest == manifest.id:
+            return previous, True
         entry = Entry(
             salt=salt,
             author=author,
@@ -78,8 +91,20 @@ class Publishing:
             copies=copies,
             created=previous.created if isinstance(previous, Entry) else self._now(),
             edited=self._now() if isinstance(previous, Entry) else 0,
+            picture=request.picture or (previous.picture if isinstance(previous, Entry) else None),
         )
-        return entry, await self._keep_and_send(entry, sign_record(entry, self._identity.signing))
+        published = await self._keep_and_send(entry, sign_record(entry, self._identity.signing))
+        if original and not await self._catalogue.live_of([original.id]):
+            await self.delete(entry, admin=False)
+            raise _no_picture()
+        return entry, published
+
+    async def _picture(self, number: EntryId) -> Entry:
+        """The picture of this machine's own that a rendition belongs to."""
+        original = (await self._catalogue.live_of([number])).get(number)
+        if original is None or original.author != AuthorKey(self._identity.peer):
+            raise _no_picture()
+        return original
 
     async def edit(
         self, entry: Entry, *, name: str, caption: str, tags: tuple[str, ...]
@@ -220,6 +245,16 @@ class Publishing:
             raise
         await self._catalogue.mark_published(record)
         return reply
+
+
+def _salt_of(picture: Picture, original: Entry) -> bytes:
+    if picture.quality == "original" or original.is_rendition:
+        raise UsageError("a rendition needs a quality of its own, and a picture")
+    return rendition_salt(original.id, original.manifest, picture.quality)
+
+
+def _no_picture() -> NotFoundError:
+    return NotFoundError("the picture that this was made of is no entry of this machine any more")
 
 
 def tidy_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from peer.operator.publishing import Publishing
 from peer.operator.setting import Setting
 from peer.operator.sharing import SharesViewer
 from peer.operator.status import StatusMaker
+from peer.operator.upload_ruling import UploadRuling
 from peer.roster_book import RosterBook
 from peer.standing import Standing
 from peer.store.contents import Contents
@@ -64,6 +65,7 @@ from protocol.messages.settings import ChangeSettings, GetSettings, GetShares
 from protocol.messages.shared import Locate, Located
 from protocol.messages.standing import Drain, Drop, Leave, OfferRoom, RoomOffered
 from protocol.messages.tracking import CreateInvite, GetMembers, Revoke, SetZone
+from protocol.messages.upload_rules import ChangeUploadRules, GetUploadRules
 from protocol.messages.verifying import Verified, Verify
 
 FILES_IN_ANSWER = 200
@@ -100,6 +102,7 @@ class Requests:
     deleting: Deleting
     managing: Managing
     editing: Editing
+    uploading: UploadRuling
 
     async def answer(self, request: Request, tell: Callable[[Message], None]) -> Reply:
         """The reply. Raises PeerError for what a person must be told instead."""
@@ -164,6 +167,8 @@ class Requests:
                 return self.linking.sources(request)
             case GetLinks():
                 return await self.linking.links(request.call)
+            case GetUploadRules() | ChangeUploadRules():
+                return await self.uploading.answer(request)
             case MintLogin():
                 made = self.logins.mint(request.name, request.seconds)
                 return LoginMinted(call=request.call, url=made.url, elsewhere=made.elsewhere)

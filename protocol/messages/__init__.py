@@ -2,8 +2,8 @@
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
 `operating` are the three conversations, `keeping` is part of the second, `limiting`, `settings` and
-`linking` of the last, `scrubbing`, `verifying`, `standing`, `editing` and `logins` too, `health` of
-the first and the last, `deleting` of all.
+`linking` of the last, `scrubbing`, `verifying`, `standing`, `editing`, `logins` and `upload_rules`
+too, `health` of the first and the last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -28,6 +28,7 @@ from protocol.messages import (
     shared,
     standing,
     tracking,
+    upload_rules,
     verifying,
 )
 from protocol.messages.base import Message
@@ -62,6 +63,7 @@ ALL: tuple[type[Message], ...] = tuple(
         deleting,
         editing,
         verifying,
+        upload_rules,
         health,
     )
     for message in _concrete(module)

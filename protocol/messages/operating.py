@@ -19,9 +19,11 @@ from protocol.messages.base import Message, Reply, Request
 from protocol.messages.finding import MAX_CURSOR, Filters, SearchWords, Sort
 from protocol.messages.health import Safety
 from protocol.messages.limiting import RatesView
+from protocol.messages.picture_views import PictureView, RenditionView
 from protocol.messages.scrubbing import DiskView, ScrubView
 from protocol.messages.shared import PeerState
 from protocol.messages.standing import Standing
+from protocol.pictures import Picture
 
 EntryText = Annotated[str, Meta(min_length=1, max_length=300)]
 """A link, an id, or a unique beginning of an id (at least 6 hex digits), as a person gave it."""
@@ -81,6 +83,9 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     safety: Safety = "safe"
     safety_text: str = ""
     """The same for a person, with what to do about it."""
+    picture: PictureView | None = None
+    renditions: tuple[RenditionView, ...] = ()
+    """The smaller versions there are of a picture, the largest first."""
 
 
 class GetStatus(Request, frozen=True, kw_only=True, tag=True):
@@ -190,7 +195,8 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
     What is `owned` lies in the daemon's spool and becomes the store's own: after the reply whoever
     put it there removes it. `keep` copies into the store, so that the files may change or go
     afterwards; others are shared where they lie. With `wait`, the reply comes when the wanted
-    copies exist.
+    copies exist. `picture` is what was found by looking at it; of a rendition it names an entry of
+    this machine's own, and the rendition goes when that is deleted.
     """
 
     path: PathText
@@ -201,6 +207,7 @@ class Add(Request, frozen=True, kw_only=True, tag=True):
     owned: bool = False
     keep: bool = False
     wait: bool = False
+    picture: Picture | None = None
 
 
 class Added(Reply, frozen=True, kw_only=True, tag=True):

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from protocol.fields import (
     Addresses,
     Bits,
+    ByteLength,
     Count,
     DigestField,
     Label,
@@ -20,6 +21,7 @@ from protocol.manifest import MAX_MANIFEST
 from protocol.messages.base import Message, Reply, Request
 from protocol.messages.finding import Filters, SearchCursor, SearchWords, Sort
 from protocol.messages.shared import PeerState
+from protocol.pictures import RenditionQuality, Side
 from protocol.signing import Signed
 
 PAGE = 50
@@ -163,6 +165,16 @@ class HolderSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     state: PeerState
 
 
+class RenditionSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rendition that there is, in pixels and bytes. Its id follows from the picture's entry."""
+
+    quality: RenditionQuality
+    width: Side
+    height: Side
+    size: ByteLength
+    sequence: Count
+
+
 class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An entry and where it is: `have` counts live holders of the worst-held piece.
 
@@ -174,6 +186,7 @@ class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     holders: Annotated[tuple[HolderSummary, ...], Meta(max_length=50)]
     held: bool = False
     lost: bool = False
+    renditions: Annotated[tuple[RenditionSummary, ...], Meta(max_length=4)] = ()
 
 
 class Listings(Reply, frozen=True, kw_only=True, tag=True):

@@ -80,6 +80,8 @@ declare namespace Api {
     content: "archive" | "audio" | "document" | "folder" | "image" | "other" | "video";
     safety: "away" | "lost" | "repairing" | "safe" | "short";
     safety_text: string;
+    picture: PictureView | null;
+    renditions: RenditionView[];
   }
 
   /** Every answer of 400 and above. */
@@ -227,6 +229,11 @@ declare namespace Api {
     owner: boolean;
   }
 
+  /** Body of PUT /api/v1/uploads/ID/caption. */
+  interface NewCaption {
+    caption: string;
+  }
+
   /** Body of POST /api/v1/folders: `files` counts them, `size` is their bytes together. */
   interface NewFolder {
     name: string;
@@ -274,6 +281,14 @@ declare namespace Api {
     peers: MachineView[];
     local: boolean;
     warnings: string[];
+  }
+
+  /** What an entry says of the picture that it is; `of`: the entry it is a rendition of, or "". */
+  interface PictureView {
+    width: number;
+    height: number;
+    quality: "high" | "low" | "medium" | "original" | "very high";
+    of: string;
   }
 
   /** One machine's pieces: the first of each run held, and how many it has. */
@@ -339,6 +354,22 @@ declare namespace Api {
     state: string;
   }
 
+  /** A smaller version of a picture: an entry of its own. `version` is its sequence number. */
+  interface RenditionView {
+    id: string;
+    quality: "high" | "low" | "medium" | "very high";
+    width: number;
+    height: number;
+    size: number;
+    version: number;
+  }
+
+  /** Pixels. */
+  interface Resolution {
+    width: number;
+    height: number;
+  }
+
   /** It is there again; `published` is False while the tracker is away. `here` is how many of its pieces came back from this machine's trash. */
   interface Restored {
     id: string;
@@ -354,6 +385,23 @@ declare namespace Api {
     safe: number;
     found: number;
     out: number | null;
+  }
+
+  /** What may be uploaded: `types` (none given: all), the `largest` in bytes, the `quota` of each person who was let in, in bytes, and of pictures the `least` resolution. `embed`: whether renditions are shown in pages of other sites. */
+  interface Rules {
+    types?: string[];
+    largest?: number | null;
+    quota?: number | null;
+    least?: Resolution | null;
+    embed?: boolean;
+  }
+
+  /** The rules, and the file that they are set in; `endings` are those of the types, if any. */
+  interface RulesSet {
+    rules: Rules;
+    file: string;
+    endings: string[];
+    used: number;
   }
 
   /** This process lives; whether the daemon does is told besides. */
@@ -513,7 +561,7 @@ declare namespace Api {
     uploads: UploadView[];
   }
 
-  /** An upload as it stands; moments are milliseconds since 1970. `received` counts the files of a folder that are here in full, `added` the bytes that the daemon has taken over. `entry` is the id of what it became, `text` why it became nothing. */
+  /** An upload as it stands; moments are milliseconds since 1970. `received` counts the files of a folder that are here in full, `added` the bytes that the daemon has taken over. `entry` is the id of what it became, `text` why it became nothing; `note` is why a picture has no smaller versions. */
   interface UploadView {
     id: string;
     kind: "file" | "folder";
@@ -529,6 +577,7 @@ declare namespace Api {
     added: number;
     entry: string;
     text: string;
+    note: string;
     expires: number;
   }
 

@@ -226,6 +226,7 @@ class TestPeer:
                 self.parts.links.start(nursery)
                 self.parts.downloads.start(nursery)
                 nursery.start_soon(self.parts.trash.run)
+                nursery.start_soon(self.parts.renditions.run)
                 self.parts.proving.start(nursery)
                 self.nursery = nursery
                 if replicating:

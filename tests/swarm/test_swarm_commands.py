@@ -18,7 +18,7 @@ ENTRY = {"id", "link", "name", "size", "author", "pieces", "copies", "holders"}
 PEER_COMMANDS = (
     *("join", "run", "status", "add", "get", "search", "ls", "show", "link", "rm", "verify"),
     *("trash", "restore", "purge", "approve"),
-    *("peers", "login", "limit"),
+    *("peers", "login", "limit", "rules"),
 )
 TRACKER_COMMANDS = ("init", "run", "invite", "members", "revoke", "admin", "approve")
 

@@ -12,6 +12,8 @@ from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
+from tracker.shelf import Shelf
+from tracker.touched import Notes
 
 Made = tuple[Database, SwarmKeys]
 
@@ -27,7 +29,9 @@ def put(made: Made, manifest: Manifest) -> None:
 
 
 def names(made: Made, words: str = "") -> list[str]:
-    page = made[0].read_now(lambda c: searching.search(c, Search(call=0, words=words), {}, 0))
+    page = made[0].read_now(
+        lambda c: searching.search(c, Search(call=0, words=words), {}, 0, Shelf(Notes()))
+    )
     records = [read_record(found.record.body) for found in page.listings]
     assert page.total == len(records)
     return [record.name for record in records if isinstance(record, Entry)]

@@ -18,6 +18,8 @@ from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.holdings import Held
+from tracker.shelf import Shelf
+from tracker.touched import Notes
 
 Made = tuple[Database, SwarmKeys]
 
@@ -108,7 +110,9 @@ def test_what_is_said_of_an_unknown_manifest_counts_once_it_is_here(made: Made) 
     announce(made, liar.peer, (manifest, b"\xff\xff"))
     store(made, manifest, author)
     states: dict[PeerId, PeerState] = {author.peer: "live", liar.peer: "live"}
-    page = made[0].read_now(lambda c: searching.search(c, Search(call=0, words=""), states, 0))
+    page = made[0].read_now(
+        lambda c: searching.search(c, Search(call=0, words=""), states, 0, Shelf(Notes()))
+    )
     (found,) = page.listings
     assert found.have == 1
     assert [holder.peer for holder in found.holders] == [author.peer]
@@ -125,7 +129,7 @@ def test_a_doubted_holding_counts_again_after_an_hour_or_a_new_announce(made: Ma
 
     def have(now: int) -> int:
         page = made[0].read_now(
-            lambda c: searching.search(c, Search(call=0, words=""), states, now)
+            lambda c: searching.search(c, Search(call=0, words=""), states, now, Shelf(Notes()))
         )
         return page.listings[0].have
 

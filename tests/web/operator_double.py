@@ -24,7 +24,7 @@ from protocol.address import Address
 from protocol.connection import Ended
 from protocol.drivers.on_asyncio import AsyncioChannel, ConnectionLostError
 from protocol.drivers.processor import preferred_ciphers
-from protocol.errors import ProtocolError
+from protocol.errors import InvalidTextError, ProtocolError
 from protocol.hello import Credentials, MemberHello
 from protocol.ids import StaticKey
 from protocol.kinds import content_kind, is_wanted
@@ -44,10 +44,19 @@ from protocol.messages.editing import Edit, Edited
 from protocol.messages.health import EntryCounts, EventView, GetHealth, Health, ReturnView
 from protocol.messages.limiting import RatesView
 from protocol.messages.scrubbing import ScrubView
+from protocol.messages.upload_rules import (
+    ChangeUploadRules,
+    GetUploadRules,
+    Rules,
+    UploadRules,
+)
 from protocol.operator_access import FILE_NAME, encode_operator_access, make_operator_access
+from protocol.pictures import QUALITIES
 from protocol.signing import Signed
+from protocol.upload_rules import tidy_types
 
 PIECE = 256 << 10
+ME = "ab" * 32
 
 
 @dataclass
@@ -78,6 +87,7 @@ def meets(view: op.EntryView, ask: op.Find) -> bool:
         and (wanted.least or 0) <= view.size <= (wanted.most or view.size)
         and (wanted.after or 0) <= view.created <= (wanted.before or view.created)
         and wanted.author in (None, view.author)
+        and not (view.picture and view.picture.of)
         and (wanted.machine is None or wanted.machine in holders)
         and (wanted.copies is None or short == (wanted.copies == "short"))
     )
@@ -117,6 +127,9 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
     empty_folders: list[str] = field(default_factory=list)
     """Those in the folders that were added."""
     map_bits: bytes | None = None
+    rules: Rules = field(default_factory=Rules)
+    finds_own: bool = False
+    """Whether entries are found by this machine's key, as they are by its name."""
     address: Address | None = None
 
     def __post_init__(self) -> None:
@@ -263,7 +276,7 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
         stored = sum(held.view.size for held in self.entries.values())
         status = op.Status(
             call=ask.call,
-            peer=op.PeerView(id="ab" * 32, name="desk", version="0.1.0", listen="127.0.0.1:4440"),
+            peer=op.PeerView(id=ME, name="desk", version="0.1.0", listen="127.0.0.1:4440"),
             web=None,
             tracker=op.TrackerView(state="connected"),
             swarm=op.SwarmView(name="Studio", roster=4, members=self.members),
@@ -302,6 +315,9 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
     def _on_find(self, ask: op.Find) -> list[Message]:
         if not (ask.cursor or "0").isdecimal():
             raise RefusalError("invalid", "this is no cursor")
+        if self.finds_own and ask.filters.author == ME:
+            filters = msgspec.structs.replace(ask.filters, author="desk")
+            ask = msgspec.structs.replace(ask, filters=filters)
         views = [held.view for held in reversed(self.entries.values()) if meets(held.view, ask)]
         key, reverse = ORDERS.get(ask.sort, (None, False))
         if key is not None:
@@ -404,10 +420,46 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
         source = Path(ask.path)
         if not source.exists():
             raise RefusalError("invalid", "there is no such file")
-        number = self._added.get(ask.path)
+        key = f"{ask.picture.of.hex()} {ask.name}" if ask.picture and ask.picture.of else ask.path
+        number = self._added.get(key)
         if number is None:
-            number = self._added[ask.path] = self._take_in(ask, source)
+            number = self._added[key] = self._take_in(ask, source)
+            self._note_picture(ask, number)
         return [op.Added(call=ask.call, entry=self.entries[number].view, seconds=0.1)]
+
+    def _note_picture(self, ask: op.Add, number: str) -> None:
+        picture, held = ask.picture, self.entries[number]
+        if picture is None:
+            return
+        of = picture.of.hex() if picture.of else ""
+        view = op.PictureView(
+            width=picture.width, height=picture.height, quality=picture.quality, of=of
+        )
+        held.view = msgspec.structs.replace(held.view, picture=view)
+        if picture.quality != "original":
+            rendition = op.RenditionView(
+                id=number,
+                quality=picture.quality,
+                width=picture.width,
+                height=picture.height,
+                size=held.view.size,
+                version=1,
+            )
+            original = self._find(of)
+            renditions = (*original.view.renditions, rendition)
+            in_order = sorted(renditions, key=lambda each: QUALITIES.index(each.quality))
+            original.view = msgspec.structs.replace(original.view, renditions=tuple(in_order))
+
+    def _on_getuploadrules(self, ask: GetUploadRules) -> list[Message]:
+        return [UploadRules(call=ask.call, rules=self.rules, file="/data/settings.toml")]
+
+    def _on_changeuploadrules(self, ask: ChangeUploadRules) -> list[Message]:
+        try:
+            types = tidy_types(ask.rules.types)
+        except InvalidTextError as error:
+            raise RefusalError("invalid", str(error)) from None
+        self.rules = msgspec.structs.replace(ask.rules, types=types)
+        return [UploadRules(call=ask.call, rules=self.rules, file="/data/settings.toml")]
 
     def _take_in(self, ask: op.Add, source: Path) -> str:
         name = ask.name or source.name

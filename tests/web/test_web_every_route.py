@@ -16,7 +16,7 @@ from raw_http import RawClient, Said
 from web.security import asks_for_itself
 
 ENTRY = "ab" * 16
-FILLED = {"id": ENTRY, "file": "0", "name": "app.css"}
+FILLED = {"id": ENTRY, "file": "0", "name": "app.css", "quality": "low"}
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 OPEN = {"/login", "/healthz", "/readyz", "/metrics"}
 """/metrics is open to this machine only: see below."""
@@ -121,7 +121,7 @@ def test_every_route_host_origin_session_and_method(tmp_path: Path) -> None:
                         raise AssertionError(f"{case}: {error}") from error
         assert tried > 15_000
 
-    run_with_page(tmp_path, work, seconds=200)
+    run_with_page(tmp_path, work, seconds=400)
 
 
 def _check_headers(said: Said) -> None:

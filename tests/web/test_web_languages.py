@@ -24,6 +24,8 @@ NO_TEXT = frozenset(
         "Tus-Resumable",
         "AbortError",
         "Notification",
+        "very high",
+        ".pdf, .txt",
         "/home/ana/films",
         "Files",
         "ArrowLeft",

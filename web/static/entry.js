@@ -5,7 +5,7 @@ import { DeleteEntry } from "./entry_delete.js";
 import { EditEntry } from "./entry_edit.js";
 import { Facts, History } from "./entry_facts.js";
 import { ShareLink } from "./entry_link.js";
-import { Lazy } from "./lazy.js";
+import { Lazy, withStyle } from "./lazy.js";
 import { copyLink, Icon, Problem, Waiting } from "./parts.js";
 import { PieceMap } from "./piece_map.js";
 import { english } from "./said.js";
@@ -14,6 +14,7 @@ import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const loadPreview = () => import("./preview.js").then((module) => module.Preview);
+const loadSizes = () => withStyle("pictures", import("./entry_pictures.js").then((module) => module.PictureSizes));
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
 /** @param {{id: string}} props */
@@ -58,6 +59,7 @@ function Loaded({ entry, map }) {
       </div>
     </header>
     ${folder ? html`<${Lazy} load=${loadTree} entry=${entry} />` : html`<${Lazy} load=${loadPreview} entry=${entry} file=${{ index: 0, path: entry.name, size: entry.size }} />`}
+    ${(entry.picture || entry.renditions?.length > 0) && html`<${Lazy} load=${loadSizes} entry=${entry} />`}
     <div class="side-by-side"><${Facts} entry=${entry} /><${ShareLink} entry=${entry} /></div>
     <section class="card" aria-labelledby="pieces"><h2 id="pieces">${t("Pieces by machine")}</h2><${PieceMap} map=${map} /></section>
     <${History} entry=${entry} />

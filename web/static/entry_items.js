@@ -1,8 +1,9 @@
 // One entry in the library: as a row of the list, and as a tile of the gallery.
 
 import { age, bytes, moment } from "./format.js";
-import { kindName, KindIcon } from "./kind_icons.js";
+import { kindName } from "./kind_icons.js";
 import { Copies, copyLink, Icon, onMachines } from "./parts.js";
+import { Thumbnail } from "./pictures.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
@@ -10,7 +11,7 @@ import { html } from "./vendor/preact-htm.js";
 export function Row({ entry }) {
   const about = entry.kind === "folder" ? `${tn(entry.files, "{n} file", "{n} files")} · ` : "";
   return html`<div class="entry">
-    <span class="kind"><${KindIcon} entry=${entry} /></span>
+    <span class="kind"><${Thumbnail} entry=${entry} quality="low" /></span>
     <a class="what" href=${`#/entry/${entry.id}`}>
       <span class="name" dir="auto">${entry.name}</span>
       <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}<bdi>${entry.author}</bdi> · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time></span>
@@ -34,12 +35,11 @@ export function Tile({ entry }) {
 }
 
 /**
- * The entry's thumbnail where there is one (the address of an image of ours), else its kind.
- * @param {{entry: Api.EntryView & {thumbnail?: string}}} props
+ * The entry's thumbnail where there is one, else its kind.
+ * @param {{entry: Api.EntryView}} props
  */
 function Picture({ entry }) {
-  const inside = entry.thumbnail ? html`<img src=${entry.thumbnail} alt="" loading="lazy" decoding="async" />` : html`<${KindIcon} entry=${entry} />`;
-  return html`<span class=${`picture ${entry.content ?? entry.kind}`}>${inside}</span>`;
+  return html`<span class=${`picture ${entry.content ?? entry.kind}`}><${Thumbnail} entry=${entry} quality="medium" /></span>`;
 }
 
 /** @param {{entry: Api.EntryView}} props */

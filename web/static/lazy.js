@@ -4,22 +4,23 @@ import { Problem, Waiting } from "./parts.js";
 import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
-const known = new Map();
+const known = new Map(), styles = new Map();
 
 /**
- * A part with a style sheet of its own, which is there before it is drawn.
+ * What `part` promises, once the style sheet of that name, without which it is not drawn, is there too.
  * @template T
  * @param {string} name
- * @param {Promise<T>} part
- * @returns {Promise<T>}
+ * @param {Promise<T>} [part]
+ * @returns {Promise<T | undefined>}
  */
-export function withStyle(name, part) {
-  const address = `/static/${name}.css`;
-  if (document.querySelector(`link[href="${address}"]`)) return part;
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
-  const styled = new Promise((done) => { link.onload = link.onerror = done; });
-  document.head.append(link);
-  return styled.then(() => part);
+export async function withStyle(name, part) {
+  if (!styles.has(name)) {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
+    styles.set(name, new Promise((done) => { link.onload = link.onerror = done; }));
+    document.head.append(link);
+  }
+  await styles.get(name);
+  return part;
 }
 
 /**

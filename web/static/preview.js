@@ -4,6 +4,7 @@
 import { bytes } from "./format.js";
 import { Lazy } from "./lazy.js";
 import { Icon } from "./parts.js";
+import { keptAddress } from "./pictures.js";
 import { kindOf } from "./preview_kinds.js";
 import { t } from "./strings.js";
 import { html, useState } from "./vendor/preact-htm.js";
@@ -30,6 +31,9 @@ export function Preview({ entry, file }) {
   const kind = kindOf(file.path);
   const [wanted, setWanted] = useState(() => isReady(entry));
   if (!kind || file.size === 0) return null;
+  const smaller = wanted ? null : keptAddress(entry, "very high");
+  if (smaller) return html`<section class="preview" aria-label=${t("Preview")}><img src=${smaller} alt=${t("Picture: {name}", { name: file.path })} onError=${() => setWanted(true)} />
+    <p class="soft">${t("A smaller version: the picture itself is not on this machine yet.")} <button class="button quiet" onClick=${() => setWanted(true)}>${t("Show it in full ({size})", { size: bytes(missing(entry)) })}</button></p></section>`;
   if (wanted) return html`<section class="preview" aria-label=${t("Preview")}><${Look} entry=${entry} file=${file} kind=${kind} /></section>`;
   const playing = kind === "audio" || kind === "video";
   return html`<section class="preview ask" aria-label=${t("Preview")}>

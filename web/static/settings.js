@@ -9,6 +9,7 @@ import { LimitsSettings } from "./settings_limits.js";
 import { CareSettings, SpaceSettings } from "./settings_machine.js";
 import { ScheduleSettings } from "./settings_schedule.js";
 import { SharedPaths } from "./settings_shares.js";
+import { UploadRulesSettings } from "./settings_uploads.js";
 import { changes, tell, use } from "./store.js";
 import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
@@ -17,7 +18,7 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 /** @typedef {Known & {owner: boolean}} Given */
 
 /** Every card, in order; each is given {settings, limits, machines, owner}. */
-const SECTIONS = [LimitsSettings, ScheduleSettings, SpaceSettings, CareSettings];
+const SECTIONS = [LimitsSettings, ScheduleSettings, SpaceSettings, UploadRulesSettings, CareSettings];
 /** Those that only the owner of the machine sees. */
 const OWNERS_SECTIONS = [SharedPaths];
 

@@ -9,7 +9,7 @@ const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, m
 
 /**
  * The same request until it is answered: its loss must not lose an upload.
- * @param {AbortSignal} signal
+ * @param {AbortSignal | null} signal
  * @param {Parameters<typeof ask>} request
  */
 async function surely(signal, ...request) {
@@ -33,6 +33,8 @@ export const uploadApi = {
   addAgain: (id) => ask("POST", `/uploads/${id}/add`),
   /** @type {(kind: "file" | "folder", id: string) => Promise<unknown>} */
   drop: (kind, id) => (kind === "folder" ? ask("DELETE", `/folders/${id}`) : ask("DELETE", `/uploads/${id}`, null, { "Tus-Resumable": "1.0.0" })),
+  /** @type {(id: string, caption: string) => Promise<unknown>} */
+  caption: (id, caption) => surely(null, "PUT", `/uploads/${id}/caption`, { caption }),
   /** @type {(signal: AbortSignal, folder: Api.NewFolder) => Promise<Api.UploadView>} */
   beginFolder: (signal, folder) => surely(signal, "POST", "/folders", folder),
   /** @type {(signal: AbortSignal, id: string, empty: string[]) => Promise<unknown>} */

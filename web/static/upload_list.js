@@ -2,13 +2,18 @@
 
 import { TellEnd } from "./ends.js";
 import { bytes, duration, rate as perSecond, series, share } from "./format.js";
+import { Lazy, withStyle } from "./lazy.js";
 import { Bar, Icon } from "./parts.js";
+import { english } from "./said.js";
 import { use } from "./store.js";
 import { t, tn } from "./strings.js";
 import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @typedef {import("./uploads.js").Item} Item */
+
+const loadCaptions = () => withStyle("pictures", import("./upload_captions.js").then((module) => module.Captions));
 /** @typedef {import("./uploads.js").Item} Item */
 
 const SHOWN = 30;
@@ -18,6 +23,7 @@ const OVER = ["done", "cancelled", "failed"];
 export function UploadList() {
   const items = use(queue);
   if (items.length === 0) return null;
+  const asking = items.filter((item) => item.asks && !["failed", "cancelled"].includes(item.state));
   const over = items.filter((item) => OVER.includes(item.state)).length;
   const shown = [...items].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, SHOWN).sort((a, b) => a.id - b.id);
   return html`<section class="card uploads" aria-labelledby="uploads">
@@ -25,6 +31,7 @@ export function UploadList() {
       ${over > 0 && html`<button class="button quiet" onClick=${clear}>${t("Clear finished")}</button>`}</header>
     ${items.some((item) => OPEN.includes(item.state)) && html`<${TellEnd} />`}
     <${All} items=${items} />
+    ${asking.length > 0 && html`<${Lazy} load=${loadCaptions} items=${asking} />`}
     <ul>${shown.map((item) => html`<${Upload} key=${item.id} item=${item} />`)}</ul>
     ${items.length > SHOWN && html`<p class="soft tally">${tn(items.length - SHOWN, "and {n} more", "and {n} more")}</p>`}
   </section>`;
@@ -56,7 +63,7 @@ function Upload({ item }) {
   const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
     <${item.entry ? "a" : "div"} class="what" href=${item.entry && `#/entry/${item.entry}`}><span class="name" dir="auto">${item.name || t("Reading…")}</span>
-      <span class=${`about ${item.state}`}>${words(item)}</span><//>
+      <span class=${`about ${item.state === "done" && item.text ? "noted" : item.state}`}>${words(item)}</span><//>
     ${bar && html`<${Bar} done=${item.sent} total=${item.size} label=${t("Upload of {name}", item)} />`}
     <span class="controls"><${Controls} item=${item} /></span>
   </li>`;
@@ -67,7 +74,7 @@ function Controls({ item }) {
   const { id, state } = item;
   const folder = item.kind === "folder";
   return html`
-    ${state === "failed" && html`<button class="button" aria-label=${t("Try again: {name}", item)} onClick=${() => retry(id)}>${t("Try again")}</button>`}
+    ${state === "failed" && !item.refused && html`<button class="button" aria-label=${t("Try again: {name}", item)} onClick=${() => retry(id)}>${t("Try again")}</button>`}
     ${state === "paused" && html`<button class="button" aria-label=${t("Go on with {name}", item)} onClick=${() => retry(id)}>${t("Go on")}</button>`}
     ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${t("Pause {name}", item)} onClick=${() => pause(id)}>${t("Pause")}</button>`}
     ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? t("Pick the folder") : t("Pick the file")} label=${folder ? t("Pick the folder again to go on: {name}", item) : t("Pick the file again to go on: {name}", item)} />`}
@@ -81,7 +88,7 @@ function words(item) {
   if (state === "reading") return t("Looking into it…");
   if (state === "waiting") return `${what} · ${t("waiting")}`;
   if (state === "adding") return t("All sent · adding it to the swarm…");
-  if (state === "done") return `${what} · ${t("shared")}`;
+  if (state === "done") return item.text ? english(item.text) : `${what} · ${t("shared")}`;
   if (state === "cancelled") return t("Cancelled");
   if (state === "failed") return item.text;
   const far = t("{share} of {size}", { share: share(sent, size), size: what });

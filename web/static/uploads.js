@@ -12,15 +12,19 @@ import { sendFile } from "./upload_tus.js";
 /**
  * @typedef {"reading" | "waiting" | "sending" | "offline" | "paused" | "adding" | "done" | "failed" | "cancelled" | "unfinished" | "receiving" | "added"} State
  * @typedef {{id: number, kind: "file" | "folder", name: string, size: number, files: number, state: State, sent: number,
- *   rate: number, text: Drawn, upload: string | null, entry: string | null, complete?: boolean}} Item
+ *   rate: number, text: Drawn, upload: string | null, entry: string | null, complete?: boolean,
+ *   asks?: boolean, refused?: boolean, caption?: string, said?: string}} Item
  * @typedef {import("./upload_api.js").Thing} Thing
+ * @typedef {typeof import("./upload_rules.js")} RulesModule
+ * @typedef {{whyNot: (thing: Thing, now: any) => Promise<string> | string, isPicture: (name: string) => boolean, now?: Awaited<ReturnType<RulesModule["loadRules"]>>}} Rules
  * @typedef {{thing: Thing, pace: Pace, sent: number, abort: AbortController | null}} Work
  */
 
 /**
  * Each item: {id, kind, name, size, files, state, sent, rate, text, upload, entry}. States: reading,
  * waiting, sending, offline, paused, adding, done, failed, cancelled, and unfinished: begun by
- * another page or before a reload, its file unknown here. `upload` is its id at the machine.
+ * another page or before a reload, its file unknown here. `upload` is its id at the machine. `asks`:
+ * it is a picture without a word about it yet. `refused`: by the rules, before anything was sent.
  */
 export const queue = cell(/** @type {Item[]} */ ([]));
 /** What a screen reader is told: the end of each. */
@@ -28,17 +32,22 @@ export const announced = cell("");
 /** Of everything under way: {rate, left}. */
 export const overall = cell(/** @type {{rate: number, left: number | null}} */ ({ rate: 0, left: null }));
 
+/** @type {Rules} */
+const RULELESS = { whyNot: () => "", isPicture: () => false };
 const RUNNING = 3, TICK = 400;
 export const OPEN = ["reading", "waiting", "sending", "offline"];
 /** @type {Map<number, Work>} */
 const works = new Map();
 let next = 1, ticking = 0, unfinished = /** @type {Api.UploadView[]} */ ([]);
+/** @type {Promise<Rules>} */
+let rules = Promise.resolve(RULELESS);
 
 /**
  * Take what was dropped or picked: promises of files and folders.
  * @param {Promise<Thing | null>[]} things
  */
 export async function enqueue(things) {
+  rules = loadRules();
   await Promise.all([refresh(), ...things.map(take)]);
   for (const item of queue.get()) if (item.state === "waiting" && !item.upload) claim(item.id);
   pump();
@@ -56,6 +65,15 @@ function claim(id) {
   takeOver(known.id);
 }
 
+/**
+ * What is taken here, and the module that knows what that means: loaded when it is needed first.
+ * @returns {Promise<Rules>}
+ */
+async function loadRules() {
+  const module = await import("./upload_rules.js").catch(() => null);
+  return module ? { ...module, now: await module.loadRules() } : RULELESS;
+}
+
 /** @param {Promise<Thing | null>} promise */
 async function take(promise) {
   const id = next++;
@@ -69,7 +87,39 @@ async function take(promise) {
     return tell(thing ? t("“{name}” has no files in it: there is nothing to share.", thing) : t("This cannot be read. Pick it again, or copy it elsewhere first."), false);
   }
   works.set(id, { thing, pace: new Pace(), sent: 0, abort: null });
-  return update(id, { kind: thing.kind, name: thing.name, size: thing.size, files: thing.kind === "folder" ? thing.files.length : 1, state: "waiting" });
+  const about = { kind: thing.kind, name: thing.name, size: thing.size, files: thing.kind === "folder" ? thing.files.length : 1 };
+  const { whyNot, isPicture, now } = await rules;
+  const text = await whyNot(thing, now);
+  if (text) {
+    works.delete(id);
+    update(id, { ...about, state: "failed", text, refused: true });
+    return tell(text, false);
+  }
+  return update(id, { ...about, state: "waiting", asks: thing.kind === "file" && isPicture(thing.name) });
+}
+
+/**
+ * A person has said what a picture is ("": nothing); it is told to the machine in whatever state it is.
+ * @param {number} id
+ * @param {string} caption
+ */
+export function setCaption(id, caption) {
+  update(id, { caption, asks: false });
+  return sayCaption(id);
+}
+
+/** @param {number} id */
+async function sayCaption(id) {
+  const item = find(id);
+  if (!item?.caption || !item.upload || item.said === item.caption) return;
+  update(id, { said: item.caption });
+  try {
+    await uploadApi.caption(item.upload, item.caption);
+    if (item.entry) changed();
+  } catch (error) {
+    update(id, { said: "" });
+    tell(tx("The caption of {name} is not saved: {why}", { name: item.name, why: said(error) }), false);
+  }
 }
 
 /** Look at what the machine has not finished; show what this page knows nothing of. */
@@ -202,6 +252,7 @@ async function bring(id, work, known, options) {
   const note = (upload) => {
     update(id, { upload });
     takeOver(upload);
+    sayCaption(id);
   };
   if (work.thing.kind === "folder") {
     const now = known ? await uploadApi.unfinished() : [];
@@ -210,8 +261,11 @@ async function bring(id, work, known, options) {
   /** @type {(url: string) => string} */
   const idOf = (url) => url.slice(url.lastIndexOf("/") + 1);
   const url = known ? `/api/v1/uploads/${known.id}` : null;
-  const { thing } = work;
-  return note(idOf(await sendFile(thing.file, { ...options, said: { name: thing.name }, url, onUrl: (at) => note(idOf(at)) })));
+  const { thing } = work, caption = find(id)?.caption;
+  /** @type {Record<string, string>} */
+  const about = caption ? { name: thing.name, caption } : { name: thing.name };
+  if (caption && !url) update(id, { said: caption });
+  return note(idOf(await sendFile(thing.file, { ...options, said: about, url, onUrl: (at) => note(idOf(at)) })));
 }
 
 /**
@@ -222,9 +276,9 @@ async function settle(id) {
   const item = find(id);
   if (!item?.upload) return;
   try {
-    const entry = await awaitEntry(item.upload);
+    const { entry, note } = await awaitEntry(item.upload);
     works.delete(id);
-    update(id, { state: "done", entry });
+    update(id, { state: "done", entry, text: note });
     // The same words twice would be heard once.
     announced.set(`${t("{name} is shared.", item)}${announced.get().endsWith(" ") ? "" : " "}`);
     changed();

@@ -1,0 +1,49 @@
+"""Which renditions there are of pictures: looked up by the ids that they must have."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from protocol.entry import Entry, Record, read_record
+from protocol.ids import EntryId
+from protocol.messages.tracking import RenditionSummary
+from protocol.pictures import rendition_ids
+from tracker import tables
+
+_table = tables.entries
+
+
+def renditions_of(
+    connection: Connection, records: Sequence[Record]
+) -> dict[EntryId, tuple[RenditionSummary, ...]]:
+    """By the id of the picture, the largest first; of many entries in one question."""
+    wanted = {
+        record.id: list(rendition_ids(record).values())
+        for record in records
+        if isinstance(record, Entry)
+    }
+    every = [each for ids in wanted.values() for each in ids]
+    if not every:
+        return {}
+    found = select(_table.c.id, _table.c.body).where(_table.c.id.in_(every), _table.c.shown)
+    rows = {row.id: read_record(row.body) for row in connection.execute(found)}
+    summaries = {number: _summary(record) for number, record in rows.items()}
+    return {
+        entry: tuple(each for number in ids if (each := summaries.get(number)) is not None)
+        for entry, ids in wanted.items()
+    }
+
+
+def _summary(record: Record) -> RenditionSummary | None:
+    if not isinstance(record, Entry) or record.picture is None:
+        return None
+    picture = record.picture
+    if picture.quality == "original":
+        return None
+    return RenditionSummary(
+        quality=picture.quality,
+        width=picture.width,
+        height=picture.height,
+        size=record.size,
+        sequence=record.sequence,
+    )
