@@ -14,7 +14,6 @@ import { html } from "./vendor/preact-htm.js";
 /** @typedef {import("./uploads.js").Item} Item */
 
 const loadCaptions = () => withStyle("pictures", import("./upload_captions.js").then((module) => module.Captions));
-/** @typedef {import("./uploads.js").Item} Item */
 
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
