@@ -1,14 +1,12 @@
 """Every place of the page and what can stand in it: how a tab comes to see it."""
 
-import asyncio
-import os
 import re
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from operator_double import OperatorDouble, RefusalError
+from operator_double import OperatorDouble
 from page_under_test import PageUnderTest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 from test_web_browser import transfer
 from test_web_inviting import HERE, NAS, machine
 from test_web_looking import pdf, png, wav
@@ -20,8 +18,6 @@ from protocol.messages.limiting import RatesView
 Place = Callable[[Page, PageUnderTest], Awaitable[None]]
 PLACES: dict[str, Place] = {}
 WHEN = 1_763_700_000_000
-LONG = 2_000_000
-"""Too long to go with the request that begins an upload."""
 
 
 def place(opened: Place) -> Place:
@@ -58,7 +54,7 @@ def filled(double: OperatorDouble) -> dict[str, str]:
     return found
 
 
-async def _go(tab: Page, page: PageUnderTest, address: str, heading: str | re.Pattern[str]) -> None:
+async def go(tab: Page, page: PageUnderTest, address: str, heading: str | re.Pattern[str]) -> None:
     await tab.goto(f"{page.origin}/{address}")
     await expect(tab.get_by_role("heading", name=heading).first).to_be_attached()
     await expect(tab.get_by_text("Loading…")).to_have_count(0)
@@ -98,7 +94,7 @@ async def library_gallery_with_filters(tab: Page, page: PageUnderTest) -> None:
 
 @place
 async def nothing_found(tab: Page, page: PageUnderTest) -> None:
-    await _go(tab, page, "#/?q=nowhere&kind=video", "Nothing found")
+    await go(tab, page, "#/?q=nowhere&kind=video", "Nothing found")
 
 
 @place
@@ -109,38 +105,38 @@ async def a_wrong_link(tab: Page, page: PageUnderTest) -> None:
     await expect(tab.get_by_text("a character is missing")).to_be_visible()
 
 
-async def _entry(tab: Page, page: PageUnderTest, name: str) -> None:
+async def open_entry(tab: Page, page: PageUnderTest, name: str) -> None:
     number = filled(page.double)[name]
-    await _go(tab, page, f"#/entry/{number}", "History")
+    await go(tab, page, f"#/entry/{number}", "History")
 
 
 @place
 async def entry_picture(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "sea.png")
+    await open_entry(tab, page, "sea.png")
     await expect(tab.get_by_role("img", name="Picture: sea.png")).to_be_visible()
 
 
 @place
 async def entry_sound(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "tone.wav")
+    await open_entry(tab, page, "tone.wav")
     await expect(tab.locator("audio")).to_be_visible()
 
 
 @place
 async def entry_text(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "a.py")
+    await open_entry(tab, page, "a.py")
     await expect(tab.locator("pre")).to_be_visible()
 
 
 @place
 async def entry_pdf(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "report.pdf")
+    await open_entry(tab, page, "report.pdf")
     await expect(tab.get_by_text("2 pages")).to_be_visible()
 
 
 @place
 async def entry_that_cannot_be_shown(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "broken.jpg")
+    await open_entry(tab, page, "broken.jpg")
     await expect(tab.get_by_role("alert")).to_be_visible()
 
 
@@ -150,13 +146,13 @@ async def entry_that_is_elsewhere(tab: Page, page: PageUnderTest) -> None:
     held = page.double.entries[number]
     said = {"notice": "2 files changed", "safety": "away", "safety_text": "nas has the rest"}
     held.view = msgspec.structs.replace(held.view, **said, author="nas")
-    await _go(tab, page, f"#/entry/{number}", "History")
+    await go(tab, page, f"#/entry/{number}", "History")
     await expect(tab.get_by_role("button", name="Play")).to_be_visible()
 
 
 @place
 async def entry_folder(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "holiday")
+    await open_entry(tab, page, "holiday")
     tree = tab.get_by_role("tree")
     await tree.focus()
     await tree.press("Enter")
@@ -166,7 +162,7 @@ async def entry_folder(tab: Page, page: PageUnderTest) -> None:
 
 @place
 async def editing(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "holiday")
+    await open_entry(tab, page, "holiday")
     await tab.get_by_role("button", name="Edit").click()
     await tab.get_by_role("textbox", name="Name").fill("")
     await tab.get_by_role("button", name="Save").click()
@@ -175,19 +171,19 @@ async def editing(tab: Page, page: PageUnderTest) -> None:
 
 @place
 async def deleting(tab: Page, page: PageUnderTest) -> None:
-    await _entry(tab, page, "a.py")
+    await open_entry(tab, page, "a.py")
     await tab.get_by_role("button", name="Delete").click()
     await expect(tab.get_by_role("dialog")).to_be_visible()
 
 
 @place
 async def entry_that_is_gone(tab: Page, page: PageUnderTest) -> None:
-    await _go(tab, page, f"#/entry/{'ab' * 16}", "That did not work")
+    await go(tab, page, f"#/entry/{'ab' * 16}", "That did not work")
 
 
 @place
 async def no_transfers(tab: Page, page: PageUnderTest) -> None:
-    await _go(tab, page, "#/transfers", "Nothing on its way")
+    await go(tab, page, "#/transfers", "Nothing on its way")
 
 
 @place
@@ -199,7 +195,7 @@ async def transfers(tab: Page, page: PageUnderTest) -> None:
     )
     double.notices = (op.NoticeView(when=WHEN, text="3 of 40 files in /srv/photos changed"),)
     double.limits = RatesView(up=5_000_000, down=None)
-    await _go(tab, page, "#/transfers", "Shared files that changed")
+    await go(tab, page, "#/transfers", "Shared files that changed")
 
 
 @place
@@ -207,14 +203,14 @@ async def machines(tab: Page, page: PageUnderTest) -> None:
     double = page.double
     filled(double)
     double.warnings = ("all machines are in zone 'attic'",)
-    await _go(tab, page, "#/machines", "van")
+    await go(tab, page, "#/machines", "van")
     await expect(tab.get_by_role("list", name="What was done")).to_be_visible()
 
 
 @place
 async def inviting(tab: Page, page: PageUnderTest) -> None:
     filled(page.double)
-    await _go(tab, page, "#/machines/invite", "Invite a machine")
+    await go(tab, page, "#/machines/invite", "Invite a machine")
 
 
 @place
@@ -227,7 +223,7 @@ async def an_invite(tab: Page, page: PageUnderTest) -> None:
 @place
 async def letting_in(tab: Page, page: PageUnderTest) -> None:
     filled(page.double)
-    await _go(tab, page, "#/machines", "van")
+    await go(tab, page, "#/machines", "van")
     await tab.get_by_role("button", name="Let a person in").click()
     await tab.get_by_role("textbox", name="Name").fill("...")
     await tab.get_by_role("button", name="Make the address").click()
@@ -237,7 +233,7 @@ async def letting_in(tab: Page, page: PageUnderTest) -> None:
 @place
 async def shutting_out(tab: Page, page: PageUnderTest) -> None:
     filled(page.double)
-    await _go(tab, page, "#/machines", "van")
+    await go(tab, page, "#/machines", "van")
     await tab.get_by_role("button", name="Shut out nas").click()
     await expect(tab.get_by_role("dialog")).to_be_visible()
 
@@ -246,14 +242,14 @@ async def shutting_out(tab: Page, page: PageUnderTest) -> None:
 async def health_good(tab: Page, page: PageUnderTest) -> None:
     page.double.counts = EntryCounts(safe=1310)
     await tab.reload()
-    await _go(tab, page, "#/health", "Health all safe")
+    await go(tab, page, "#/health", "Health all safe")
 
 
 @place
 async def health_short(tab: Page, page: PageUnderTest) -> None:
     page.double.counts = EntryCounts(safe=10, short=3, repairing=3)
     await tab.reload()
-    await _go(tab, page, "#/health", "Health some short of copies")
+    await go(tab, page, "#/health", "Health some short of copies")
 
 
 @place
@@ -263,14 +259,14 @@ async def health_bad(tab: Page, page: PageUnderTest) -> None:
     double.returns = (ReturnView(name="nas", state="suspect", safe=312, found=12, out=1740),)
     double.events = (EventView(when=WHEN, kind="left", text="nas left: 312 entries at 1 of 2"),)
     await tab.reload()
-    await _go(tab, page, "#/health", "Health some lost")
+    await go(tab, page, "#/health", "Health some lost")
 
 
 @place
 async def trash(tab: Page, page: PageUnderTest) -> None:
     for number in list(filled(page.double).values())[:3]:
         page.double.trash[number] = page.double.entries.pop(number)
-    await _go(tab, page, "#/trash", "Trash of this machine")
+    await go(tab, page, "#/trash", "Trash of this machine")
     await expect(tab.get_by_role("button", name="Empty the trash")).to_be_visible()
 
 
@@ -283,79 +279,7 @@ async def emptying_the_trash(tab: Page, page: PageUnderTest) -> None:
 
 @place
 async def empty_trash(tab: Page, page: PageUnderTest) -> None:
-    await _go(tab, page, "#/trash", "The trash is empty")
-
-
-async def _pick(tab: Page, page: PageUnderTest, *names: str, size: int = 4) -> None:
-    folder = page.double.data / "picked"
-    folder.mkdir(exist_ok=True)
-    for name in names:
-        (folder / name).touch()
-        os.truncate(folder / name, size)
-    await tab.locator("input[type=file]").first.set_input_files([folder / name for name in names])
-
-
-async def _sending_without_end(tab: Page) -> None:
-    """Uploads begin, and their bytes never arrive."""
-
-    async def wait(route: Route) -> None:
-        if route.request.method != "PATCH":
-            await route.continue_()
-
-    await tab.route("**/api/v1/uploads/*", wait)
-
-
-@place
-async def uploads_under_way(tab: Page, page: PageUnderTest) -> None:
-    await _sending_without_end(tab)
-    await _pick(tab, page, *(f"{n}.bin" for n in range(6)), size=LONG)
-    await tab.get_by_role("button", name="Pause 0.bin").click()
-    await tab.get_by_role("button", name="Cancel the upload of 1.bin").click()
-    for state in ("· paused", "Cancelled", "· waiting"):
-        await expect(tab.get_by_text(state).first).to_be_visible()
-
-
-@place
-async def uploads_without_a_connection(tab: Page, page: PageUnderTest) -> None:
-    await _pick(tab, page, "first.txt")  # loads what sends
-    await expect(tab.get_by_text("· shared")).to_be_visible()
-    page.vanish()
-    await _pick(tab, page, "film.mkv", size=LONG)
-    await expect(tab.get_by_text("no connection, goes on by itself")).to_be_visible(timeout=20_000)
-    await expect(tab.get_by_text("No connection to this machine.")).to_be_visible()
-
-
-@place
-async def uploads_that_could_not_begin(tab: Page, page: PageUnderTest) -> None:
-    page.vanish()
-    await _pick(tab, page, "film.mkv")
-    failed = tab.locator(".about.failed")
-    await expect(failed).to_have_text("A part of this page did not load. Is the machine still on?")
-
-
-@place
-async def uploads_that_ended(tab: Page, page: PageUnderTest) -> None:
-    add = page.double._on_add
-
-    def refuse(ask: op.Add) -> list[op.Message]:
-        if ask.name == "bad.txt":
-            raise RefusalError("failed", "the store is full")
-        return add(ask)
-
-    page.double._on_add = refuse  # type: ignore[method-assign]
-    await _pick(tab, page, "good.txt", "bad.txt")
-    await expect(tab.get_by_text("· shared")).to_be_visible()
-    await expect(tab.locator(".about.failed")).to_have_text("the store is full")
-
-
-@place
-async def uploads_left_by_a_reload(tab: Page, page: PageUnderTest) -> None:
-    await _sending_without_end(tab)
-    tab.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-    async with tab.expect_request(lambda request: request.method == "PATCH"):
-        await _pick(tab, page, "film.mkv", size=LONG)
-    await tab.reload()
-    await expect(tab.get_by_text(re.compile("is here · pick the file again"))).to_be_visible()
+    await go(tab, page, "#/trash", "The trash is empty")
 
 
 @place
@@ -367,14 +291,14 @@ async def the_daemon_is_away(tab: Page, page: PageUnderTest) -> None:
 @place
 async def machines_that_cannot_be_asked(tab: Page, page: PageUnderTest) -> None:
     await page.double.stop()
-    await _go(tab, page, "#/machines", "That did not work")
+    await go(tab, page, "#/machines", "That did not work")
 
 
 @place
 async def health_that_cannot_be_asked(tab: Page, page: PageUnderTest) -> None:
     await page.double.stop()
     await tab.reload()
-    await _go(tab, page, "#/health", "That did not work")
+    await go(tab, page, "#/health", "That did not work")
 
 
 @place

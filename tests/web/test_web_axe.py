@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import page_places_settings  # noqa: F401, its places are in PLACES then
+import page_places_uploads  # noqa: F401
 import pytest
 from page_checks import DESK, PHONE, by_axe, by_layout, by_tab_key
 from page_places import PLACES

@@ -38,7 +38,7 @@ export function PictureSizes({ entry }) {
     <ul class="sizes">
       ${entry.picture && html`<li><span class="name">${t("As it was shared")}</span><span class="soft">${pixels(entry.picture)}, ${bytes(entry.size)}</span></li>`}
       ${entry.renditions.map((each) => html`<li key=${each.quality}><span class="name">${called(each.quality)}</span><span class="soft">${pixels(each)}, ${bytes(each.size)}</span>
-        <button class="button quiet" aria-label=${t("Copy the address of the picture, {quality}", { quality: called(each.quality) })} onClick=${() => copyAddress(entry, each.quality)}><${Icon} name="link" /><span>${t("Copy picture address")}</span></button></li>`)}
+        <button class="button quiet" aria-label=${t("Copy picture address: {quality}", { quality: called(each.quality) })} onClick=${() => copyAddress(entry, each.quality)}><${Icon} name="link" /><span>${t("Copy picture address")}</span></button></li>`)}
     </ul>
     ${open !== null && html`<p class="soft">${open
       ? t("Pages of other sites may show these addresses, without a login: the owner of this machine allows it.")
