@@ -36,7 +36,9 @@ _LAYOUT = """() => {
     const around = e.parentElement;
     if (e.matches("a") && around.matches("p, li span")
       && around.innerText.length > e.innerText.length) continue;
-    const { width, height } = e.getBoundingClientRect();
+    // What is pressed of a box to tick is all of its label.
+    const target = e.matches("[type=checkbox], [type=radio]") && e.closest("label") || e;
+    const { width, height } = target.getBoundingClientRect();
     if (width < 43.5 || height < 43.5)
       wrong.push(`${Math.round(width)} x ${Math.round(height)}: ${e.outerHTML.slice(0, 160)}`);
   }
