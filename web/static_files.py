@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ _FRAME_CSP = (
     "img-src blob: data:; font-src blob: data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox allow-scripts"
 )
+
+_COMMENT = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)[ \t]*$", re.MULTILINE)
+"""Lines of JavaScript that are comment and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,15 @@ class StaticFiles:
         return aiohttp.web.Response(body=file.packed, headers=headers)
 
 
+def without_comments(script: bytes) -> bytes:
+    """The same with each line where it was: types and reasons are for who reads the source."""
+    return _COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), script)
+
+
 def _load(path: Path) -> _StaticFile:
     content = path.read_bytes()
+    if path.suffix == ".js":
+        content = without_comments(content)
     packed = gzip.compress(content, mtime=0)
     # Weak: the packed and the plain form share it.
     tag = f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'

@@ -69,7 +69,7 @@ def test_begun_by_push_and_finished_in_the_page(swarm: Swarm, tmp_path: Path) ->
         again = page.get_by_text(re.compile(r"of 360 MB is here · pick the file again to go on"))
         expect(again).to_be_visible()
         page.on("request", note)
-        pick(page, "Pick film.mkv again to go on", file)
+        pick(page, "Pick the file again to go on: film.mkv", file)
         expect(page.get_by_text("360 MB · shared")).to_be_visible(timeout=60_000)
         expect(again).to_have_count(0)
     assert 0 < sum(sent) <= 3 * SIZE + PART

@@ -63,14 +63,16 @@ async def running_page(
     double: OperatorDouble | None = None,
     host: str = "127.0.0.1",
     limits: Limits = QUICK,
+    allow_hosts: tuple[str, ...] = (),
 ) -> AsyncIterator[PageUnderTest]:
     """A page on a free port, with tasks and all."""
+    allowed = tuple(Address.parse(name, default_port=0) for name in allow_hosts)
     async with double or OperatorDouble(data) as behind:
         daemon = Daemon(data)
         await daemon.connect()
         listener = socket.create_server((host, 0))
         port = listener.getsockname()[1]
-        page = make_page(data, daemon, Address(host=host, port=port), (), limits)
+        page = make_page(data, daemon, Address(host=host, port=port), allowed, limits)
         beside = [asyncio.create_task(daemon.keep()), asyncio.create_task(page.events.poll())]
         cookie = {f"twofold_session_{port}": load_sessions(data).issue()}
         # Verbatim: the page's cookie goes by hand, so that each test says who it is.
@@ -94,11 +96,15 @@ def run_with_page(
     double: OperatorDouble | None = None,
     limits: Limits = QUICK,
     seconds: float = 30,
+    allow_hosts: tuple[str, ...] = (),
 ) -> None:
     """Run one test's coroutine against a fresh page, for a limited time."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(seconds), running_page(data, double, limits=limits) as page:
+        async with (
+            asyncio.timeout(seconds),
+            running_page(data, double, limits=limits, allow_hosts=allow_hosts) as page,
+        ):
             await work(page)
 
     asyncio.run(scenario())

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,11 +31,13 @@ NAME = "‮урок <b>1<i> & 'größe' 大.bin"
 
 
 @asynccontextmanager
-async def browser(**options: object) -> AsyncIterator[BrowserContext]:
+async def browser(
+    arguments: Sequence[str] = ARGUMENTS, **options: object
+) -> AsyncIterator[BrowserContext]:
     """A fresh profile."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=ARGUMENTS
+            executable_path="/usr/bin/chromium", args=arguments
         )
         yield await chromium.new_context(accept_downloads=True, **options)  # type: ignore[arg-type]
         await chromium.close()

@@ -184,7 +184,7 @@ def test_ten_thousand_files_by_keyboard(tmp_path: Path) -> None:
             tab = await logged_in(context, page)
             await look(tab, page, number)
             tree = tab.get_by_role("tree", name="Files")
-            await expect(tree.get_by_label("all, folder, 10,000 files")).to_be_visible(
+            await expect(tree.get_by_label("all, 10,000 files, folder")).to_be_visible(
                 timeout=30_000
             )
             await tree.focus()
@@ -205,7 +205,7 @@ def test_ten_thousand_files_by_keyboard(tmp_path: Path) -> None:
             assert (await link.get_attribute("href")).endswith("/101")  # type: ignore[union-attr]
             await tree.focus()
             await tab.keyboard.press("ArrowLeft")
-            await expect(active).to_have_attribute("aria-label", "01, folder, 100 files")
+            await expect(active).to_have_attribute("aria-label", "01, 100 files, folder")
             await expect(active).to_have_attribute("aria-expanded", "true")
             await tab.keyboard.press("ArrowLeft")
             await expect(active).to_have_attribute("aria-expanded", "false")

@@ -144,7 +144,7 @@ def test_the_sizes_of_a_picture_and_their_addresses(tmp_path: Path) -> None:
             await expect(sizes.get_by_role("listitem")).to_have_count(4)
             await expect(sizes).to_contain_text(re.compile("1,024 . 768"))
             await expect(sizes).to_contain_text("twofold rules --embed")
-            await sizes.get_by_role("button", name="Copy the address of the picture, Low").click()
+            await sizes.get_by_role("button", name="Copy picture address: Low").click()
             await expect(tab.get_by_text("The address of the picture is copied.")).to_be_visible()
             copied = await tab.evaluate("navigator.clipboard.readText()")
             assert copied == f"{page.origin}/pictures/{number}/low"

@@ -79,7 +79,7 @@ def test_a_folder_of_1000_files_with_a_reload_in_the_middle(tmp_path: Path) -> N
             before = placed(page)
             assert before < 1000
             begun = begun_uploads(tab)
-            await pick(tab, "Pick holiday again", folder)
+            await pick(tab, "Pick the folder again", folder)
             await expect(
                 tab.get_by_role("status").get_by_text("holiday is shared.")
             ).to_be_attached(timeout=60_000)
@@ -194,7 +194,7 @@ def test_what_is_refused_is_explained_and_tried_again(tmp_path: Path) -> None:
             ).to_be_visible()
             await tab.reload()  # what failed is still there
             double.refuses = False
-            await tab.get_by_role("button", name="Try a.txt again").click()
+            await tab.get_by_role("button", name="Try again: a.txt").click()
             await expect(tab.get_by_text("· shared")).to_be_visible()
             wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0

@@ -6,14 +6,27 @@ export class ApiError extends Error {
   /**
    * `foreign`: the text is the machine's own, in English; `kind` is its word for what is wrong, `field`
    * the one that is.
+   * @param {number} status
+   * @param {string} text
+   * @param {{kind?: string, field?: string, foreign?: boolean}} [about]
    */
   constructor(status, text, { kind = "", field = "", foreign = false } = {}) {
     super(text);
-    Object.assign(this, { status, kind, field, foreign });
+    this.status = status;
+    this.kind = kind;
+    this.field = field;
+    this.foreign = foreign;
   }
 }
 
-/** One request; the JSON it answers, or null. */
+/**
+ * One request; the JSON it answers, or null.
+ * @param {string} method
+ * @param {string} path
+ * @param {object | null} [body]
+ * @param {Record<string, string>} [headers]
+ * @returns {Promise<any>}
+ */
 export async function ask(method, path, body, headers = {}) {
   let answer;
   try {
@@ -32,37 +45,65 @@ export async function ask(method, path, body, headers = {}) {
   throw errorOf(content, answer.status);
 }
 
-/** What an error answer says, whatever it looks like. */
+/**
+ * What an error answer says, whatever it looks like.
+ * @param {Api.ErrorAnswer | null} content
+ * @param {number} status
+ */
 export function errorOf(content, status) {
   const { kind, text, field } = content?.error ?? {};
   return new ApiError(status, text ?? t("That did not work ({status}).", { status }), { kind, field, foreign: text !== undefined });
 }
 
+/** @param {string} id */
 const entry = (id) => `/entries/${encodeURIComponent(id)}`;
 
 export const api = {
+  /** @type {(params: string, cursor?: string, limit?: number) => Promise<Api.Found>} */
   entries: (params, cursor = "", limit = 50) =>
-    ask("GET", `/entries?${params}&${new URLSearchParams({ cursor, limit })}`),
+    ask("GET", `/entries?${params}&${new URLSearchParams({ cursor, limit: String(limit) })}`),
+  /** @type {(id: string) => Promise<Api.EntryView>} */
   entry: (id) => ask("GET", entry(id)),
+  /** @type {(id: string, start: number) => Promise<Api.Files>} */
   files: (id, start) => ask("GET", `${entry(id)}/files?start=${start}`),
+  /** @type {(id: string) => Promise<Api.PieceRows>} */
   pieces: (id) => ask("GET", `${entry(id)}/pieces`),
+  /** @type {(id: string, change: Api.EntryChange) => Promise<Api.EntryChanged>} */
   edit: (id, change) => ask("PATCH", entry(id), change),
+  /** @type {(start: number) => Promise<Api.TrashListed>} */
   trash: (start) => ask("GET", `/trash?start=${start}`),
+  /** @type {(id: string) => Promise<Api.Restored>} */
   restore: (id) => ask("POST", `/trash/${encodeURIComponent(id)}/restore`),
+  /** @type {(id?: string) => Promise<Api.PurgedAmount>} */
   purge: (id) => ask("DELETE", id ? `/trash/${encodeURIComponent(id)}` : "/trash"),
+  /** @type {(id: string) => Promise<Api.DeletionHeld | null>} */
   remove: (id) => ask("DELETE", entry(id)),
-  fetch: (text) => ask("POST", "/fetch", { entry: text }),
+  /** @type {(text: string) => Promise<Api.EntryView>} */
+  fetch: (text) => ask("POST", "/fetch", /** @type {Api.WantedEntry} */ ({ entry: text })),
+  /** @type {() => Promise<Api.Peers>} */
   peers: () => ask("GET", "/peers"),
+  /** @type {() => Promise<Api.Health>} */
   health: () => ask("GET", "/health"),
+  /** @type {() => Promise<Api.Me>} */
   me: () => ask("GET", "/me"),
+  /** @type {() => Promise<Api.LinkedMachines>} */
   links: () => ask("GET", "/links"),
+  /** @type {(transfer: string) => Promise<Api.Sources>} */
   sources: (transfer) => ask("GET", `/transfers/${encodeURIComponent(transfer)}`),
+  /** @type {() => Promise<Api.RatesKept>} */
   rates: () => ask("GET", "/rates"),
+  /** @type {(query: Record<string, any>) => Promise<Api.Activities>} */
   activity: (query) => ask("GET", `/activity?${new URLSearchParams(query)}`),
+  /** @type {() => Promise<Api.OpenInvites>} */
   invites: () => ask("GET", "/invites"),
-  invite: (expires, zone) => ask("POST", "/invites", { expires, zone }),
+  /** @type {(expires: number, zone: string) => Promise<Api.MadeInvite>} */
+  invite: (expires, zone) => ask("POST", "/invites", /** @type {Api.WantedInvite} */ ({ expires, zone })),
+  /** @type {(id: string) => Promise<null>} */
   withdraw: (id) => ask("DELETE", `/invites/${encodeURIComponent(id)}`),
-  setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, { zone }),
+  /** @type {(id: string, zone: string) => Promise<null>} */
+  setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, /** @type {Api.WantedZone} */ ({ zone })),
+  /** @type {(id: string) => Promise<null>} */
   shutOut: (id) => ask("DELETE", `/machines/${encodeURIComponent(id)}`),
-  letIn: (name, hours) => ask("POST", "/logins", { name, hours }),
+  /** @type {(name: string, hours: number) => Promise<Api.MadeLogin>} */
+  letIn: (name, hours) => ask("POST", "/logins", /** @type {Api.WantedLogin} */ ({ name, hours })),
 };

@@ -14,16 +14,20 @@ import { t, tx } from "./strings.js";
 import { DropAnywhere } from "./upload_pick.js";
 import { html, render, useEffect } from "./vendor/preact-htm.js";
 
+/** @type {[string, () => string, string][]} */
 const PLACES = [["library", () => t("Library"), "#/"], ["transfers", () => t("Transfers"), "#/transfers"], ["machines", () => t("Machines"), "#/machines"], ["health", () => t("Health"), "#/health"]];
+/** @type {Record<string, () => Drawn>} */
 const BANNERS = {
   daemon: () => tx("The daemon of this machine is not running. Start it with: {command}. This page comes back by itself.", { command: html`<code>twofold run</code>` }),
   page: () => t("No connection to this machine. This page comes back by itself."),
 };
 
+/** @type {Record<string, () => string>} */
 const TITLES = { entry: () => t("Entry"), trash: () => t("Trash"), settings: () => t("Settings") };
 // All places but the first have their styles in common, in one order whichever is seen first.
 const STYLES = ["entry", "machines", "settings"];
-const placed = (module) => withStyles(STYLES, module);
+/** @type {<T>(part: Promise<T>) => Promise<T>} */
+const placed = (part) => withStyles(STYLES, part);
 const loadEntry = () => placed(import("./entry.js").then((module) => module.Entry));
 const loadTransfers = () => placed(import("./transfers.js").then((module) => module.Transfers));
 const loadMachines = () => placed(import("./machines.js").then((module) => module.Machines));
@@ -41,7 +45,7 @@ function App() {
     document.title = `${title?.() ?? "Twofold"} · Twofold`;
   }, [place, spoken]);
   return html`<div class="frame" key=${spoken}>
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("Skip to the content")}</a>
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>${t("Skip to the content")}</a>
     <${Top} place=${place} />
     <${Banner} />
     <main id="main" tabindex="-1"><${Place} place=${place} id=${id} /></main>
@@ -51,6 +55,7 @@ function App() {
   </div>`;
 }
 
+/** @param {{place: string, id: string}} props */
 function Place({ place, id }) {
   if (place === "entry") return html`<${Lazy} load=${loadEntry} id=${id} />`;
   if (place === "trash") return html`<${Lazy} load=${loadTrash} />`;
@@ -61,17 +66,19 @@ function Place({ place, id }) {
   return html`<${Library} />`;
 }
 
+/** @param {{place: string}} props */
 function Top({ place }) {
   const now = use(status);
   const here = TITLES[place] && place !== "settings" ? "library" : place;
   return html`<header class="top"><div>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="28" height="28" /><span dir="auto">${now?.swarm.name ?? "Twofold"}</span></a>
     <nav aria-label=${t("Places")}>${PLACES.map(([name, title, address]) => html`<a key=${name} href=${address} aria-current=${name === here ? "page" : null}>${title()}
-      ${name === "transfers" && now?.transfers.length > 0 && html`<span class="badge"><span class="sr">${t(", under way: ")}</span>${number(now.transfers.length)}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
+      ${name === "transfers" && now && now.transfers.length > 0 && html`<span class="badge"><span class="sr">${t(", under way: ")}</span>${number(now.transfers.length)}</span>`}${name === "health" && html`<${HealthMark} />`}</a>`)}</nav>
     <${Here} now=${now} place=${place} />
   </div></header>`;
 }
 
+/** @param {{now: Api.Status | null, place: string}} props */
 function Here({ now, place }) {
   const me = useMe();
   if (!now) return null;
@@ -87,6 +94,6 @@ function Banner() {
 
 await begin();
 listen();
-const root = document.getElementById("app");
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 root.replaceChildren();
 render(html`<${App} />`, root);

@@ -6,22 +6,29 @@ import { changed, tell } from "./store.js";
 import { t } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
-/** A modal dialog; `close` is called however it is left, and must stop drawing it. */
+/**
+ * A modal dialog; `close` is called however it is left, and must stop drawing it.
+ * @param {{title: string, close: () => void, children?: any}} props
+ */
 export function Dialog({ title, close, children }) {
   const dialog = useRef(null);
-  const back = useRef(document.activeElement);
   useEffect(() => {
+    const back = /** @type {HTMLElement | null} */ (document.activeElement);
     dialog.current.showModal();
-    return () => back.current?.focus?.();
+    // Nothing outside can have the focus until the dialog has left the document.
+    return () => queueMicrotask(() => back?.focus());
   }, []);
   return html`<dialog ref=${dialog} class="form-dialog" aria-labelledby="dialog-title" onClose=${close}>
     <h2 id="dialog-title" tabindex="-1">${title}</h2>${children}</dialog>`;
 }
 
-/** Runs `work`; what went wrong is shown where it was asked for. */
+/**
+ * Runs `work`; what went wrong is shown where it was asked for.
+ * @param {() => Promise<unknown> | unknown} work
+ */
 export function useWork(work) {
-  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState("");
-  const run = async (event) => {
+  const [busy, setBusy] = useState(false), [wrong, setWrong] = useState(/** @type {Drawn} */ (""));
+  const run = async (/** @type {Event} */ event) => {
     event?.preventDefault();
     setBusy(true);
     setWrong("");
@@ -36,6 +43,7 @@ export function useWork(work) {
   return { busy, wrong, run };
 }
 
+/** @param {{title: string, text: Drawn, action: string, done: string, work: () => Promise<unknown>, close: (done: boolean) => void}} props */
 export function Confirm({ title, text, action, done, work, close }) {
   const { busy, wrong, run } = useWork(async () => {
     await work();
@@ -50,7 +58,10 @@ export function Confirm({ title, text, action, done, work, close }) {
     </div><//>`;
 }
 
-/** Something secret that is shown once: a code for a camera, the text, and a button to copy it. */
+/**
+ * Something secret that is shown once: a code for a camera, the text, and a button to copy it.
+ * @param {{text: string, qr: string, label: string}} props
+ */
 export function Once({ text, qr, label }) {
   const place = useRef(null);
   const [hint, setHint] = useState("");
@@ -67,7 +78,10 @@ export function Once({ text, qr, label }) {
   </div>`;
 }
 
-/** One of a few, as a row of buttons that are radios. */
+/**
+ * One of a few, as a row of buttons that are radios.
+ * @param {{legend: string, name: string, choices: [any, string][], value: unknown, set: (value: any) => void}} props
+ */
 export function Choice({ legend, name, choices, value, set }) {
   return html`<fieldset class="choice"><legend>${legend}</legend><div>${choices.map(([each, text]) => html`<label key=${each}>
     <input type="radio" name=${name} checked=${value === each} onChange=${() => set(each)} /><span>${text}</span></label>`)}</div></fieldset>`;

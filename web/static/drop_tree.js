@@ -5,14 +5,22 @@
  * @typedef {{kind: "folder", name: string, size: number, files: {path: string, file: File}[], empty: string[]}} OneFolder
  */
 
-/** A drop's things. Must be called while the drop event lasts; the folders are read after it. */
+/**
+ * A drop's things. Must be called while the drop event lasts; the folders are read after it.
+ * @param {DataTransfer} transfer
+ * @returns {Promise<OneFile | OneFolder | null>[]}
+ */
 export function fromDrop(transfer) {
   const things = [...transfer.items].filter((item) => item.kind === "file")
     .map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
   return things.map(({ entry, file }) => (entry?.isDirectory ? readFolder(entry) : Promise.resolve(file && oneFile(file))));
 }
 
-/** What an input has: the files of one folder have paths that begin with its name. */
+/**
+ * What an input has: the files of one folder have paths that begin with its name.
+ * @param {File[]} files
+ * @returns {Promise<OneFile | OneFolder>[]}
+ */
 export function fromInput(files) {
   const folders = new Map(), found = [];
   for (const file of files) {
@@ -28,18 +36,27 @@ export function fromInput(files) {
   return found.map((thing) => Promise.resolve(thing));
 }
 
+/** @type {(file: File) => OneFile} */
 const oneFile = (file) => ({ kind: "file", name: file.name, size: file.size, file });
 
+/**
+ * @param {string} name
+ * @param {OneFolder["files"]} files
+ * @param {string[]} empty
+ * @returns {OneFolder}
+ */
 function oneFolder(name, files, empty) {
   return { kind: "folder", name, size: files.reduce((sum, { file }) => sum + file.size, 0), files, empty };
 }
 
+/** @param {any} root a FileSystemDirectoryEntry */
 async function readFolder(root) {
-  const files = [], empty = [], waiting = [{ entry: root, path: "" }];
+  const files = /** @type {OneFolder["files"]} */ ([]), empty = /** @type {string[]} */ ([]), waiting = [{ entry: root, path: "" }];
   while (waiting.length) {
-    const { entry, path } = waiting.pop();
+    const { entry, path } = /** @type {{entry: any, path: string}} */ (waiting.pop());
     const inside = await listFolder(entry);
     if (inside.length === 0 && path) empty.push(path);
+    /** @param {FileSystemEntry} one */
     const below = (one) => (path ? `${path}/${one.name}` : one.name);
     for (const one of inside) if (one.isDirectory) waiting.push({ entry: one, path: below(one) });
     const plain = inside.filter((one) => one.isFile);
@@ -48,7 +65,11 @@ async function readFolder(root) {
   return oneFolder(root.name, files, empty);
 }
 
-/** Browsers hand out a folder in portions. */
+/**
+ * Browsers hand out a folder in portions.
+ * @param {FileSystemDirectoryEntry} entry
+ * @returns {Promise<any[]>}
+ */
 async function listFolder(entry) {
   const reader = entry.createReader(), found = [];
   for (;;) {
@@ -58,4 +79,5 @@ async function listFolder(entry) {
   }
 }
 
+/** @type {(entry: FileSystemFileEntry) => Promise<File>} */
 const fileOf = (entry) => new Promise((resolve, reject) => { entry.file(resolve, reject); });

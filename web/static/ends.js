@@ -11,7 +11,8 @@ const LONG = 20_000, KEY = "twofold-tell-ends", OVER = ["done", "failed"];
 const choice = cell({ on: remembered(), allowed: permission() });
 /** Milliseconds since 1970 when each was first seen under way; transfers by id, uploads by number. */
 const began = new Map();
-let running = new Map(), titleBefore = null;
+let running = new Map();
+let titleBefore = /** @type {string | null} */ (null);
 
 function remembered() {
   try {
@@ -21,6 +22,7 @@ function remembered() {
   }
 }
 
+/** @param {boolean} on */
 function remember(on) {
   try {
     if (on) localStorage.setItem(KEY, "1");
@@ -46,6 +48,7 @@ async function toggle() {
 /** The switch, with what it will do here. */
 export function TellEnd() {
   const { on, allowed } = use(choice);
+  /** @type {Record<string, string>} */
   const hints = {
     denied: t("This browser refused messages for this page: its title will say it."),
     none: t("Browsers show messages only for pages by https, or on the machine itself: the title of this page will say it."),
@@ -55,6 +58,11 @@ export function TellEnd() {
     ${hint && html`<span class="soft" id="tell-hint">${hint}</span>`}</span>`;
 }
 
+/**
+ * @param {string | number} key
+ * @param {string} text
+ * @param {boolean} good
+ */
 function ended(key, text, good) {
   const since = began.get(key);
   began.delete(key);
@@ -81,6 +89,7 @@ addEventListener("focus", lookedAt);
 document.addEventListener("visibilitychange", lookedAt);
 
 status.listen((now) => {
+  if (!now) return;
   const seen = new Map(now.transfers.filter((each) => each.purpose === "get").map((each) => [each.id, each.name]));
   for (const id of seen.keys()) if (!began.has(id)) began.set(id, Date.now());
   for (const [id, name] of running) if (!seen.has(id)) ended(id, t("The download of {name} has ended.", { name }), true);

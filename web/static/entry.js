@@ -17,9 +17,10 @@ const loadPreview = () => import("./preview.js").then((module) => module.Preview
 const loadSizes = () => withStyles(["pictures"], import("./entry_pictures.js").then((module) => module.PictureSizes));
 const loadTree = () => import("./file_tree.js").then((module) => module.FileTree);
 
+/** @param {{id: string}} props */
 export function Entry({ id }) {
   const version = use(changes);
-  const [loaded, setLoaded] = useState({});
+  const [loaded, setLoaded] = useState(/** @type {{id?: string, entry?: Api.EntryView, map?: Api.PieceRows, error?: Error}} */ ({}));
   const load = async () => {
     try {
       const [entry, map] = await Promise.all([api.entry(id), api.pieces(id)]);
@@ -32,7 +33,7 @@ export function Entry({ id }) {
   const entry = loaded.entry;
   useRefresh(load, entry && entry.copies.have < entry.copies.want);
   if (loaded.id !== id) return html`<${Waiting} />`;
-  if (loaded.error) return html`<div class="stack"><${Back} /><${Problem} error=${loaded.error} retry=${load} /></div>`;
+  if (loaded.error) return html`<div class="stack"><${Back} /><h1 class="sr">${t("Entry")}</h1><${Problem} error=${loaded.error} retry=${load} /></div>`;
   return html`<div class="stack"><${Back} /><${Loaded} entry=${loaded.entry} map=${loaded.map} key=${id} /></div>`;
 }
 
@@ -40,6 +41,7 @@ function Back() {
   return html`<a class="back" href="#/"><${Icon} name="back" />${t("Library")}</a>`;
 }
 
+/** @param {{entry: Api.EntryView, map: Api.PieceRows}} props */
 function Loaded({ entry, map }) {
   // Only the machine that shared an entry can edit or delete it.
   const own = use(status)?.peer.name === entry.author;
@@ -64,7 +66,10 @@ function Loaded({ entry, map }) {
   </article>`;
 }
 
-/** What its owner should know: files that changed, copies that are missing, a deletion that waits. */
+/**
+ * What its owner should know: files that changed, copies that are missing, a deletion that waits.
+ * @param {{entry: Api.EntryView}} props
+ */
 function Warnings({ entry }) {
   const said = [
     entry.held && tx("Its deletion is held until somebody approves it: {command}", { command: html`<code>twofold approve</code>` }),
@@ -72,5 +77,5 @@ function Warnings({ entry }) {
     (entry.safety === "away" || entry.safety === "lost") && english(entry.safety_text),
   ].filter(Boolean);
   if (said.length === 0) return null;
-  return html`<ul class="warnings" role="status">${said.map((text, index) => html`<li key=${index}>${text}</li>`)}</ul>`;
+  return html`<div role="status"><ul class="warnings">${said.map((text, index) => html`<li key=${index}>${text}</li>`)}</ul></div>`;
 }

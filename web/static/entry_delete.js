@@ -7,6 +7,7 @@ import { changed, tell } from "./store.js";
 import { t } from "./strings.js";
 import { html, useRef, useState } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function DeleteEntry({ entry }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);

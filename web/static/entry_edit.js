@@ -10,11 +10,15 @@ import { html, useRef, useState } from "./vendor/preact-htm.js";
 
 const MOST_TAGS = 32, LONGEST_TAG = 64;
 
-/** The tags in a text with commas (Arabic ones, too), each once. */
+/**
+ * The tags in a text with commas (Arabic ones, too), each once.
+ * @param {string} text
+ */
 export function tagsOf(text) {
   return [...new Set(text.split(/[,،]/).map((tag) => tag.trim()).filter(Boolean))];
 }
 
+/** @param {{name: string, tags: string}} said */
 function wrongIn({ name, tags }) {
   if (!name.trim()) return t("Give it a name.");
   const list = tagsOf(tags);
@@ -23,6 +27,7 @@ function wrongIn({ name, tags }) {
   return long ? t("A tag has at most {n} characters: “{tag}…” has more.", { n: number(LONGEST_TAG), tag: long.slice(0, 20) }) : "";
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function EditEntry({ entry }) {
   const dialog = useRef(null);
   const [open, setOpen] = useState(false);
@@ -32,12 +37,13 @@ export function EditEntry({ entry }) {
     <dialog ref=${dialog} class="wide" aria-labelledby="edit-title" onClose=${() => setOpen(false)}>${open && html`<${Form} entry=${entry} close=${close} />`}</dialog>`;
 }
 
+/** @param {{entry: Api.EntryView, close: () => void}} props */
 function Form({ entry, close }) {
   const [typed, setTyped] = useState({ name: entry.name, caption: entry.caption, tags: entry.tags.join(", ") });
   const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState("");
-  const type = (part) => (event) => { setTyped({ ...typed, [part]: event.target.value }); setWrong(""); };
-  const save = async (event) => {
+  const [wrong, setWrong] = useState(/** @type {Drawn} */ (""));
+  const type = (/** @type {string} */ part) => (/** @type {any} */ event) => { setTyped({ ...typed, [part]: event.target.value }); setWrong(""); };
+  const save = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const problem = wrongIn(typed);
     if (problem) return setWrong(problem);

@@ -6,6 +6,7 @@ import { english } from "./said.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function Facts({ entry }) {
   const part = () => tn(entry.pieces, "{have} of {n} piece", "{have} of {n} pieces", { have: number(entry.here) });
   const here = entry.here >= entry.pieces ? t("All of it") : entry.here === 0 ? t("Nothing yet") : part();
@@ -18,7 +19,10 @@ export function Facts({ entry }) {
   </dl>`;
 }
 
-/** The events an entry tells of itself, oldest first. */
+/**
+ * The events an entry tells of itself, oldest first.
+ * @param {Api.EntryView} entry
+ */
 export function historyOf(entry) {
   const events = [{ when: entry.created, text: t("Shared by {author}", entry) }];
   if (entry.edited) events.push({ when: entry.edited, text: t("Last edited by {author}", entry) });
@@ -26,6 +30,7 @@ export function historyOf(entry) {
   return events;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function History({ entry }) {
   return html`<section class="card" aria-labelledby="history"><h2 id="history">${t("History")}</h2>
     <ol class="happened">${historyOf(entry).map((event) => html`<li key=${event.text}><span>${event.text}</span>

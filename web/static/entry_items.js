@@ -7,6 +7,7 @@ import { Thumbnail } from "./pictures.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function Row({ entry }) {
   const about = entry.kind === "folder" ? `${tn(entry.files, "{n} file", "{n} files")} · ` : "";
   return html`<div class="entry">
@@ -21,6 +22,7 @@ export function Row({ entry }) {
   </div>`;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 export function Tile({ entry }) {
   return html`<div class="tile">
     <a class="what" href=${`#/entry/${entry.id}`} title=${entry.name}>
@@ -32,11 +34,15 @@ export function Tile({ entry }) {
   </div>`;
 }
 
-/** The entry's thumbnail where there is one, else its kind. */
+/**
+ * The entry's thumbnail where there is one, else its kind.
+ * @param {{entry: Api.EntryView}} props
+ */
 function Picture({ entry }) {
   return html`<span class=${`picture ${entry.content ?? entry.kind}`}><${Thumbnail} entry=${entry} quality="medium" /></span>`;
 }
 
+/** @param {{entry: Api.EntryView}} props */
 function Actions({ entry }) {
   return html`<span class="actions">
     <a class="button quiet icon-only" href=${`/download/${entry.id}`} download title=${t("Download")} aria-label=${t("Download {name}", entry)}><${Icon} name="download" /></a>

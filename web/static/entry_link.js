@@ -4,6 +4,7 @@ import { copyLink, Icon } from "./parts.js";
 import { t } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @param {{entry: Api.EntryView}} props */
 export function ShareLink({ entry }) {
   return html`<section class="card share" aria-labelledby="share"><h2 id="share">${t("Link")}</h2>
     <img class="qr" src=${`/api/v1/entries/${entry.id}/qr.svg`} width="164" height="164" alt=${t("QR code of the link")} />

@@ -5,7 +5,7 @@ import { api } from "./api.js";
 
 const AHEAD = 60, KEPT = 12;
 
-/** @typedef {{cursor: string, entries: object[] | null, count: number, stale: boolean}} Page */
+/** @typedef {{cursor: string, entries: Api.EntryView[] | null, count: number, stale: boolean}} Page */
 
 export class EntryPages {
   /** @param {string} params what to look for @param {() => void} changed called when there is more to show */
@@ -17,6 +17,7 @@ export class EntryPages {
     this.total = 0;
     this.counted = true;
     this.local = false;
+    /** @type {import("./api.js").ApiError | null} */
     this.error = null;
     this.begun = false;
     this.first = 0;
@@ -31,10 +32,14 @@ export class EntryPages {
   }
 
   get hasMore() {
-    return this.pages.at(-1).stale && this.pages.at(-1).count === 0;
+    const last = this.pages[this.pages.length - 1];
+    return last.stale && last.count === 0;
   }
 
-  /** The entry at a place, undefined while it is not here. */
+  /**
+   * The entry at a place, undefined while it is not here.
+   * @param {number} index
+   */
   at(index) {
     for (const page of this.pages) {
       if (index < page.count) return page.entries?.[index];
@@ -43,12 +48,19 @@ export class EntryPages {
     return undefined;
   }
 
-  /** Any entry that is here and of which this is so. */
+  /**
+   * Any entry that is here and of which this is so.
+   * @param {(entry: Api.EntryView) => boolean} test
+   */
   some(test) {
     return this.pages.some((page) => page.entries?.some(test));
   }
 
-  /** These places are in view now. */
+  /**
+   * These places are in view now.
+   * @param {number} first
+   * @param {number} last
+   */
   show(first, last) {
     this.first = first;
     this.last = last;
@@ -94,6 +106,7 @@ export class EntryPages {
     return undefined;
   }
 
+  /** @param {number} number */
   async load(number) {
     const page = this.pages[number];
     const found = await api.entries(this.params, page.cursor);

@@ -7,6 +7,9 @@ import { Icon } from "./parts.js";
 import { t } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
+/** @typedef {import("./find_query.js").Find} Find */
+
+/** @param {{find: Find}} props */
 export function FindBar({ find }) {
   const active = activeFilters(find);
   const [open, setOpen] = useState(false);
@@ -24,10 +27,12 @@ export function FindBar({ find }) {
   </div>`;
 }
 
+/** @param {Find} find */
 export function withoutFilters(find) {
   return { ...find, ...Object.fromEntries(FILTERS.map((name) => [name, ""])) };
 }
 
+/** @param {{find: Find}} props */
 function Sorting({ find }) {
   const first = find.q.trim() ? ["", t("Best")] : ["", t("Newest")];
   const others = find.q.trim() ? sorts() : sorts().slice(1);
@@ -35,6 +40,7 @@ function Sorting({ find }) {
   return html`<${Choice} label=${t("Sort by")} inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
 }
 
+/** @param {{find: Find}} props */
 function Views({ find }) {
   const now = find.view === "gallery" ? "gallery" : "";
   return html`<div class="views" role="group" aria-label=${t("View")}>
@@ -42,9 +48,10 @@ function Views({ find }) {
   </div>`;
 }
 
+/** @param {{find: Find}} props */
 function Filters({ find }) {
   const machines = useMachines();
-  const set = (name) => (value) => goFind({ ...find, [name]: value });
+  const set = (/** @type {string} */ name) => (/** @type {string} */ value) => goFind({ ...find, [name]: value });
   return html`<fieldset class="filters card"><legend class="sr">${t("Filters")}</legend>
     <${Choice} label=${t("Kind")} any=${t("Any kind")} value=${find.kind} choices=${kinds()} onChoose=${set("kind")} />
     <${Choice} label=${t("Size")} any=${t("Any size")} value=${find.size} choices=${sizes()} onChoose=${set("size")} />
@@ -57,7 +64,7 @@ function Filters({ find }) {
 
 /** The machines by name, as choices; none while they are not known. */
 function useMachines() {
-  const [names, setNames] = useState([]);
+  const [names, setNames] = useState(/** @type {string[]} */ ([]));
   useEffect(() => {
     // Without the list what is set can still be seen and removed.
     api.peers().then(({ peers }) => setNames([...new Set(peers.map((peer) => peer.name))]), () => {});
@@ -65,6 +72,7 @@ function useMachines() {
   return names.map((name) => [name, name]);
 }
 
+/** @param {{label: string, any?: string, value: string, choices: string[][], onChoose: (value: string) => void, inline?: boolean}} props */
 function Choice({ label, any, value, choices, onChoose, inline }) {
   const unknown = value && !choices.some(([each]) => each === value) ? [[value, value]] : [];
   const all = [...(any ? [["", any]] : []), ...choices, ...unknown];

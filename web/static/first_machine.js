@@ -9,7 +9,7 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 export function FirstMachine() {
   const me = useMe();
-  const [here, setHere] = useState(undefined);
+  const [here, setHere] = useState(/** @type {Api.MachineView | null | undefined} */ (undefined));
   useEffect(() => { api.peers().then(({ peers }) => setHere(peers.find((machine) => machine.this) ?? null), () => setHere(null)); }, []);
   if (here === undefined || !me) return html`<${Waiting} />`;
   if (here?.admin && me.owner) {

@@ -15,13 +15,17 @@ export async function load() {
   }
 }
 
-/** "good", "short", "bad", or "" while it is not known. */
+/**
+ * "good", "short", "bad", or "" while it is not known.
+ * @param {import("./store.js").HealthNow | null} now
+ */
 export function level(now) {
   if (!now?.entries) return "";
   if (now.entries.lost || now.entries.away) return "bad";
   return now.entries.short ? "short" : "good";
 }
 
+/** @type {Record<string, () => string>} */
 export const LEVELS = { good: () => t("all safe"), short: () => t("some short of copies"), bad: () => t("some lost") };
 
 /** The dot beside "Health" in the frame; keeps the numbers fresh on every place. */

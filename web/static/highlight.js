@@ -12,12 +12,19 @@ const DOUBLE = String.raw`"(?:\\.|[^"\\\n])*"?`, SINGLE = String.raw`'(?:\\.|[^'
 const C_COMMENTS = String.raw`\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)`, HASH = String.raw`#[^\n]*`;
 const BACKTICKS = "`(?:\\\\.|[^`\\\\])*`?", TRIPLE = String.raw`"""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)`;
 
+/**
+ * @param {string} comments
+ * @param {string} strings
+ * @param {string} [words]
+ * @param {string} [flags]
+ */
 const language = (comments, strings, words = "", flags = "") => ({ comments, strings, words: new Set(words.split(" ").filter(Boolean)), fold: flags === "i" });
 const c = language(C_COMMENTS, `${DOUBLE}|${SINGLE}|${BACKTICKS}`, C_LIKE);
 const python = language(HASH, `${TRIPLE}|${DOUBLE}|${SINGLE}`, PYTHON);
 const shell = language(HASH, `${DOUBLE}|'[^']*'?`, SHELL);
 const config = language(String.raw`[#;][^\n]*`, `${TRIPLE}|${DOUBLE}|${SINGLE}`, "true false null yes no on off");
 const markup = language(String.raw`<!--[\s\S]*?(?:-->|$)`, String.raw`"[^"<\n]*"|<\/?[\w:-]+|\/?>`);
+/** @type {[string, ReturnType<typeof language>][]} */
 const LANGUAGES = [
   ["c cc cpp cs css dart go gradle h hpp java js json jsonl jsx kt mjs php rs scala swift ts tsx zig ipynb", c],
   ["py gd", python],
@@ -30,7 +37,11 @@ const LANGUAGES = [
 ];
 const BY_ENDING = new Map(LANGUAGES.flatMap(([endings, found]) => endings.split(" ").map((ending) => [ending, found])));
 
-/** [kind, text] pairs that make up the text; kind is "comment", "string", "number", "word" or "". */
+/**
+ * [kind, text] pairs that make up the text; kind is "comment", "string", "number", "word" or "".
+ * @param {string} text
+ * @param {string} ending
+ */
 export function tokens(text, ending) {
   const found = BY_ENDING.get(ending);
   if (!found) return [["", text]];
@@ -48,6 +59,10 @@ export function tokens(text, ending) {
   return parts;
 }
 
+/**
+ * @param {ReturnType<typeof language>} found
+ * @param {string} text
+ */
 function isWord(found, text) {
   return found.words.has(found.fold ? text.toLowerCase() : text);
 }

@@ -8,9 +8,10 @@ import { html, useState } from "./vendor/preact-htm.js";
 
 const times = () => [[3600, t("1 hour")], [86400, t("1 day")], [604800, t("7 days")]];
 
+/** @param {{zones: string[], close: () => void}} props */
 export function InviteMachine({ zones, close }) {
   const [expires, setExpires] = useState(86400), [zone, setZone] = useState("");
-  const [made, setMade] = useState(null);
+  const [made, setMade] = useState(/** @type {Api.MadeInvite | null} */ (null));
   const { busy, wrong, run } = useWork(async () => setMade(await api.invite(expires, zone.trim())));
   if (made) return html`<${Made} key="made" made=${made} close=${close} />`;
   return html`<${Dialog} key="wish" title=${t("Invite a machine")} close=${close}><form onSubmit=${run}>
@@ -21,6 +22,7 @@ export function InviteMachine({ zones, close }) {
   </form><//>`;
 }
 
+/** @param {{made: Api.MadeInvite, close: () => void}} props */
 function Made({ made, close }) {
   return html`<${Dialog} title=${t("Invite for one machine")} close=${close}>
     <p>${t("Shown only now, good until {when}. Send it in a way that others do not read.", { when: moment(made.expires) })}</p>
@@ -29,7 +31,10 @@ function Made({ made, close }) {
     <div class="buttons"><button class="button" onClick=${close}>${t("Done")}</button></div><//>`;
 }
 
-/** A zone, with those there are to choose from. */
+/**
+ * A zone, with those there are to choose from.
+ * @param {{zones: string[], value: string, set: (zone: string) => void}} props
+ */
 export function ZoneField({ zones, value, set }) {
   return html`<div class="field"><label for="zone">${t("Zone")} <span class="soft">${t("(may be empty)")}</span></label>
     <input id="zone" list="zones" maxlength="64" autocomplete="off" value=${value} onInput=${(event) => set(event.target.value)} aria-describedby="zone-hint" />
@@ -37,8 +42,9 @@ export function ZoneField({ zones, value, set }) {
     <p class="soft" id="zone-hint">${t("What could be lost together: a room, a house, an owner. Two copies are kept in different zones.")}</p></div>`;
 }
 
+/** @param {{invites: Api.InviteSummary[], load: () => void}} props */
 export function OpenInvites({ invites, load }) {
-  const [asked, setAsked] = useState(null);
+  const [asked, setAsked] = useState(/** @type {Api.InviteSummary | null} */ (null));
   if (!invites?.length) return null;
   return html`<section class="card" aria-labelledby="open-invites"><h2 id="open-invites">${t("Open invites")}</h2>
     <ul class="rows">${invites.map((invite) => html`<li key=${invite.id}>

@@ -23,6 +23,7 @@ export const language = cell("en");
 /** Whether a part was needed yet that says more than the first page does. */
 let more = false;
 
+/** @param {string} tag */
 const primary = (tag) => tag.toLowerCase().split("-")[0];
 
 /**
@@ -44,6 +45,7 @@ export function localeOf(name, wanted) {
 }
 
 /** Some systems have their browsers name what is no language tag ("en-US@posix"). */
+/** @param {string} tag */
 function isTag(tag) {
   try {
     return Intl.getCanonicalLocales(tag).length === 1;
@@ -77,6 +79,7 @@ export async function sayMore() {
   if (language.get() === name) learn(texts);
 }
 
+/** @param {string} name */
 async function change(name) {
   const { load, loadMore, rightToLeft = false } = LANGUAGES[name];
   const all = more, catalogue = {};

@@ -7,15 +7,22 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const known = new Map();
 
-/** Style sheets by name, each with the promise that it is there (or cannot be had). */
+/** Style sheets by name, each with the promise that it is there (or cannot be had). @type {Map<string, Promise<unknown>>} */
 const styles = new Map();
 
-/** A part with style sheets of its own, which are there before it is drawn. */
+/**
+ * A part with style sheets of its own, which are there before it is drawn.
+ * @template T
+ * @param {string[]} names
+ * @param {Promise<T>} part
+ * @returns {Promise<T>}
+ */
 export function withStyles(names, part) {
   for (const name of names) if (!styles.has(name)) styles.set(name, styled(name));
   return Promise.all([part, ...names.map((name) => styles.get(name))]).then(([drawn]) => drawn);
 }
 
+/** @param {string} name */
 function styled(name) {
   const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${name}.css` });
   const there = new Promise((done) => { link.onload = link.onerror = done; });
@@ -23,9 +30,12 @@ function styled(name) {
   return there;
 }
 
-/** Shows the part that `load` gives, with the other props. `load` must be the same each time. */
+/**
+ * Shows the part that `load` gives, with the other props. `load` must be the same each time.
+ * @param {{load: () => Promise<unknown>} & Record<string, unknown>} props
+ */
 export function Lazy({ load, ...props }) {
-  const [error, setError] = useState(null);
+  const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [, draw] = useState(0);
   const start = () => {
     setError(null);

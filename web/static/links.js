@@ -7,15 +7,21 @@ import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const EVERY = 2000;
 
-/** What `load` gives, again and again while the page is looked at: {value}, {error}, or {} at first. */
+/**
+ * What `load` gives, again and again while the page is looked at: {value}, {error}, or {} at first.
+ * @template T
+ * @param {() => Promise<T>} load
+ * @param {string} key
+ * @returns {{value?: T, error?: Error}}
+ */
 export function usePolled(load, key) {
-  const [known, setKnown] = useState({});
+  const [known, setKnown] = useState(/** @type {{value?: T, error?: Error}} */ ({}));
   useEffect(() => {
     let gone = false, busy = false;
     const look = async () => {
       if (busy || document.visibilityState !== "visible" || connection.get() !== "live") return;
       busy = true;
-      const found = await load().then((value) => ({ value }), (error) => ({ error }));
+      const found = await load().then((value) => ({ value }), (/** @type {Error} */ error) => ({ error }));
       busy = false;
       if (!gone) setKnown(found);
     };
@@ -27,7 +33,12 @@ export function usePolled(load, key) {
   return known;
 }
 
-/** Every link with `down` and `up`, bytes a second; `down` by what was counted between looks. */
+/** @typedef {Api.LinkView & {down: number, up: number}} Link */
+
+/**
+ * Every link with `down` and `up`, bytes a second; `down` by what was counted between looks.
+ * @returns {Link[]}
+ */
 export function useLinks() {
   const paces = useRef(new Map());
   const load = async () => {

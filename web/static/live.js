@@ -7,18 +7,22 @@ const AGAIN = 3000;
 let seen = "";
 let last = "";
 
-/** What of a status makes the list of entries worth asking for again. */
+/**
+ * What of a status makes the list of entries worth asking for again.
+ * @param {Api.Status} now
+ */
 function mark(now) {
   return JSON.stringify([now.store.pieces, now.transfers.map((transfer) => transfer.id), now.notices, now.tracker.state]);
 }
 
 export function listen() {
   const source = new EventSource(seen ? `/api/v1/events?${new URLSearchParams({ after: seen })}` : "/api/v1/events");
+  /** @type {(name: string, take: (told: any) => void) => void} */
   const on = (name, take) => source.addEventListener(name, (event) => {
     seen = event.lastEventId || seen;
     take(JSON.parse(event.data));
   });
-  on("status", (now) => {
+  on("status", (/** @type {Api.Status} */ now) => {
     const next = mark(now);
     const wasAway = connection.get() !== "live";
     connection.set("live");

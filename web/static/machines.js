@@ -18,7 +18,7 @@ const EVERY = 5000;
 
 export function Machines() {
   const version = use(changes), swarm = use(status)?.swarm, me = useMe();
-  const [known, setKnown] = useState({}), [invites, setInvites] = useState([]);
+  const [known, setKnown] = useState(/** @type {Partial<Api.Peers> & {error?: Error}} */ ({})), [invites, setInvites] = useState(/** @type {Api.InviteSummary[]} */ ([]));
   const here = known.peers?.find((machine) => machine.this);
   const manage = Boolean(me?.owner && here?.admin);
   const load = () => api.peers().then((peers) => setKnown(peers), (error) => setKnown({ error }));
@@ -35,21 +35,25 @@ export function Machines() {
     ${known.error && html`<${Problem} error=${known.error} retry=${load} />`}
     ${!known.error && !known.peers && html`<${Waiting} />`}
     ${known.local && html`<p class="tally">${t("The tracker is away: this is what this machine knows.")}</p>`}
-    ${known.warnings?.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${english(text)}</p></li>`)}</ul></section>`}
+    ${known.warnings && known.warnings.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${english(text)}</p></li>`)}</ul></section>`}
     ${known.peers && html`<${List} machines=${known.peers} manage=${manage} zones=${zones} load=${load} />`}
     ${manage && html`<${OpenInvites} invites=${invites} load=${loadInvites} />`}
     <${Activity} /></div>`;
 }
 
+/** @param {{machines: Api.MachineView[], manage: boolean, zones: string[], load: () => void}} props */
 function List({ machines, manage, zones, load }) {
   const now = newest(useRates()), links = useLinks();
-  const rateOf = (machine) => (machine.this ? now : links.find((link) => link.peer === machine.id));
+  const rateOf = (/** @type {Api.MachineView} */ machine) => (machine.this ? now : links.find((link) => link.peer === machine.id));
   return html`<ul class="machine-list">${machines.map((machine) => html`<${MachineCard} key=${machine.id} machine=${machine} rate=${rateOf(machine)} manage=${manage} zones=${zones} load=${load} />`)}</ul>`;
 }
 
 const INVITE = "#/machines/invite";
 
-/** For the owner: ways in for machines and people, or why there is none for machines. */
+/**
+ * For the owner: ways in for machines and people, or why there is none for machines.
+ * @param {{here: Api.MachineView, manage: boolean, zones: string[], done: () => void}} props
+ */
 function GetIn({ here, manage, zones, done }) {
   const { id } = use(route);
   const [open, setOpen] = useState("");

@@ -4,7 +4,8 @@ import { api } from "./api.js";
 import { cell, use } from "./store.js";
 import { useEffect } from "./vendor/preact-htm.js";
 
-const me = cell(null);
+const me = cell(/** @type {Api.Me | null} */ (null));
+/** @type {Promise<void> | null} */
 let asked = null;
 
 /** {person, owner}, or null until it is known. */

@@ -3,11 +3,16 @@
 const WINDOW = 6000;
 
 export class Pace {
+  /** @type {{done: number, now: number}[]} */
   #steps = [];
 
-  /** So much is done at this moment (milliseconds). */
+  /**
+   * So much is done at this moment (milliseconds).
+   * @param {number} done
+   * @param {number} now
+   */
   note(done, now) {
-    if (this.#steps.length && done < this.#steps.at(-1).done) this.#steps = [];
+    if (this.#steps.length && done < this.#steps[this.#steps.length - 1].done) this.#steps = [];
     this.#steps.push({ done, now });
     while (this.#steps.length > 2 && now - this.#steps[1].now >= WINDOW) this.#steps.shift();
   }
@@ -15,7 +20,7 @@ export class Pace {
   /** Bytes a second; 0 while it cannot be said. */
   get rate() {
     if (this.#steps.length < 2) return 0;
-    const first = this.#steps[0], last = this.#steps.at(-1);
+    const first = this.#steps[0], last = this.#steps[this.#steps.length - 1];
     return last.now - first.now < 500 ? 0 : ((last.done - first.done) * 1000) / (last.now - first.now);
   }
 

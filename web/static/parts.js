@@ -6,6 +6,7 @@ import { english, said } from "./said.js";
 import { t, tn, tx } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @type {Record<string, string>} */
 const PATHS = {
   download: "M12 4v11m0 0-4.5-4.5M12 15l4.5-4.5M5 20h14",
   upload: "M12 16V5m0 0L7.5 9.5M12 5l4.5 4.5M5 20h14",
@@ -24,12 +25,18 @@ const PATHS = {
 
 const DIRECTED = new Set(["back", "open"]);
 
-/** A picture beside words; says nothing to a screen reader. */
+/**
+ * A picture beside words; says nothing to a screen reader.
+ * @param {{name: string}} props
+ */
 export function Icon({ name }) {
   return html`<svg class=${DIRECTED.has(name) ? "icon directed" : "icon"} viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 }
 
-/** "2 of 2", with a colour that repeats what the words say. */
+/**
+ * "2 of 2", with a colour that repeats what the words say.
+ * @param {{entry: Api.EntryView}} props
+ */
 export function Copies({ entry }) {
   const { have, want } = entry.copies;
   const kind = have >= want ? "good" : have > 0 ? "short" : "bad";
@@ -37,7 +44,10 @@ export function Copies({ entry }) {
   return html`<span class=${`pill ${kind}`}><span class="sr">${t("Copies: ")}</span>${text}</span>`;
 }
 
-/** The machines that hold an entry in whole, then how many hold a part. */
+/**
+ * The machines that hold an entry in whole, then how many hold a part.
+ * @param {Api.EntryView} entry
+ */
 export function onMachines(entry) {
   const there = entry.holders.filter((holder) => holder.state !== "gone");
   const whole = there.filter((holder) => holder.pieces >= entry.pieces).map((holder) => holder.peer);
@@ -48,22 +58,28 @@ export function onMachines(entry) {
   return parts === 1 ? t("in parts on {name}", { name: there[0].peer }) : tn(parts, "in parts on {n} machine", "in parts on {n} machines");
 }
 
+/** @type {Record<string, () => [string, string]>} */
 const STATES = {
   live: () => [t("live"), t("There now")],
   suspect: () => [t("suspect"), t("Not heard of for some seconds")],
   gone: () => [t("gone"), t("Not there")],
 };
 
-/** A machine's state, as a word and a dot. */
+/**
+ * A machine's state, as a word and a dot.
+ * @param {{state: Api.HolderView["state"]}} props
+ */
 export function State({ state }) {
   const [word, hint] = STATES[state]?.() ?? [state];
   return html`<span class=${`state ${state}`} title=${hint}><span class="dot" aria-hidden="true"></span>${word}</span>`;
 }
 
+/** @param {{done: number, total: number, label: string}} props */
 export function Bar({ done, total, label }) {
   return html`<progress max="100" value=${percent(done, total)} aria-label=${label}>${share(done, total)}</progress>`;
 }
 
+/** @param {{icon: string, title: string, children?: any}} props */
 export function Empty({ icon, title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
 }
@@ -72,6 +88,7 @@ export function Waiting() {
   return html`<p class="waiting" role="status">${t("Loading…")}</p>`;
 }
 
+/** @param {{error: Error, retry?: () => void}} props */
 export function Problem({ error, retry }) {
   return html`<div class="empty" role="alert"><h2>${t("That did not work")}</h2><p>${said(error)}</p>
     ${retry && html`<button class="button" onClick=${retry}>${t("Try again")}</button>`}</div>`;
@@ -87,13 +104,20 @@ export function Toasts() {
   </div>`;
 }
 
-/** Put an entry's link on the clipboard. */
+/**
+ * Put an entry's link on the clipboard.
+ * @param {Api.EntryView} entry
+ */
 export async function copyLink(entry) {
   const copied = await copyText(entry.link);
   tell(copied ? t("The link to {name} is copied.", { name: entry.name }) : tx("Copy it by hand: {link}", { link: html`<bdi>${entry.link}</bdi>` }), copied);
 }
 
-/** Whether the text is on the clipboard now, also where browsers only allow the old way (plain http). */
+/**
+ * Whether the text is on the clipboard now, also where browsers only allow the old way (plain http).
+ * @param {string} text
+ * @param {HTMLElement} [within]
+ */
 export async function copyText(text, within = document.body) {
   try {
     await navigator.clipboard.writeText(text);
@@ -103,8 +127,12 @@ export async function copyText(text, within = document.body) {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {HTMLElement} within
+ */
 function copyBySelection(text, within) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const area = document.createElement("textarea");
   area.value = text;
   area.readOnly = true;

@@ -9,8 +9,8 @@ import { html, useState } from "./vendor/preact-htm.js";
 export function PasteLink() {
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState("");
-  const fetchIt = async (event) => {
+  const [wrong, setWrong] = useState(/** @type {Drawn} */ (""));
+  const fetchIt = async (/** @type {Event} */ event) => {
     event.preventDefault();
     if (!text.trim()) return setWrong(t("Paste a link first."));
     setBusy(true);

@@ -1,11 +1,18 @@
 // Paints one machine's pieces as a band, from runs: one pixel row, which the browser stretches.
 // What a frame costs depends on runs and pixels, not on pieces; several changes make one frame.
 
+/** @typedef {Api.PieceRow["runs"]} Runs */
+
 const GAP_FROM = 6;
 /** One piece of many is seen, too; what is only an error of rounding is not. */
 const FAINTEST = 80, ROUNDING = 1e-4;
 
-/** How much of each column is covered by runs, 0 to 1. Pure. */
+/**
+ * How much of each column is covered by runs, 0 to 1. Pure.
+ * @param {Runs} runs
+ * @param {number} pieces
+ * @param {number} width
+ */
 export function shares(runs, pieces, width) {
   const found = new Float32Array(width + 1);
   const scale = width / pieces;
@@ -21,7 +28,11 @@ export function shares(runs, pieces, width) {
   return found;
 }
 
-/** Whether two lists have the same runs. Pure. */
+/**
+ * Whether two lists have the same runs. Pure.
+ * @param {Runs} runs
+ * @param {Runs} others
+ */
 function same(runs, others) {
   if (runs.length !== others.length) return false;
   for (let index = 0; index < runs.length; index += 1) {
@@ -31,14 +42,20 @@ function same(runs, others) {
 }
 
 export class BandPainter {
-  #canvas; #pen; #runs = []; #pieces = 0; #frame = 0; #colour = null; #line = null;
+  #canvas; #pen; #runs = /** @type {Runs} */ ([]); #pieces = 0; #frame = 0;
+  #colour = /** @type {number[] | null} */ (null); #line = /** @type {ImageData | null} */ (null);
 
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.#canvas = canvas;
-    this.#pen = canvas.getContext("2d");
+    this.#pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   }
 
-  /** Paint these runs, in the next frame, unless they are what is seen. */
+  /**
+   * Paint these runs, in the next frame, unless they are what is seen.
+   * @param {Runs} runs
+   * @param {number} pieces
+   */
   show(runs, pieces) {
     if (pieces === this.#pieces && same(runs, this.#runs)) return;
     this.#runs = runs;
@@ -64,9 +81,9 @@ export class BandPainter {
   paint() {
     const width = Math.round(this.#canvas.clientWidth * (devicePixelRatio || 1));
     if (!width || !this.#pieces) return;
-    if (!this.#line || this.#canvas.width !== width) this.#fit(width);
+    const line = this.#line && this.#canvas.width === width ? this.#line : this.#fit(width);
     this.#colour ??= this.#readColour();
-    const { data } = this.#line, [red, green, blue] = this.#colour;
+    const { data } = line, [red, green, blue] = this.#colour;
     const share = shares(this.#runs, this.#pieces, width);
     for (let x = 0, at = 0; x < width; x += 1, at += 4) {
       data[at] = red;
@@ -75,20 +92,26 @@ export class BandPainter {
       data[at + 3] = share[x] > ROUNDING ? Math.max(FAINTEST, Math.min(255, share[x] * 255)) : 0;
     }
     if (width / this.#pieces >= GAP_FROM * (devicePixelRatio || 1)) this.#separate(data, width);
-    this.#pen.putImageData(this.#line, 0, 0);
+    this.#pen.putImageData(line, 0, 0);
   }
 
+  /** @param {number} width */
   #fit(width) {
     this.#canvas.width = width;
     this.#canvas.height = 1;
     this.#line = this.#pen.createImageData(width, 1);
+    return this.#line;
   }
 
   #readColour() {
-    return getComputedStyle(this.#canvas).color.match(/\d+(\.\d+)?/g).slice(0, 3).map(Number);
+    return getComputedStyle(this.#canvas).color.match(/\d+(\.\d+)?/g)?.slice(0, 3).map(Number) ?? [0, 0, 0];
   }
 
-  /** Few pieces are shown one by one. */
+  /**
+   * Few pieces are shown one by one.
+   * @param {Uint8ClampedArray} data
+   * @param {number} width
+   */
   #separate(data, width) {
     const gap = Math.round(devicePixelRatio || 1);
     for (let piece = 1; piece < this.#pieces; piece += 1) {

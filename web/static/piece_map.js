@@ -8,13 +8,17 @@ import { html, useEffect, useRef } from "./vendor/preact-htm.js";
 
 const RUNS_IN_WORDS = 5, RUNS_IN_TABLE = 50;
 
-/** How many pieces the runs of a row cover. */
+/**
+ * How many pieces the runs of a row cover.
+ * @param {Api.PieceRow} row
+ */
 export function held(row) {
   let sum = 0;
   for (let index = 0; index < row.runs.length; index += 1) sum += row.runs[index][1];
   return sum;
 }
 
+/** @param {{map: Api.PieceRows}} props */
 export function PieceMap({ map }) {
   if (map.pieces === 0) return html`<p class="soft">${t("An empty file has no pieces.")}</p>`;
   return html`<div><ul class="piece-map">${map.rows.map((row) => html`<${Row} key=${row.peer} row=${row} pieces=${map.pieces} />`)}</ul>
@@ -22,6 +26,7 @@ export function PieceMap({ map }) {
     <${InWords} map=${map} /></div>`;
 }
 
+/** @param {{row: Api.PieceRow, pieces: number}} props */
 function Row({ row, pieces }) {
   const have = held(row);
   return html`<li>
@@ -31,6 +36,7 @@ function Row({ row, pieces }) {
   </li>`;
 }
 
+/** @param {{row: Api.PieceRow, pieces: number, have: number}} props */
 function Band({ row, pieces, have }) {
   const canvas = useRef(null), painter = useRef(null);
   useEffect(() => {
@@ -46,10 +52,16 @@ function Band({ row, pieces, have }) {
   return html`<canvas ref=${canvas} role="img" aria-label=${describe(row, pieces, have)}></canvas>`;
 }
 
+/** @param {[number, number]} run */
 function inWords([start, length]) {
   return length === 1 ? number(start + 1) : t("{first} to {last}", { first: number(start + 1), last: number(start + length) });
 }
 
+/**
+ * @param {Api.PieceRow} row
+ * @param {number} pieces
+ * @param {number} have
+ */
 function describe(row, pieces, have) {
   const name = row.peer;
   if (have === pieces) return t("{name} holds all pieces", { name });
@@ -59,13 +71,17 @@ function describe(row, pieces, have) {
   return tn(pieces, "{name} holds {have} of {n} piece: {runs}", "{name} holds {have} of {n} pieces: {runs}", fields);
 }
 
+/** @param {[number, number][]} runs */
 function allRuns(runs) {
   const more = runs.length - RUNS_IN_TABLE;
   const shown = runs.slice(0, RUNS_IN_TABLE).map(inWords);
   return series(more > 0 ? [...shown, tn(more, "and {n} more run", "and {n} more runs")] : shown);
 }
 
-/** The map for who cannot see it, or wants the numbers. */
+/**
+ * The map for who cannot see it, or wants the numbers.
+ * @param {{map: Api.PieceRows}} props
+ */
 function InWords({ map }) {
   const parts = map.rows.filter((row) => row.runs.length > 0);
   if (parts.length === 0) return null;

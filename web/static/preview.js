@@ -13,15 +13,20 @@ const SMALL = 8_000_000;
 const loadText = () => import("./preview_text.js").then((module) => module.TextPreview);
 const loadPdf = () => import("./preview_pdf.js").then((module) => module.PdfPreview);
 
-/** Reading anything brings the whole entry to this machine: what is large and not here is asked for first. */
+/**
+ * Reading anything brings the whole entry to this machine: what is large and not here is asked for first.
+ * @param {Api.EntryView} entry
+ */
 function isReady(entry) {
   return entry.here >= entry.pieces || entry.size <= SMALL;
 }
 
+/** @param {Api.EntryView} entry */
 function missing(entry) {
   return entry.size * (1 - entry.here / entry.pieces);
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView}} props */
 export function Preview({ entry, file }) {
   const kind = kindOf(file.path);
   const [wanted, setWanted] = useState(() => isReady(entry));
@@ -37,12 +42,17 @@ export function Preview({ entry, file }) {
   </section>`;
 }
 
+/**
+ * @param {Api.EntryView} entry
+ * @param {boolean} playing
+ */
 function brings(entry, playing) {
   const fields = { size: bytes(missing(entry)) };
   if (entry.here === 0) return playing ? t("Not on this machine yet: it fetches {size}, and plays meanwhile.", fields) : t("Not on this machine yet: it fetches {size} for it.", fields);
   return playing ? t("Only in part on this machine: it fetches the other {size}, and plays meanwhile.", fields) : t("Only in part on this machine: it fetches the other {size} for it.", fields);
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, kind: string}} props */
 function Look({ entry, file, kind }) {
   const [failed, setFailed] = useState(false);
   const address = `/view/${entry.id}/${file.index}`;
@@ -54,6 +64,7 @@ function Look({ entry, file, kind }) {
   return html`<${Lazy} load=${kind === "pdf" ? loadPdf : loadText} entry=${entry} file=${file} fail=${fail} />`;
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, kind: string}} props */
 export function NotShown({ entry, file, kind }) {
   const why = kind === "audio" || kind === "video" ? t("This browser cannot play it, or its pieces cannot be had now.") : t("It cannot be shown here: it is damaged, of a kind this browser does not know, or its pieces cannot be had now.");
   return html`<div class="ask" role="alert"><p>${why}</p>

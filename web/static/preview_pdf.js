@@ -13,6 +13,7 @@ function frameWords() {
   return new URLSearchParams({ lang: speaking().language, pages: t("Pages"), page: t("Page {n} of {all}"), wrong: t("This page cannot be drawn.") });
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, fail: () => void}} props */
 export function PdfPreview({ entry, file, fail }) {
   const frame = useRef(null);
   const [pages, setPages] = useState(0);
@@ -21,7 +22,7 @@ export function PdfPreview({ entry, file, fail }) {
     const stop = new AbortController();
     const content = fetch(`/view/${entry.id}/${file.index}`, { signal: stop.signal }).then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error())));
     content.catch((error) => { if (error.name !== "AbortError") fail(); });
-    const hear = async (event) => {
+    const hear = async (/** @type {MessageEvent} */ event) => {
       if (!frame.current || event.source !== frame.current.contentWindow) return;
       if (event.data === "ready") {
         const sent = await content.catch(() => null);

@@ -9,6 +9,11 @@ import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
 const MOST = 256 * 1024;
 
+/**
+ * @param {Api.EntryView} entry
+ * @param {Api.FileView} file
+ * @param {AbortSignal} signal
+ */
 async function read(entry, file, signal) {
   const headers = { Range: `bytes=0-${Math.min(MOST, file.size) - 1}` };
   // Not as a download, which the activity would tell. What is markup is text here, and nowhere shown.
@@ -19,8 +24,9 @@ async function read(entry, file, signal) {
   return new TextDecoder().decode(content, { stream: file.size > MOST });
 }
 
+/** @param {{entry: Api.EntryView, file: Api.FileView, fail: () => void}} props */
 export function TextPreview({ entry, file, fail }) {
-  const [text, setText] = useState(null);
+  const [text, setText] = useState(/** @type {string | null} */ (null));
   useEffect(() => {
     const stop = new AbortController();
     setText(null);

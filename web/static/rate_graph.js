@@ -10,7 +10,7 @@ const EVERY = 10000, WIDE = 720, HIGH = 120, HOUR = 3600;
 
 /** What was measured within the last hour, asked for again and again; null until it is known. */
 export function useRates() {
-  const [rates, setRates] = useState(null);
+  const [rates, setRates] = useState(/** @type {Api.RatesKept | null} */ (null));
   useEffect(() => {
     const load = () => document.visibilityState === "visible" && connection.get() !== "page" && api.rates().then(setRates, () => {});
     load();
@@ -20,13 +20,21 @@ export function useRates() {
   return rates;
 }
 
-/** The newest sample, if it is of now. */
+/**
+ * The newest sample, if it is of now.
+ * @param {Api.RatesKept | null} rates
+ */
 export function newest(rates) {
   const last = rates?.samples.at(-1);
-  return last && last.ago <= 3 * rates.every ? last : null;
+  return rates && last && last.ago <= 3 * rates.every ? last : null;
 }
 
-/** A line through one direction's samples; it breaks where some are missing. */
+/**
+ * A line through one direction's samples; it breaks where some are missing.
+ * @param {Api.RatesKept} rates
+ * @param {"down" | "up"} which
+ * @param {number} most
+ */
 function line({ samples, every }, which, most) {
   return samples.map((sample, index) => {
     const gap = index === 0 || samples[index - 1].ago - sample.ago > 3 * every;

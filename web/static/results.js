@@ -14,14 +14,19 @@ import { PickFiles } from "./upload_pick.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { VirtualList } from "./virtual_list.js";
 
+/** @typedef {import("./find_query.js").Find} Find */
+
 const NARROW = "(max-width: 720px)";
 const ROW = 64, NARROW_ROW = 112, TILE = 232, LEAST_TILE = 190, LEAST_NARROW_TILE = 150;
 
-/** The newest pages for what is looked for; the ones before are shown until the first of them is here. */
+/**
+ * The newest pages for what is looked for; the ones before are shown until the first of them is here.
+ * @param {Find} find
+ */
 function usePages(find) {
   const version = use(changes), params = paramsOf(find);
   const [, redraw] = useState(0);
-  const newest = useRef(null), shown = useRef(null);
+  const newest = useRef(null), shown = useRef(/** @type {EntryPages | null} */ (null));
   useEffect(() => {
     const pages = new EntryPages(params, () => {
       if (pages.begun || pages.error) {
@@ -40,12 +45,13 @@ function usePages(find) {
   return pages;
 }
 
+/** @param {{find: Find}} props */
 export function Results({ find }) {
   const pages = usePages(find);
   if (!pages) return html`<${Waiting} />`;
   if (!pages.begun) return html`<${Refused} error=${pages.error} find=${find} retry=${() => pages.refresh()} />`;
   if (pages.length === 0 && !pages.hasMore) return html`<${Nothing} find=${find} />`;
-  const looked = find.q.trim() || activeFilters(find).length > 0;
+  const looked = find.q.trim() !== "" || activeFilters(find).length > 0;
   const counted = looked ? tn(pages.total, "{n} match", "{n} matches") : tn(pages.total, "{n} entry", "{n} entries");
   return html`<div class="library">
     <p class="tally" role="status">${pages.counted ? counted : atLeast(pages.total, looked)}${pages.local && ` · ${t("the tracker is away, this is what this machine knows")}`}</p>
@@ -55,16 +61,21 @@ export function Results({ find }) {
   </div>`;
 }
 
+/**
+ * @param {number} total
+ * @param {boolean} looked
+ */
 function atLeast(total, looked) {
   return looked ? tn(total, "More than {n} match", "More than {n} matches") : tn(total, "More than {n} entry", "More than {n} entries");
 }
 
+/** @param {{pages: EntryPages, gallery: boolean}} props */
 function Entries({ pages, gallery }) {
   const narrow = useMedia(NARROW);
   const [frame, width] = useWidth();
   useEffect(() => { if (scrollY > frame.current.offsetTop) scrollTo(0, 0); }, []);
   const columns = gallery ? Math.max(1, Math.floor(width / (narrow ? LEAST_NARROW_TILE : LEAST_TILE))) : 1;
-  const item = (index) => {
+  const item = (/** @type {number} */ index) => {
     const entry = pages.at(index);
     if (!entry) return html`<${Coming} />`;
     return gallery ? html`<${Tile} entry=${entry} />` : html`<${Row} entry=${entry} />`;
@@ -74,6 +85,7 @@ function Entries({ pages, gallery }) {
     render=${item} keyOf=${(index) => pages.at(index)?.id ?? `coming ${index}`} onView=${(first, last) => pages.show(first, last)} /></div>`;
 }
 
+/** @param {string} query */
 function useMedia(query) {
   const [matches, setMatches] = useState(() => matchMedia(query).matches);
   useEffect(() => {
@@ -84,6 +96,7 @@ function useMedia(query) {
   return matches;
 }
 
+/** @returns {[{current: any}, number]} */
 function useWidth() {
   const frame = useRef(null);
   const [width, setWidth] = useState(320);
@@ -95,12 +108,14 @@ function useWidth() {
   return [frame, width];
 }
 
+/** @param {{error: import("./api.js").ApiError, find: Find, retry: () => void}} props */
 function Refused({ error, find, retry }) {
   const filtered = error.status >= 400 && error.status < 500 && activeFilters(find).length > 0;
   return html`<${Problem} error=${error} retry=${retry} />
     ${filtered && html`<p class="more"><a class="button" href=${addressOf(withoutFilters(find))}>${t("Remove the filters")}</a></p>`}`;
 }
 
+/** @param {{find: Find}} props */
 function Nothing({ find }) {
   const words = find.q.trim(), filters = activeFilters(find);
   if (!words && filters.length === 0) return html`<${NothingYet} />`;
@@ -111,6 +126,10 @@ function Nothing({ find }) {
   <//>`;
 }
 
+/**
+ * @param {string} words
+ * @param {string} filters
+ */
 function nothing(words, filters) {
   if (!words) return t("Nothing is like this with these filters: {filters}.", { filters });
   if (!filters) return t("No name, caption, tag or author has “{words}” in it.", { words });

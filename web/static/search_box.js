@@ -7,19 +7,20 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const PAUSE = 150;
 
+/** @param {{find: import("./find_query.js").Find}} props */
 export function SearchBox({ find }) {
   const [text, setText] = useState(find.q);
   const timer = useRef(0);
   useEffect(() => { setText(find.q); return () => clearTimeout(timer.current); }, [find.q]);
-  const go = (q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ ...find, q }, true); };
-  const type = (event) => {
+  const go = (/** @type {string} */ q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ ...find, q }, true); };
+  const type = (/** @type {any} */ event) => {
     const { value } = event.target;
     setText(value);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => go(value), PAUSE);
   };
-  const press = (event) => {
-    const first = event.key === "ArrowDown" && document.querySelector(".library [data-index] a");
+  const press = (/** @type {KeyboardEvent} */ event) => {
+    const first = event.key === "ArrowDown" && /** @type {HTMLElement | null} */ (document.querySelector(".library [data-index] a"));
     if (first) { event.preventDefault(); first.focus(); }
   };
   return html`<form class="search" role="search" onSubmit=${(event) => { event.preventDefault(); go(text); }}>

@@ -14,6 +14,9 @@ import { changes, tell, use } from "./store.js";
 import { t, tx } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
+/** @typedef {{settings: Api.SettingsNow, limits: Api.Limits, machines: Api.MachineView[]}} Known */
+/** @typedef {Known & {owner: boolean}} Given */
+
 /** Every card, in order; each is given {settings, limits, machines, owner}. */
 const SECTIONS = [LimitsSettings, ScheduleSettings, SpaceSettings, UploadRulesSettings, CareSettings];
 /** Those that only the owner of the machine sees. */
@@ -21,7 +24,7 @@ const OWNERS_SECTIONS = [SharedPaths];
 
 export function Settings() {
   const version = use(changes), me = useMe();
-  const [known, setKnown] = useState({});
+  const [known, setKnown] = useState(/** @type {Partial<Known> & {error?: Error}} */ ({}));
   const load = async () => {
     try {
       const [settings, limits, { peers }] = await Promise.all([settingsApi.settings(), settingsApi.limits(), api.peers()]);
@@ -44,6 +47,7 @@ export function Settings() {
   </div>`;
 }
 
+/** @param {{file: string}} props */
 function File({ file }) {
   const { busy, wrong, run } = useChange(async () => {
     await settingsApi.reload();

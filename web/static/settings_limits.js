@@ -8,8 +8,10 @@ import { tell } from "./store.js";
 import { t } from "./strings.js";
 import { html, useState } from "./vendor/preact-htm.js";
 
+/** @param {Api.RatesView} rates */
 const typed = ({ up, down }) => ({ up: rateValue(up), down: rateValue(down) });
 
+/** @param {import("./settings.js").Given} props */
 export function LimitsSettings({ limits, machines, owner }) {
   return html`<${Section} id="limits" title=${t("Limits")} owner=${owner}>
     <p class="soft">${t("Now: sending {up}, receiving {down}.", { up: rateText(limits.now.up), down: rateText(limits.now.down) })} ${limits.windows.some((window) => window.now) && t("A window of the schedule holds.")}</p>
@@ -19,6 +21,7 @@ export function LimitsSettings({ limits, machines, owner }) {
   <//>`;
 }
 
+/** @param {{base: Api.RatesView}} props */
 function All({ base }) {
   const [rates, setRates] = useState(typed(base));
   const { busy, wrong, run, form } = useChange(async () => {
@@ -33,6 +36,7 @@ function All({ base }) {
   </form>`;
 }
 
+/** @param {{limits: Api.Limits}} props */
 function Lan({ limits }) {
   const near = limits.near.length ? t("Linked that way now: {names}.", { names: listed(limits.near) }) : t("None is linked that way now.");
   const exempt = limits.lan === "exempt";
@@ -40,6 +44,7 @@ function Lan({ limits }) {
     work=${() => settingsApi.changeLimits({ lan: exempt ? "limited" : "exempt" })} />`;
 }
 
+/** @param {{limits: Api.Limits, machines: Api.MachineView[], owner: boolean}} props */
 function ByMachine({ limits, machines, owner }) {
   const [open, setOpen] = useState(""), [asked, setAsked] = useState("");
   const free = machines.map((machine) => machine.name).filter((name) => !limits.peers.some((each) => each.name === name));
@@ -58,6 +63,7 @@ function ByMachine({ limits, machines, owner }) {
   </div>`;
 }
 
+/** @param {{name: string, names: string[], rates: Api.RatesView, close: () => void}} props */
 function OneMachine({ name: first, names, rates: known, close }) {
   const [name, setName] = useState(first), [rates, setRates] = useState(typed(known));
   const { busy, wrong, run, form } = useChange(async () => {

@@ -9,10 +9,12 @@ import { html, useState } from "./vendor/preact-htm.js";
 
 const GIGA = 1_000_000_000;
 
+/** @param {import("./settings.js").Given} props */
 export function SpaceSettings({ settings, owner }) {
   return html`<${Section} id="space" title=${t("Space for the group")} owner=${owner}><${Space} key=${settings.capacity} settings=${settings} /><//>`;
 }
 
+/** @param {{settings: Api.SettingsNow}} props */
 function Space({ settings }) {
   const [text, setText] = useState(String(settings.capacity / GIGA));
   const { busy, wrong, run, form } = useChange(async () => {
@@ -31,12 +33,17 @@ function Space({ settings }) {
   </form>`;
 }
 
-/** What happens to what is here and has no room then. */
+/**
+ * What happens to what is here and has no room then.
+ * @param {number} wanted
+ * @param {Api.SettingsNow} settings
+ */
 function lessText(wanted, { stored, capacity }) {
   if (!(wanted >= 0 && wanted < stored) || wanted === capacity) return "";
   return t("This is less than what is kept now. What does not fit goes to other machines, and from here only once they hold it. If they have no room, it stays.");
 }
 
+/** @param {import("./settings.js").Given} props */
 export function CareSettings({ settings, owner }) {
   return html`<${Section} id="care" title=${t("Care and surroundings")} owner=${owner}>
     <${Scrub} key=${settings.scrub_days} settings=${settings} />
@@ -44,6 +51,7 @@ export function CareSettings({ settings, owner }) {
       work=${() => settingsApi.change({ discover: !settings.discover })} /><//>`;
 }
 
+/** @param {{settings: Api.SettingsNow}} props */
 function Scrub({ settings }) {
   const [text, setText] = useState(String(settings.scrub_days));
   const { busy, wrong, run, form } = useChange(async () => {

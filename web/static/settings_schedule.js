@@ -11,6 +11,7 @@ import { html, useState } from "./vendor/preact-htm.js";
 
 const NEW = { times: "mon-fri 08:00-18:00", rates: { up: null, down: null } };
 
+/** @param {import("./settings.js").Given} props */
 export function ScheduleSettings({ limits, owner }) {
   const [open, setOpen] = useState(""), [asked, setAsked] = useState("");
   const close = () => setOpen("");
@@ -25,12 +26,14 @@ export function ScheduleSettings({ limits, owner }) {
   <//>`;
 }
 
+/** @param {string} times */
 function timesShown(times) {
   const { days, from, to } = readTimes(times);
   const names = days.size === DAYS.length ? t("Every day") : listed(runsOf(days).map(([first, last]) => (first === last ? dayName(first) : `${dayName(first)}–${dayName(last)}`)));
   return `${names} ${from}–${to}`;
 }
 
+/** @param {{window: Api.WindowView, owner: boolean, change: () => void, remove: () => void}} props */
 function Shown({ window, owner, change, remove }) {
   const times = timesShown(window.times);
   return html`<span><strong>${times}</strong>${window.now && html` <span class="tag">${t("now")}</span>`} <span class="soft">${t("sending {up}, receiving {down}", { up: rateText(window.rates.up), down: rateText(window.rates.down) })}</span></span>
@@ -38,6 +41,7 @@ function Shown({ window, owner, change, remove }) {
       <button type="button" class="button danger" aria-label=${t("Remove the window {times}", { times })} onClick=${remove}>${t("Remove")}</button></span>`}`;
 }
 
+/** @param {{window: Pick<Api.WindowView, "times" | "rates">, known: boolean, close: () => void}} props */
 function WindowForm({ window, known, close }) {
   const before = readTimes(window.times);
   const [times, setTimes] = useState(before);
@@ -51,7 +55,7 @@ function WindowForm({ window, known, close }) {
     tell(t("The schedule is saved."));
     close();
   });
-  const toggle = (day) => {
+  const toggle = (/** @type {string} */ day) => {
     const days = new Set(times.days);
     if (!days.delete(day)) days.add(day);
     setTimes({ ...times, days });

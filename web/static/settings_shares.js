@@ -11,6 +11,10 @@ import { changes, tell, use, useRefresh } from "./store.js";
 import { t, tn } from "./strings.js";
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
 
+/** @typedef {{shares: Api.ShareView[], total: number}} Known */
+/** @typedef {{share: Api.ShareView, all: boolean}} Wish */
+
+/** @type {Record<Api.ShareView["state"], () => string>} */
 const STATES = {
   shared: () => t("shared"),
   partly: () => t("not all of it counts: files changed, or pieces are missing"),
@@ -19,8 +23,8 @@ const STATES = {
 
 export function SharedPaths() {
   const version = use(changes);
-  const [known, setKnown] = useState({ shares: null, total: 0 });
-  const load = async (wanted) => {
+  const [known, setKnown] = useState(/** @type {Partial<Known> & {error?: Error}} */ ({}));
+  const load = async (/** @type {number} */ wanted) => {
     try {
       let page = await settingsApi.shares(0);
       const shares = [...page.shares];
@@ -60,8 +64,9 @@ function ShareForm() {
   </form>`;
 }
 
+/** @param {{known: Known, more: () => void}} props */
 function Listed({ known, more }) {
-  const [asked, setAsked] = useState(null);
+  const [asked, setAsked] = useState(/** @type {Wish | null} */ (null));
   if (known.total === 0) return html`<p class="soft">${t("Nothing is shared this way yet.")}</p>`;
   return html`<div><p class="tally">${tn(known.total, "{n} path", "{n} paths")}</p>
     <ul class="rows shares" aria-label=${t("Shared paths")}>${known.shares.map((share) => html`<${Share} key=${share.path} share=${share} ask=${setAsked} />`)}</ul>
@@ -69,6 +74,7 @@ function Listed({ known, more }) {
     ${asked && html`<${Asked} asked=${asked} close=${() => setAsked(null)} />`}</div>`;
 }
 
+/** @param {{share: Api.ShareView, ask: (wish: Wish) => void}} props */
 function Share({ share, ask }) {
   const name = share.name || share.path;
   const keep = async () => {
@@ -90,6 +96,7 @@ function Share({ share, ask }) {
       ${share.own && html`<button type="button" class="button danger" aria-label=${t("Delete {name} for everyone", { name })} onClick=${() => ask({ share, all: true })}>${t("Delete")}</button>`}</span>`}</li>`;
 }
 
+/** @param {{asked: Wish, close: () => void}} props */
 function Asked({ asked: { share, all }, close }) {
   const name = share.name || share.path;
   if (all) {

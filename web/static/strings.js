@@ -8,7 +8,7 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 /**
  * The text in the page's language. `{name}` in it stands for `fields.name`.
  * @param {string} text
- * @param {Record<string, unknown>} [fields]
+ * @param {object} [fields]
  * @returns {string}
  */
 export function t(text, fields) {
@@ -18,7 +18,7 @@ export function t(text, fields) {
 /**
  * The same for a text with something drawn inside: what may stand in an html`` template.
  * @param {string} text
- * @param {Record<string, unknown>} fields
+ * @param {object} fields
  * @returns {unknown[]}
  */
 export function tx(text, fields) {
@@ -31,7 +31,7 @@ export function tx(text, fields) {
  * @param {number} number
  * @param {string} one
  * @param {string} many
- * @param {Record<string, unknown>} [fields]
+ * @param {object} [fields]
  * @returns {string}
  */
 export function tn(number, one, many, fields) {
@@ -70,12 +70,19 @@ export function isolated(text) {
   return spoken.rightToLeft || RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text;
 }
 
+/** @type {(text: string, fields?: object) => any[]} */
 const inserted = (text, fields) => filled(catalogue[text] ?? text, fields);
 
+/**
+ * @param {string} text
+ * @param {object} [fields]
+ * @returns {any[]}
+ */
 function filled(text, fields) {
   if (!fields) return [text];
+  const given = /** @type {Record<string, any>} */ (fields);
   return text.split(/(\{\w+\})/).map((part) => {
-    const field = part.startsWith("{") ? fields[part.slice(1, -1)] ?? part : part;
+    const field = part.startsWith("{") ? given[part.slice(1, -1)] ?? part : part;
     return field !== part && typeof field === "string" ? isolated(field) : field;
   });
 }

@@ -7,6 +7,7 @@ import { said } from "./said.js";
 import { t, tn } from "./strings.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @type {Record<Api.SourceView["state"], () => string>} */
 const STATES = {
   sends: () => t("sends"),
   idle: () => t("nothing asked of it now"),
@@ -14,19 +15,27 @@ const STATES = {
   limited: () => t("held back by the limits here"),
 };
 
-/** The address, and whether it lies on the same network. */
+/**
+ * The address, and whether it lies on the same network.
+ * @param {{machine: {address: string, near: boolean}}} props
+ */
 function Where({ machine }) {
   if (!machine.address) return null;
   return html`<span class="soft where-from">${machine.address}${machine.near && ` · ${t("same network")}`}</span>`;
 }
 
+/** @type {(title: string, content: Drawn, kind?: string) => Drawn} */
 const cell = (title, content, kind = "") => html`<td class=${kind} data-title=${title}>${content}</td>`;
 
+/** @param {{titles: string[]}} props */
 function Head({ titles }) {
   return html`<thead><tr>${titles.map((title) => html`<th scope="col" key=${title}>${title}</th>`)}</tr></thead>`;
 }
 
-/** Looked at again and again as long as it is drawn. */
+/**
+ * Looked at again and again as long as it is drawn.
+ * @param {{id: string, name: string}} props
+ */
 export function TransferPeers({ id, name }) {
   const { value: told, error } = usePolled(() => api.sources(id), id);
   if (error) return html`<p class="soft">${said(error)}</p>`;
@@ -47,6 +56,7 @@ export function TransferPeers({ id, name }) {
     </tr>`)}</tbody></table>`;
 }
 
+/** @param {number} seconds */
 const shortTime = (seconds) => number(seconds * 1000, seconds < 0.01 ? 1 : 0);
 
 /** The machines that fetch from this one; nothing when there are none. */
@@ -67,6 +77,7 @@ export function Takers() {
       </tr>`)}</tbody></table></section>`;
 }
 
+/** @param {import("./links.js").Link} link */
 function fetched({ fetches, fetching }) {
   const more = fetching - fetches.length;
   if (fetches.length === 0) return tn(fetching, "{n} entry", "{n} entries");

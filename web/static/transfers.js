@@ -18,6 +18,7 @@ export function Transfers() {
   return html`<div class="stack"><h1>${t("Transfers")}</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Takers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
+/** @param {{notices: Api.NoticeView[]}} props */
 function Notices({ notices }) {
   if (notices.length === 0) return null;
   return html`<section class="card notices" aria-labelledby="notices"><h2 id="notices">${t("Shared files that changed")}</h2>
@@ -26,6 +27,7 @@ function Notices({ notices }) {
   </section>`;
 }
 
+/** @param {{now: Api.Status}} props */
 function Totals({ now }) {
   return html`<dl class="facts card">
     <div><dt>${t("Received since start")}</dt><dd>${bytes(now.downloaded)} ${now.fetched_twice > 0 && html`<span class="soft">${tn(now.fetched_twice, "{n} piece came twice", "{n} pieces came twice")}</span>`}</dd></div>
@@ -36,12 +38,14 @@ function Totals({ now }) {
   </dl>`;
 }
 
+/** @param {Api.RatesView} now */
 function limits({ up, down }) {
   if (up === null && down === null) return t("None");
   const [sending, receiving] = [up, down].map((most) => (most === null ? t("without a limit") : t("at most {rate}", { rate: rate(most) })));
   return t("Sending {sending}, receiving {receiving}", { sending, receiving });
 }
 
+/** @param {{transfers: Api.TransferView[]}} props */
 function Running({ transfers }) {
   if (transfers.length === 0) {
     return html`<${Empty} icon="download" title=${t("Nothing on its way")}><p>${t("What this machine fetches is shown here while it arrives.")}</p><a class="button" href="#/">${t("Open the library")}</a><//>`;
@@ -50,6 +54,7 @@ function Running({ transfers }) {
   return html`${long && html`<${TellEnd} />`}<ul class="transfers" aria-label=${t("Transfers")}>${transfers.map((transfer) => html`<${Transfer} key=${transfer.id} transfer=${transfer} />`)}</ul>`;
 }
 
+/** @param {{transfer: Api.TransferView}} props */
 function Transfer({ transfer }) {
   return html`<li class="card transfer">
     <div class="head"><span class="name" dir="auto">${transfer.name}</span><span class="soft">${PURPOSES[transfer.purpose]?.()}</span></div>
@@ -59,18 +64,23 @@ function Transfer({ transfer }) {
   </li>`;
 }
 
+/** @param {{names: string[]}} props */
 function Sources({ names }) {
   if (names.length === 0) return html`<span>${t("looking for a machine that has it")}</span>`;
   return html`<span>${t("from {names}", { names: fewListed(names) })}</span>`;
 }
 
-/** Unfolded: a table of the machines, which is asked for only as long as it is open. */
+/**
+ * Unfolded: a table of the machines, which is asked for only as long as it is open.
+ * @param {{transfer: Api.TransferView}} props
+ */
 function Machines({ transfer: { id, name } }) {
   const [open, setOpen] = useState(false);
   return html`<details class="sources" onToggle=${(event) => setOpen(event.target.open)}><summary aria-label=${t("Machines that {name} comes from", { name })}>${t("Machines")}</summary>
     ${open && html`<${TransferPeers} id=${id} name=${name} />`}</details>`;
 }
 
+/** @param {Api.TransferView} transfer */
 function timeLeft({ done, size, left }) {
   if (done >= size) return t("finishing");
   return left === null ? t("time left unknown") : t("{time} left", { time: duration(left) });

@@ -10,8 +10,8 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 export function Trash() {
   const version = use(changes);
-  const [known, setKnown] = useState({ entries: null, total: 0, error: null });
-  const load = async (wanted) => {
+  const [known, setKnown] = useState(/** @type {{entries: Api.TrashView[] | null, total: number, error: Error | null}} */ ({ entries: null, total: 0, error: null }));
+  const load = async (/** @type {number} */ wanted) => {
     try {
       let page = await api.trash(0);
       const entries = [...page.entries];
@@ -35,6 +35,7 @@ export function Trash() {
   </div>`;
 }
 
+/** @param {{known: {entries: Api.TrashView[], total: number}, more: () => void}} props */
 function Listed({ known, more }) {
   return html`<div>
     <div class="trash-head"><p class="tally">${tn(known.total, "{n} deleted entry", "{n} deleted entries")}</p><${PurgeButton} title=${t("Empty the trash")} text=${t("Empty the trash")} say=${t("Everything in the trash of this machine is removed for good.")} /></div>
@@ -43,6 +44,7 @@ function Listed({ known, more }) {
   </div>`;
 }
 
+/** @param {{entry: Api.TrashView}} props */
 function Deleted({ entry }) {
   const [busy, setBusy] = useState(false);
   const name = entry.name || t("An entry whose name is not known here");
@@ -65,7 +67,10 @@ function Deleted({ entry }) {
   </li>`;
 }
 
-/** Removes one deleted entry, or everything, after asking. */
+/**
+ * Removes one deleted entry, or everything, after asking.
+ * @param {{id?: string, title: string, text: string, say: string}} props
+ */
 function PurgeButton({ id, title, text, say }) {
   const dialog = useRef(null);
   const [busy, setBusy] = useState(false);

@@ -1,6 +1,17 @@
 // A folder's files as a tree, and the rows of it that are open. Pure.
 
-/** A tree node: a folder has `children`, a file has `file`. Paths are unique. */
+/**
+ * @typedef {{name: string, path: string, file: Api.FileView, children?: undefined, files?: undefined}} Leaf
+ * @typedef {{name: string, path: string, file?: undefined, children: Map<string, Folder | Leaf>, files: number, size: number, sorted?: (Folder | Leaf)[] | null}} Folder
+ * @typedef {{node: Folder | Leaf, depth: number, place: number, of: number}} Row
+ */
+
+/**
+ * A tree node: a folder has `children`, a file has `file`. Paths are unique.
+ * @param {string} name
+ * @param {string} path
+ * @returns {Folder}
+ */
 function folder(name, path) {
   return { name, path, children: new Map(), files: 0, size: 0 };
 }
@@ -10,7 +21,11 @@ export function newTree() {
   return folder("", "");
 }
 
-/** Add files (index, path, size) to a tree. */
+/**
+ * Add files (index, path, size) to a tree.
+ * @param {Folder} root
+ * @param {Api.FileView[]} files
+ */
 export function addFiles(root, files) {
   for (const file of files) {
     const parts = file.path.split("/");
@@ -19,7 +34,7 @@ export function addFiles(root, files) {
       count(at, file);
       const path = parts.slice(0, depth + 1).join("/");
       if (!at.children.has(parts[depth])) at.children.set(parts[depth], folder(parts[depth], path));
-      at = at.children.get(parts[depth]);
+      at = /** @type {Folder} */ (at.children.get(parts[depth]));
     }
     count(at, file);
     const name = parts[parts.length - 1];
@@ -28,6 +43,10 @@ export function addFiles(root, files) {
   }
 }
 
+/**
+ * @param {Folder} at
+ * @param {Api.FileView} file
+ */
 function count(at, file) {
   at.files += 1;
   at.size += file.size;
@@ -36,14 +55,21 @@ function count(at, file) {
 
 const order = new Intl.Collator(undefined, { numeric: true });
 
+/** @param {Folder} node */
 function sorted(node) {
-  node.sorted ??= [...node.children.values()].sort((a, b) => (Boolean(a.file) - Boolean(b.file)) || order.compare(a.name, b.name));
+  node.sorted ??= [...node.children.values()].sort((a, b) => (Number(Boolean(a.file)) - Number(Boolean(b.file))) || order.compare(a.name, b.name));
   return node.sorted;
 }
 
-/** The rows that show: {node, depth, place, of}; `open` is a set of folder paths. */
+/**
+ * The rows that show: {node, depth, place, of}; `open` is a set of folder paths.
+ * @param {Folder} root
+ * @param {Set<string>} open
+ */
 export function openRows(root, open) {
+  /** @type {Row[]} */
   const rows = [];
+  /** @type {(node: Folder, depth: number) => void} */
   const walk = (node, depth) => {
     const children = sorted(node);
     children.forEach((child, index) => {
@@ -55,7 +81,12 @@ export function openRows(root, open) {
   return rows;
 }
 
-/** Rows of the files whose path has all these words, without folders. */
+/**
+ * Rows of the files whose path has all these words, without folders.
+ * @param {Api.FileView[]} files
+ * @param {string} words
+ * @returns {Row[]}
+ */
 export function matchingRows(files, words) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const found = files.filter((file) => { const path = file.path.toLowerCase(); return wanted.every((word) => path.includes(word)); });

@@ -7,6 +7,7 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const LONGEST = 4096;
 
+/** @param {{items: import("./uploads.js").Item[]}} props */
 export function Captions({ items }) {
   const [item] = items, more = items.length - 1;
   const field = useRef(null);
@@ -16,15 +17,15 @@ export function Captions({ items }) {
     // Never out of a field that somebody types in.
     if (!document.activeElement?.matches("input, textarea, select, dialog *")) field.current.focus();
   }, [item.id]);
-  const next = (caption) => {
+  const next = (/** @type {string} */ caption) => {
     for (const each of same ? items : [item]) setCaption(each.id, caption);
     field.current?.focus();
   };
-  const save = (event) => {
+  const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     next(text.trim());
   };
-  const key = (event) => {
+  const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
     next("");

@@ -11,6 +11,8 @@ import { Pick } from "./upload_pick.js";
 import { cancel, clear, OPEN, overall, pause, queue, retry } from "./uploads.js";
 import { html } from "./vendor/preact-htm.js";
 
+/** @typedef {import("./uploads.js").Item} Item */
+
 const loadCaptions = () => withStyles(["pictures"], import("./upload_captions.js").then((module) => module.Captions));
 const SHOWN = 30;
 const ORDER = ["failed", "sending", "offline", "reading", "adding", "paused", "waiting", "unfinished", "done", "cancelled"];
@@ -33,23 +35,28 @@ export function UploadList() {
   </section>`;
 }
 
+/** @param {{items: Item[]}} props */
 function Heading({ items }) {
   const open = items.filter((item) => OPEN.includes(item.state) || item.state === "adding").length;
   if (open) return tn(open, "Uploading {n} item", "Uploading {n} items");
   return items.some((item) => item.state === "unfinished") ? t("Unfinished uploads") : t("Uploads");
 }
 
-/** All of them together, where there are several. */
+/**
+ * All of them together, where there are several.
+ * @param {{items: Item[]}} props
+ */
 function All({ items }) {
   const { rate, left } = use(overall);
   const counted = items.filter((item) => OPEN.includes(item.state));
   if (counted.length < 2) return null;
-  const sum = (what) => counted.reduce((total, item) => total + item[what], 0);
+  const sum = (/** @type {"size" | "sent"} */ what) => counted.reduce((total, item) => total + item[what], 0);
   const size = sum("size"), sent = sum("sent");
   return html`<div class="upload all"><div class="what"><span class="name">${t("All together")}</span>
     <span class="about">${progress(sent, size, rate, left)}</span></div><${Bar} done=${sent} total=${size} label=${t("All uploads")} /></div>`;
 }
 
+/** @param {{item: Item}} props */
 function Upload({ item }) {
   const bar = ["sending", "offline", "paused", "adding", "unfinished"].includes(item.state);
   return html`<li class="upload">
@@ -60,17 +67,19 @@ function Upload({ item }) {
   </li>`;
 }
 
+/** @param {{item: Item}} props */
 function Controls({ item }) {
   const { id, state } = item;
   const folder = item.kind === "folder";
   return html`
-    ${state === "failed" && !item.refused && html`<button class="button" aria-label=${t("Try {name} again", item)} onClick=${() => retry(id)}>${t("Try again")}</button>`}
+    ${state === "failed" && !item.refused && html`<button class="button" aria-label=${t("Try again: {name}", item)} onClick=${() => retry(id)}>${t("Try again")}</button>`}
     ${state === "paused" && html`<button class="button" aria-label=${t("Go on with {name}", item)} onClick=${() => retry(id)}>${t("Go on")}</button>`}
     ${["waiting", "sending", "offline"].includes(state) && html`<button class="button quiet" aria-label=${t("Pause {name}", item)} onClick=${() => pause(id)}>${t("Pause")}</button>`}
-    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? t("Pick the folder") : t("Pick the file")} label=${t("Pick {name} again to go on", item)} />`}
+    ${state === "unfinished" && html`<${Pick} again=${true} folder=${folder} title=${folder ? t("Pick the folder") : t("Pick the file")} label=${folder ? t("Pick the folder again to go on: {name}", item) : t("Pick the file again to go on: {name}", item)} />`}
     ${[...OPEN, "paused", "failed", "unfinished"].includes(state) && state !== "reading" && html`<button class="button quiet icon-only" aria-label=${t("Cancel the upload of {name}", item)} title=${t("Cancel")} onClick=${() => cancel(id)}><${Icon} name="close" /></button>`}`;
 }
 
+/** @param {Item} item */
 function words(item) {
   const { state, size, sent } = item;
   const what = item.kind === "folder" ? series([tn(item.files, "{n} file", "{n} files"), bytes(size)]) : bytes(size);
@@ -87,6 +96,13 @@ function words(item) {
   return progress(sent, size, item.rate, item.rate ? (size - sent) / item.rate : null, what);
 }
 
+/**
+ * @param {number} sent
+ * @param {number} size
+ * @param {number} rate
+ * @param {number | null} left
+ * @param {string} [what]
+ */
 function progress(sent, size, rate, left, what = bytes(size)) {
   const fast = rate ? ` · ${perSecond(rate)} · ${left === null ? "" : t("{time} left", { time: duration(left) })}` : "";
   return `${t("{share} of {size}", { share: share(sent, size), size: what })}${fast}`;

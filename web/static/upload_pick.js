@@ -9,11 +9,14 @@ import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const FOLDERS = "webkitdirectory" in HTMLInputElement.prototype;
 
-/** A button that opens the browser's own dialog, for files or for one folder. */
+/**
+ * A button that opens the browser's own dialog, for files or for one folder.
+ * @param {{folder?: boolean, primary?: boolean, again?: boolean, title: string, label?: string}} props
+ */
 export function Pick({ folder = false, primary = false, again = false, title, label = title }) {
   const input = useRef(null);
   useEffect(() => { if (folder) input.current.webkitdirectory = true; }, [folder]);
-  const pick = (event) => {
+  const pick = (/** @type {any} */ event) => {
     enqueue(fromInput([...event.target.files]));
     event.target.value = "";
   };
@@ -23,6 +26,7 @@ export function Pick({ folder = false, primary = false, again = false, title, la
   </span>`;
 }
 
+/** @param {{primary?: boolean}} props */
 export function PickFiles({ primary }) {
   return html`<span class="picks"><${Pick} primary=${primary} title=${t("Upload files")} />${FOLDERS && html`<${Pick} folder=${true} title=${t("Upload a folder")} />`}</span>`;
 }
@@ -32,16 +36,16 @@ export function DropAnywhere() {
   const [over, setOver] = useState(false);
   const said = use(announced);
   useEffect(() => {
-    const files = (event) => event.dataTransfer?.types.includes("Files");
-    const enter = (event) => { if (files(event)) { event.preventDefault(); setOver(true); } };
-    const leave = (event) => { if (!event.relatedTarget) setOver(false); };
-    const drop = (event) => {
-      if (!files(event)) return;
+    const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
+    const enter = (/** @type {DragEvent} */ event) => { if (files(event)) { event.preventDefault(); setOver(true); } };
+    const leave = (/** @type {DragEvent} */ event) => { if (!event.relatedTarget) setOver(false); };
+    const drop = (/** @type {DragEvent} */ event) => {
+      if (!event.dataTransfer || !files(event)) return;
       event.preventDefault();
       setOver(false);
       enqueue(fromDrop(event.dataTransfer));
     };
-    const pairs = [["dragenter", enter], ["dragover", enter], ["dragleave", leave], ["drop", drop]];
+    const pairs = /** @type {[any, (event: any) => void][]} */ ([["dragenter", enter], ["dragover", enter], ["dragleave", leave], ["drop", drop]]);
     for (const [name, listener] of pairs) addEventListener(name, listener);
     return () => { for (const [name, listener] of pairs) removeEventListener(name, listener); };
   }, []);

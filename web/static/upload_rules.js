@@ -4,19 +4,31 @@ import { ask } from "./api.js";
 import { bytes, series } from "./format.js";
 import { t } from "./strings.js";
 
+/** @typedef {import("./upload_api.js").Thing} Thing */
+/** @typedef {{rules: Pick<Required<Api.Rules>, "types" | "largest" | "least">, endings: string[]}} Taken */
+
+/** @type {Taken} */
 const NONE = { rules: { types: [], largest: null, least: null }, endings: [] };
+/** @type {Record<string, () => string>} */
 const KINDS = { image: () => t("pictures"), video: () => t("videos"), audio: () => t("sound"), document: () => t("documents"), archive: () => t("archives") };
 const PICTURE = /\.(apng|avif|bmp|gif|jfif|jpe|jpe?g|png|tiff?|webp)$/i;
 
-/** Whether it is a picture by its name: such ones are asked for a caption. */
+/**
+ * Whether it is a picture by its name: such ones are asked for a caption.
+ * @param {string} name
+ */
 export const isPicture = (name) => PICTURE.test(name);
 
-/** The rules as they are now. Without an answer there are none here: the machine has the last word. */
+/**
+ * The rules as they are now. Without an answer there are none here: the machine has the last word.
+ * @returns {Promise<Taken>}
+ */
 export const loadRules = () => ask("GET", "/upload-rules").catch(() => NONE);
 
 /**
  * Why a file or folder is not taken, with what to do; "" when it is.
- * @param {{kind: string, name: string, size: number, file?: File, files?: {path: string}[]}} thing
+ * @param {Thing} thing
+ * @param {Taken} taken
  */
 export async function whyNot(thing, { rules, endings }) {
   const named = thing.kind === "folder" ? thing.files.map((file) => file.path) : [thing.name];
@@ -30,6 +42,10 @@ export async function whyNot(thing, { rules, endings }) {
   return rules.least && thing.kind === "file" && isPicture(thing.name) ? whyTooSmall(thing, rules.least) : "";
 }
 
+/**
+ * @param {{name: string, file: File}} thing
+ * @param {Api.Resolution} least
+ */
 async function whyTooSmall({ name, file }, least) {
   let picture;
   try {

@@ -4,12 +4,14 @@ import { ApiError } from "./api.js";
 import { t } from "./strings.js";
 import { uploadApi } from "./upload_api.js";
 
+/** @type {{upload: string, resolve: (became: {entry: string, note: string}) => void, reject: (error: Error) => void}[]} */
 const waiting = [];
 let running = false;
 
 /**
  * The id of the entry that a complete upload becomes, and what else is to be told of it.
  * @returns {Promise<{entry: string, note: string}>} rejects with why it became none.
+ * @param {string} upload
  */
 export function awaitEntry(upload) {
   return new Promise((resolve, reject) => {
@@ -21,7 +23,7 @@ export function awaitEntry(upload) {
 async function run() {
   running = true;
   while (waiting.length) {
-    const one = waiting.shift();
+    const one = /** @type {typeof waiting[0]} */ (waiting.shift());
     try {
       const view = await uploadApi.one(one.upload);
       if (view.state === "added") one.resolve({ entry: view.entry, note: view.note });

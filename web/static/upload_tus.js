@@ -11,16 +11,25 @@ const AGAIN = new Set([0, 408, 409, 423, 429, 460, 500, 502, 503, 504]);
 /** Browsers open six connections to a machine; the page needs some for itself. */
 const AT_ONCE = 3;
 
-let loading = null, free = AT_ONCE;
+/** @type {Promise<unknown> | null} */
+let loading = null;
+let free = AT_ONCE;
+/** @type {((turn: null) => void)[]} */
 const queue = [];
 
 async function library() {
-  loading ??= import("./vendor/tus.js").catch((error) => { loading = null; throw error; });
+  loading ??= import("./vendor/tus.js").catch(() => {
+    loading = null;
+    throw new UploadError(t("A part of this page did not load. Is the machine still on?"));
+  });
   await loading;
   return globalThis.tus;
 }
 
-/** Wait for one of the few connections; call what this gives to hand it on. */
+/**
+ * Wait for one of the few connections; call what this gives to hand it on.
+ * @param {AbortSignal} signal
+ */
 async function turn(signal) {
   while (free === 0) await new Promise((resolve) => { queue.push(resolve); });
   free -= 1;
@@ -29,25 +38,27 @@ async function turn(signal) {
     if (given) return;
     given = true;
     free += 1;
-    queue.shift()?.();
+    queue.shift()?.(null);
   };
   if (signal.aborted) giveBack();
   signal.throwIfAborted();
   return giveBack;
 }
 
+/** @typedef {{signal: AbortSignal, onSent: (bytes: number) => void, onWait: () => void}} Course */
+
 export class UploadError extends Error {}
 
 /**
  * Send a file, or the rest of one the page knows.
  * @param {File} file
- * @param {{said: Object<string, string>, url: ?string, signal: AbortSignal, onSent: function(number), onWait: function(), onUrl: function(string)}} options
+ * @param {Course & {said: Record<string, string>, url: string | null, onUrl?: (url: string) => void}} options
  * @returns {Promise<string>} the address of the upload; rejects with ApiError, UploadError, or when aborted.
  */
 export async function sendFile(file, { said, url, signal, onSent, onWait, onUrl = () => {} }) {
   const { Upload } = await library();
   const giveBack = await turn(signal);
-  let stop = null;
+  let stop = () => {};
   try {
     return await new Promise((resolve, reject) => {
       const upload = new Upload(file, {
@@ -80,6 +91,7 @@ export async function sendFile(file, { said, url, signal, onSent, onWait, onUrl 
   }
 }
 
+/** @param {tus.TusError} error */
 function reason(error) {
   const answer = error.originalResponse;
   if (!answer) return new UploadError(error.originalRequest ? t("The connection is lost. Try again when it is back.") : t("This file cannot be read any more. Pick it again."));

@@ -6,16 +6,30 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/pre
 
 const AROUND = 6;
 
-/** What of the list is in view: [first line, line after the last]. */
+/**
+ * What of the list is in view: [first line, line after the last].
+ * @param {HTMLElement} list
+ * @param {number} height
+ * @param {number} lines
+ * @returns {[number, number]}
+ */
 function linesInView(list, height, lines) {
   const top = -list.getBoundingClientRect().top;
   const first = Math.floor(top / height), last = Math.ceil((top + innerHeight) / height);
   return [Math.min(Math.max(0, first), lines), Math.min(Math.max(1, last), lines)];
 }
 
-/** Where to go from item `at` for a key; undefined for other keys. */
+/**
+ * Where to go from item `at` for a key; undefined for other keys.
+ * @param {string} key
+ * @param {number} at
+ * @param {number} columns
+ * @param {number} count
+ * @returns {number | undefined}
+ */
 function target(key, at, columns, count) {
   const forward = speaking().rightToLeft ? -1 : 1;
+  /** @type {Record<string, number>} */
   const steps = { ArrowDown: columns, ArrowUp: -columns, ...(columns > 1 && { ArrowRight: forward, ArrowLeft: -forward }) };
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
@@ -57,14 +71,16 @@ export function VirtualList({ count, total, height, columns, label, name, render
     const wanted = goal.current >= 0 && list.current.querySelector(`[data-index="${goal.current}"] a`);
     if (wanted) { goal.current = -1; wanted.focus({ preventScroll: true }); }
   });
+  /** @param {number} index */
   const go = (index) => {
     goal.current = index;
     setFocused(index);
     const top = list.current.getBoundingClientRect().top + scrollY + Math.floor(index / columns) * height;
-    const under = document.querySelector(".top").offsetHeight + 8;
+    const under = (/** @type {HTMLElement | null} */ (document.querySelector(".top"))?.offsetHeight ?? 0) + 8;
     if (top < scrollY + under) scrollTo({ top: top - under });
     else if (top + height > scrollY + innerHeight) scrollTo({ top: top + height - innerHeight + 8 });
   };
+  /** @param {any} event */
   const press = (event) => {
     const item = event.target.closest("[data-index]");
     if (!item || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -77,6 +93,7 @@ export function VirtualList({ count, total, height, columns, label, name, render
   const shown = Array.from({ length: Math.max(0, to - from) }, (_, offset) => from + offset);
   // What has the focus stays, wherever it is: it must not be lost by scrolling.
   if (focused >= 0 && focused < count && (focused < from || focused >= to)) shown[focused < from ? "unshift" : "push"](focused);
+  /** @param {number} index */
   const place = (index) => ({
     height: `${height}px`, width: `${100 / columns}%`,
     transform: `translate(${(index % columns) * (speaking().rightToLeft ? -100 : 100)}%, ${Math.floor(index / columns) * height}px)`,
