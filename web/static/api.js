@@ -64,5 +64,9 @@ export const api = {
   withdraw: (id) => ask("DELETE", `/invites/${encodeURIComponent(id)}`),
   setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, { zone }),
   shutOut: (id) => ask("DELETE", `/machines/${encodeURIComponent(id)}`),
+  people: () => ask("GET", "/people"),
+  revokePerson: (id) => ask("DELETE", `/people/${encodeURIComponent(id)}`),
+  logOut: () => ask("POST", "/logout"),
+  logOutOthers: () => ask("POST", "/logout/others"),
   letIn: (name, hours) => ask("POST", "/logins", { name, hours }),
 };
