@@ -21,13 +21,18 @@ AGAIN_SECONDS = 60
 
 Kind = Literal[
     "login",
+    "logout",
     "upload",
     "download",
     "fetch",
+    "edit",
     "delete",
+    "restore",
+    "purge",
     "drop",
     "invite",
     "person",
+    "revoke",
     "machine",
     "settings",
 ]

@@ -26,13 +26,14 @@ from web.limits import LIMITS, Limits
 from web.login import Login
 from web.metrics import Metrics
 from web.outgoing import Outgoing
+from web.people_let_in import PeopleLetIn
 from web.pictures import Pictures
 from web.probes import Probes
 from web.qr import QrCodes
 from web.rates import Rates
 from web.routes import Route
 from web.security import Gate
-from web.sessions import load_sessions
+from web.sessions import Sessions, load_sessions
 from web.settings import Settings
 from web.shares import SharedPaths
 from web.static_files import StaticFiles
@@ -61,6 +62,7 @@ class Page:
     limits: Limits
     outgoing: Outgoing
     rates: Rates
+    sessions: Sessions
 
 
 def make_page(
@@ -71,7 +73,9 @@ def make_page(
     limits: Limits = LIMITS,
 ) -> Page:
     """The page for this listening address; touches `data` (key, spool) but no network."""
-    gate = Gate(listen, allow_hosts, load_sessions(data))
+    sessions = load_sessions(data)
+    gate = Gate(listen, allow_hosts, sessions)
+    people = PeopleLetIn(gate, sessions.book)
     rules = UploadRuleBook(daemon)
     uploads = UploadRoom(daemon, data, rules)
     metrics, connections = Metrics(), Connections(limits)
@@ -88,7 +92,7 @@ def make_page(
     application.on_response_prepare.append(gate.harden)
     probes = Probes(daemon, metrics)
     areas = (
-        Login(daemon, gate),
+        Login(daemon, gate, sessions.book),
         StaticFiles(),
         probes,
         Api(daemon, fetches, body_seconds=limits.body_seconds),
@@ -102,7 +106,8 @@ def make_page(
         QrCodes(daemon),
         Trash(daemon),
         Inviting(daemon),
-        LettingIn(daemon),
+        LettingIn(daemon, sessions.book),
+        people,
         activity,
         rates,
         Settings(daemon),
@@ -112,7 +117,7 @@ def make_page(
     probes.describe(_add(application, areas), gate.is_open)
     application.cleanup_ctx.append(uploads.live)
     application.on_shutdown.append(events.close)
-    application.on_cleanup.append(shares.stop)
+    application.on_cleanup.extend((shares.stop, people.stop))
     metrics.look(
         received=lambda: connections.received,
         sent=lambda: connections.sent + outgoing.by_kernel,
@@ -120,7 +125,7 @@ def make_page(
         streams=lambda: events.open,
         connected=lambda: daemon.connected,
     )
-    return Page(application, events, fetches, connections, limits, outgoing, rates)
+    return Page(application, events, fetches, connections, limits, outgoing, rates, sessions)
 
 
 class _Area(Protocol):

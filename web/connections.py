@@ -55,11 +55,6 @@ class Connections:
         self._open.discard(connection)
         self._places.leave(connection.remote)
 
-    def cut_all(self) -> None:
-        """End every connection now."""
-        for connection in self._open:
-            connection.cut()
-
     def _look_later(self) -> None:
         if self._timer is None and self._open:
             loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from msgspec import Meta
 from protocol.fields import Caption, Name, Tags
 from protocol.messages.editing import Edit, Edited
 from protocol.messages.operating import EntryView
+from web.activity import note
 from web.answers import json_answer
 from web.api import ENTRY
 from web.asking import read_json
@@ -62,4 +63,5 @@ class Edits:
             tags=change.tags,
         )
         done = await self._daemon.ask(question, Edited)
+        note(request, "edit", entry=done.entry.id, text=done.entry.name)
         return json_answer(EntryChanged(done.entry, done.published))

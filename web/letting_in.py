@@ -4,7 +4,7 @@ Refuses all but the owner, and names that look like nothing.
 """
 
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp.web
 import msgspec
@@ -20,6 +20,7 @@ from web.people import PERSON, clean_person, require_owner
 from web.places import is_loopback
 from web.qr_picture import qr_picture
 from web.routes import Route
+from web.session_book import SessionBook
 
 DEFAULT_HOURS, MOST_HOURS = 24, 168
 
@@ -51,8 +52,9 @@ class Me(msgspec.Struct, frozen=True):
 class LettingIn:
     """POST /api/v1/logins, GET /api/v1/me."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, book: SessionBook) -> None:
         self._daemon = daemon
+        self._book = book
 
     def routes(self) -> list[Route]:
         """Both."""
@@ -65,6 +67,7 @@ class LettingIn:
                 "Make a one-time login address for a person.",
                 {201: MadeLogin},
                 body=WantedLogin,
+                errors=(409,),
             ),
         ]
 
@@ -79,6 +82,11 @@ class LettingIn:
         question = MintLogin(call=0, name=name, seconds=wanted.hours * 3600)
         minted = await self._daemon.ask(question, LoginMinted)
         url, here = _address(request, minted)
+        # Kept here, by hash alone, and not only by the daemon: so that it can be revoked, and is
+        # good after a restart, too.
+        token = parse_qs(urlsplit(url).query)["token"][0]
+        self._book.expect(token, name, wanted.hours * 3600)
+        await self._book.save_if_possible()
         note(request, "person", text=name)
         return json_answer(MadeLogin(name, url, qr_picture(url), here), status=201)
 

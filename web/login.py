@@ -14,6 +14,7 @@ from web.answers import AnswerError, page_answer
 from web.attempts import Attempts
 from web.daemon import Daemon
 from web.security import Gate
+from web.session_book import Session, SessionBook
 from web.words import language_of
 
 COMMAND = "twofold login"
@@ -22,8 +23,9 @@ COMMAND = "twofold login"
 class Login:
     """The login page and what it does."""
 
-    def __init__(self, daemon: Daemon, gate: Gate) -> None:
+    def __init__(self, daemon: Daemon, gate: Gate, book: SessionBook) -> None:
         self._daemon = daemon
+        self._book = book
         self._gate = gate
         self._attempts = Attempts()
 
@@ -50,11 +52,8 @@ class Login:
         return await self._redeem(request, token)
 
     async def _redeem(self, request: aiohttp.web.Request, token: str) -> aiohttp.web.StreamResponse:
-        try:
-            redeemed = await self._daemon.ask(RedeemLogin(call=0, token=token), LoginRedeemed)
-        except AnswerError as error:
-            if error.status not in (400, 403, 404):
-                raise
+        session = self._book.use(token) or await self._of_owner(token)
+        if session is None:
             return page_answer(
                 "This address no longer works",
                 "Each login address works once, and not for long: ten minutes unless it was made"
@@ -66,9 +65,21 @@ class Login:
         # Not a redirect: after a click on another site it would go without the Strict cookie.
         language = language_of(request.headers)
         response = page_answer("You are logged in", refresh="/", language=language)
-        self._gate.give_session(response, redeemed.name)
-        note(request, "login", person=redeemed.name)
+        await self._book.save_if_possible()
+        self._gate.give_session(response, session)
+        note(request, "login", person=session.person)
         return response
+
+    async def _of_owner(self, token: str) -> Session | None:
+        try:
+            redeemed = await self._daemon.ask(RedeemLogin(call=0, token=token), LoginRedeemed)
+        except AnswerError as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return None
+        # The book alone says who of the people may come in: the daemon still knows a token that was
+        # revoked.
+        return None if redeemed.name else self._book.begin()
 
     def _count_attempt(self, remote: str) -> None:
         if not self._attempts.take(remote, asyncio.get_running_loop().time()):

@@ -9,9 +9,12 @@ import aiohttp.web
 
 from protocol.paths import clean_name
 from web.answers import AnswerError, invalid
+from web.session_book import Session
 
 PERSON = aiohttp.web.RequestKey("person", str)
 """Set by the gate for every request with a session."""
+SESSION = aiohttp.web.RequestKey("session", Session)
+"""Set with it."""
 LONGEST_NAME = 64
 
 

@@ -5,7 +5,7 @@ DNS rebinding), changes asked for by other sites (403), and strangers (401, or t
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp.web
@@ -13,9 +13,11 @@ import aiohttp.web
 from protocol.address import Address
 from protocol.errors import InvalidTextError
 from web.answers import AnswerError, error_answer, for_programs
-from web.people import PERSON
+from web.people import PERSON, SESSION
 from web.places import is_loopback
-from web.sessions import SESSION_SECONDS, Sessions
+from web.session_book import SESSION_SECONDS, Session
+from web.sessions import Sessions
+from web.under_way import UnderWay
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -52,6 +54,7 @@ class Gate:
         self._hosts = own | {name.host for name in allow_hosts}
         self._elsewhere = {name for name in allow_hosts if name.port}
         self._sessions = sessions
+        self.under_way = UnderWay()
         self.let_in: Callable[[aiohttp.web.Request], Awaitable[bool]] = _nobody
         """Who else needs no session, by what the owner has set."""
 
@@ -70,10 +73,13 @@ class Gate:
             _check_origin(request, host)
         elif not self.is_open(request.path):
             _check_reader(request)
-        person = self._sessions.person(request.cookies.get(self.cookie))
-        if person is not None:
-            request[PERSON] = person
-        elif not self._is_open_to(request) and not await self.let_in(request):
+        session = self._sessions.session(request.cookies.get(self.cookie))
+        if session is not None:
+            request[PERSON], request[SESSION] = session.person, session
+            self._sessions.book.see(session)
+            with self.under_way.during(session.id, request):
+                return await handler(request)
+        if not self._is_open_to(request) and not await self.let_in(request):
             return _ask_to_log_in(request)
         return await handler(request)
 
@@ -99,16 +105,26 @@ class Gate:
         """Whether the request shows a good session."""
         return PERSON in request
 
-    def give_session(self, response: aiohttp.web.StreamResponse, person: str) -> None:
-        """Log the browser in as this person; "" is the owner."""
+    def give_session(self, response: aiohttp.web.StreamResponse, session: Session) -> None:
+        """Log the browser in."""
         response.set_cookie(
             self.cookie,
-            self._sessions.issue(person),
+            self._sessions.token(session),
             max_age=SESSION_SECONDS,
             path="/",
             httponly=True,
             samesite="Strict",
         )
+
+    def end_sessions(self, sessions: Iterable[Session], request: aiohttp.web.Request) -> None:
+        """End these, and whatever is under way on them but this request."""
+        ended = list(sessions)
+        self._sessions.book.end(ended)
+        self.under_way.cut((each.id for each in ended), but=request)
+
+    def forget_session(self, response: aiohttp.web.StreamResponse) -> None:
+        """Have the browser throw its cookie away."""
+        response.del_cookie(self.cookie, path="/", httponly=True, samesite="Strict")
 
     def _check_host(self, request: aiohttp.web.Request) -> str:
         shown = request.headers.getall("Host", [])

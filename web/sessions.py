@@ -1,68 +1,55 @@
-"""Sessions of the page: a sealed token in a cookie, no table to keep.
+"""Sessions of the page: a sealed token in a cookie, which holds the id of a record in the book.
 
 The key lies in the data directory (web.key, mode 0600); without it every session ends. It is
 never logged.
 """
 
-import os
-import secrets
 from pathlib import Path
 
 import structlog
 from cryptography.fernet import Fernet, InvalidToken
 
+from web.session_book import FILE, SESSION_SECONDS, Session, SessionBook, write_secret
+
 KEY_FILE = "web.key"
-SESSION_SECONDS = 30 * 86_400
-_MARK = b"twofold session 1"
-_NAMED = _MARK + b"\0"
+_MARK = b"twofold session 2\0"
 _log = structlog.get_logger()
 
 
 class Sessions:
-    """Makes session tokens and tells whether one is good."""
+    """Makes session tokens and tells whose one is."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, book: SessionBook) -> None:
         self._fernet = Fernet(key)
+        self.book = book
 
-    def issue(self, person: str = "") -> str:
-        """A token good for 30 days, for this person; "" for the machine's owner."""
-        content = _NAMED + person.encode() if person else _MARK
-        return self._fernet.encrypt(content).decode("ascii")
+    def token(self, session: Session) -> str:
+        """What a browser shows to have this session."""
+        return self._fernet.encrypt(_MARK + session.id.encode()).decode("ascii")
 
-    def person(self, token: str | None) -> str | None:
-        """Whose token it is; None unless this process's key made it, less than 30 days ago."""
+    def session(self, token: str | None) -> Session | None:
+        """The session of a token that this key made less than 30 days ago, unless it was ended."""
         if not token:
             return None
         try:
             content = self._fernet.decrypt(token, ttl=SESSION_SECONDS)
-            if content == _MARK:
-                return ""
-            named = content.startswith(_NAMED)
-            # Never "" here: that is the owner.
-            return content.removeprefix(_NAMED).decode() or None if named else None
+            # Those made before there was a book name nobody in it: whoever has one logs in again.
+            return self.book.get(content.removeprefix(_MARK).decode("ascii"))
         except (InvalidToken, ValueError):  # ValueError: not even ASCII
             return None
 
 
 def load_sessions(data: Path) -> Sessions:
     """Sessions under the data directory's key, which is made at the first start."""
-    path = data / KEY_FILE
+    path, book = data / KEY_FILE, data / FILE
     try:
-        return Sessions(path.read_bytes())
+        return Sessions(path.read_bytes(), SessionBook(book))
     except FileNotFoundError:
         _log.info("making the session key", path=str(path))
     except ValueError:
         _log.warning("the session key is damaged; making a new one", path=str(path))
     key = Fernet.generate_key()
-    _write_secret(path, key)
-    return Sessions(key)
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(number, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(number)
-    fresh.replace(path)
+    # First: an old book under a new key would list people who are not in any more.
+    book.unlink(missing_ok=True)
+    write_secret(path, key)
+    return Sessions(key, SessionBook(book))

@@ -1,11 +1,8 @@
 """The trash of this machine: what was deleted, bringing it back, and emptying."""
 
-from typing import Any
-
 import aiohttp.web
 import msgspec
 
-from protocol.messages.base import Reply, Request
 from protocol.messages.deleting import (
     GetTrash,
     Purge,
@@ -14,6 +11,7 @@ from protocol.messages.deleting import (
     Restored,
     TrashListed,
 )
+from web.activity import note
 from web.answers import json_answer, plain
 from web.api import ENTRY
 from web.asking import StartQuery, read_query
@@ -54,15 +52,28 @@ class Trash:
 
     async def _list(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
         start = read_query(request, StartQuery).start
-        return await self._answer(GetTrash(call=0, start=start), TrashListed)
+        found = await self._daemon.ask(GetTrash(call=0, start=start), TrashListed)
+        return json_answer(plain(found))
 
     async def _restore(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        return await self._answer(Restore(call=0, entry=request.match_info["id"]), Restored)
+        question = Restore(call=0, entry=request.match_info["id"])
+        done = await self._daemon.ask(question, Restored)
+        note(request, "restore", entry=done.id, text=done.name)
+        return json_answer(plain(done))
 
     async def _purge(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
-        done = await self._daemon.ask(Purge(call=0, entry=request.match_info.get("id")), Purged)
+        entry = request.match_info.get("id")
+        name = await self._name(entry) if entry else ""
+        done = await self._daemon.ask(Purge(call=0, entry=entry), Purged)
+        note(request, "purge", entry=entry or "", text=name)
         return json_answer(PurgedAmount(done.contents, done.bytes))
 
-    async def _answer(self, question: Request, kind: type[Reply]) -> aiohttp.web.Response:
-        said: dict[str, Any] = plain(await self._daemon.ask(question, kind))
-        return json_answer(said)
+    async def _name(self, entry: str) -> str:
+        """What a deleted entry is called: afterwards nobody can tell."""
+        start = 0
+        while page := (await self._daemon.ask(GetTrash(call=0, start=start), TrashListed)).entries:
+            for each in page:
+                if each.id.startswith(entry):
+                    return each.name
+            start += len(page)
+        return ""

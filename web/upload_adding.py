@@ -4,6 +4,7 @@ Adding twice makes the same entry, so what was not told in time is simply asked 
 """
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
@@ -78,23 +79,22 @@ class UploadAdding:
             except AnswerError as error:
                 if error.status != 503:
                     _log.warning("an upload was not added", id=upload.record.id, kind=error.kind)
-                    return await self._fail(upload, error.text)
+                    return await self._fail(upload, self._shown(upload, error.text))
             # The daemon is away; it comes back.
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _ask(self, upload: Upload) -> str:
-        record, spool = upload.record, self._book.spool
+        record = upload.record
         looking = await self._pictures.look(record)
         looked, record.note = looking.looked, looking.note
-        lies = spool.tree(record.id) if record.kind == "folder" else spool.part(record.id)
 
         def note(progress: Progress) -> None:
             upload.progress = progress
 
         request = Add(
             call=0,
-            path=str(lies.resolve()),
+            path=str(self._lies(upload)),
             name=record.name,
             caption=record.caption,
             tags=record.tags,
@@ -108,6 +108,15 @@ class UploadAdding:
             said = record.caption
             await self._edit(added.entry.id, said)
         return added.entry.id
+
+    def _shown(self, upload: Upload, why: str) -> str:
+        """The daemon's words, with the name for where the bytes lie in the spool."""
+        return why.replace(str(self._lies(upload)), upload.record.name)
+
+    def _lies(self, upload: Upload) -> Path:
+        record, spool = upload.record, self._book.spool
+        lies = spool.tree(record.id) if record.kind == "folder" else spool.part(record.id)
+        return lies.resolve()
 
     async def _fail(self, upload: Upload, why: str) -> None:
         try:

@@ -5,7 +5,7 @@ declare namespace Api {
     number: number;
     when: number;
     person: string;
-    kind: "delete" | "download" | "drop" | "fetch" | "invite" | "login" | "machine" | "person" | "settings" | "upload";
+    kind: "delete" | "download" | "drop" | "edit" | "fetch" | "invite" | "login" | "logout" | "machine" | "person" | "purge" | "restore" | "revoke" | "settings" | "upload";
     entry: string;
     text: string;
   }
@@ -150,6 +150,16 @@ declare namespace Api {
     state: string;
   }
 
+  /** A person's session, or their address while it is not used. Milliseconds since 1970. */
+  interface LetIn {
+    id: string;
+    name: string;
+    made: number;
+    ends: number;
+    used: number;
+    seen: number;
+  }
+
   /** The limits: in force now, those without the schedule, and the rest of what is set. `near` names the machines that are linked over the same network. `file` is where all is set. */
   interface Limits {
     now: RatesView;
@@ -281,6 +291,12 @@ declare namespace Api {
     peers: MachineView[];
     local: boolean;
     warnings: string[];
+  }
+
+  /** Newest first; `others` is how many more sessions the owner has than the one that asks. */
+  interface PeopleListed {
+    people: LetIn[];
+    others: number;
   }
 
   /** What an entry says of the picture that it is; `of`: the entry it is a rendition of, or "". */
@@ -417,6 +433,11 @@ declare namespace Api {
     bytes: number;
     bad: number;
     healed: number;
+  }
+
+  /** How many. */
+  interface SessionsEnded {
+    ended: number;
   }
 
   /** What is not there stays as it is. */

@@ -15,7 +15,6 @@ from web.application import Page, make_page
 from web.daemon import Daemon
 from web.limits import Limits
 from web.serving import serving
-from web.sessions import load_sessions
 
 QUICK = Limits(linger_seconds=0.2)
 
@@ -33,9 +32,13 @@ class PageUnderTest:
 
     def vanish(self) -> None:
         """Be gone, as behind a network that went away: every connection ends, and none begins."""
-        connections = self.page.connections
-        connections.admit = lambda _: False  # type: ignore[method-assign]
-        connections.cut_all()
+        self.page.connections.admit = lambda _: False  # type: ignore[method-assign]
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        """End every connection now."""
+        for connection in self.page.connections._open:
+            connection.cut()
 
     def come_back(self) -> None:
         """Take connections again."""
@@ -57,6 +60,11 @@ class PageUnderTest:
             return answer.status, await answer.read(), answer.headers
 
 
+def new_session(page: Page, person: str = "") -> str:
+    """The cookie of a fresh session."""
+    return page.sessions.token(page.sessions.book.begin(person))
+
+
 @asynccontextmanager
 async def running_page(
     data: Path,
@@ -74,7 +82,7 @@ async def running_page(
         port = listener.getsockname()[1]
         page = make_page(data, daemon, Address(host=host, port=port), allowed, limits)
         beside = [asyncio.create_task(daemon.keep()), asyncio.create_task(page.events.poll())]
-        cookie = {f"twofold_session_{port}": load_sessions(data).issue()}
+        cookie = {f"twofold_session_{port}": new_session(page)}
         # Verbatim: the page's cookie goes by hand, so that each test says who it is.
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False

@@ -28,7 +28,7 @@ def test_a_cut_stream_goes_on(tmp_path: Path) -> None:
             await until(lambda: events.open == 1)
             events.notice("nas is back", good=False)
             await expect(tab.get_by_text("nas is back")).to_be_visible()
-            page.page.connections.cut_all()
+            page.cut_all()
             await until(lambda: events.open == 0)
             events.notice("while away", good=False)
             await _heard_once(tab, page, "while away")
@@ -46,7 +46,7 @@ def test_a_refused_stream_goes_on_as_well(tmp_path: Path) -> None:
             await until(lambda: events.open == 1)
             events.notice("nas is back", good=False)
             await expect(tab.get_by_text("nas is back")).to_be_visible()
-            page.page.connections.cut_all()
+            page.cut_all()
             await until(lambda: events.open == 0)
             other = await page.http.get(f"{page.origin}/api/v1/events", headers=page.headers())
             async with tab.expect_response(lambda said: said.status == 503):

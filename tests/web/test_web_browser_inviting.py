@@ -8,6 +8,7 @@ from page_under_test import PageUnderTest, run_with_page
 from playwright.async_api import Page, expect
 from test_web_browser import browser, logged_in
 from test_web_inviting import HERE, NAS, machine
+from test_web_revoking import let_in
 
 pytestmark = pytest.mark.browser
 
@@ -145,5 +146,44 @@ def test_the_last_hour_is_drawn_and_told(tmp_path: Path) -> None:
             region = tab.locator(".rates")
             await expect(region).to_contain_text("Received 5.0 MB/s")
             await fits(tab)
+
+    run_with_page(tmp_path, work, seconds=90)
+
+
+def test_a_person_is_shown_and_their_access_revoked(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        page.double.machines = (machine(HERE, "desk"),)
+        await let_in(page, "Ben")
+        url = await let_in(page, "Ana <i>Lima")
+        async with browser(viewport=NARROW) as context, browser() as hers:
+            tab = await logged_in(context, page)
+            ana = await hers.new_page()
+            await ana.goto(url)
+            await ana.wait_for_url(f"{page.origin}/")
+            await expect(ana.get_by_text("Ana <i>Lima")).to_be_visible()
+            await expect(ana.get_by_role("searchbox")).to_be_visible()
+            await tab.goto(f"{page.origin}/#/machines")
+            rows = tab.get_by_role("region", name="People let in")
+            row = rows.get_by_role("listitem").filter(has_text="Ana <i>Lima")
+            await expect(row).to_contain_text("last seen")
+            await expect(rows).to_contain_text("address not used yet")
+            await fits(tab)
+            await row.get_by_role("button", name="Revoke the access of Ana <i>Lima").click()
+            await expect(tab.get_by_role("dialog")).to_contain_text("What is open there ends now")
+            await expect(tab.get_by_role("button", name="Cancel")).to_be_focused()
+            await tab.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+            await expect(row).to_have_count(0)
+            # Her page, without her doing anything.
+            await ana.wait_for_url(f"{page.origin}/login")
+            acts = tab.get_by_role("list", name="What was done")
+            await expect(acts).to_contain_text("The owner revoked the access of Ana <i>Lima")
+            await rows.get_by_role("button", name="Log out there").click()
+            await tab.get_by_role("dialog").get_by_role("button", name="Log out there").click()
+            await expect(rows.get_by_role("listitem")).to_have_count(1)  # Ben's address
+            await fits(tab)
+            await tab.get_by_role("button", name="Log out").click()
+            await tab.wait_for_url(f"{page.origin}/login")
+            await tab.goto(f"{page.origin}/")
+            await tab.wait_for_url(f"{page.origin}/login")
 
     run_with_page(tmp_path, work, seconds=90)

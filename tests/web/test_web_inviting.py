@@ -4,11 +4,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from page_under_test import PageUnderTest, run_with_page
+from page_under_test import PageUnderTest, new_session, run_with_page
 
 from protocol.messages.operating import MachineView
 from web.qr_picture import qr_picture
-from web.sessions import load_sessions
 
 NAS, HERE = "ab" * 32, "cd" * 32
 HOSTILE = "nas <b>\u202egpj.exe"
@@ -30,10 +29,10 @@ def machine(number: str, name: str, **more: object) -> MachineView:
     return msgspec.structs.replace(view, **more)
 
 
-def as_guest(page: PageUnderTest, tmp_path: Path, name: str = "Ana") -> None:
+def as_guest(page: PageUnderTest, _data: Path, name: str = "Ana") -> None:
     """From now on requests show the session of somebody who was let in."""
     (cookie,) = page.cookie
-    page.cookie[cookie] = load_sessions(tmp_path).issue(name)
+    page.cookie[cookie] = new_session(page.page, name)
 
 
 async def asked(page: PageUnderTest, method: str, path: str, **body: object) -> tuple[int, dict]:  # type: ignore[type-arg]

@@ -104,6 +104,7 @@ def _description(data: Path) -> dict[str, Any]:
 def test_it_does_what_it_says(tmp_path: Path, mode: GenerationMode) -> None:
     described = _description(tmp_path)
     del described["paths"]["/api/v1/events"]  # has no end
+    del described["paths"]["/api/v1/logout"]  # the rest would be asked without a session
     del described["security"]  # test_web_every_route.py tries sessions
     schema = schemathesis.openapi.from_dict(described, config=SchemathesisConfig(seed=SEED))
     # What is well-formed may still be no link and no cursor: that it is taken is not promised.

@@ -10,7 +10,6 @@ from test_web_inviting import as_guest, asked
 from tus_client import BODY, metadata
 
 from web.activity_log import FILE, ActivityLog
-from web.sessions import load_sessions
 
 
 async def come_in(page: PageUnderTest, url: str) -> None:
@@ -63,16 +62,6 @@ def test_a_name_that_is_none_and_a_wrong_time_are_refused(
         assert page.double.minted == []
 
     run_with_page(tmp_path, work)
-
-
-def test_a_session_keeps_its_name_and_none_is_the_owners(tmp_path: Path) -> None:
-    sessions = load_sessions(tmp_path)
-    for name in ("Ana", "größe 大", "twofold session 1", "a\0b"):
-        assert sessions.person(sessions.issue(name)) == name
-    assert sessions.person(sessions.issue()) == ""
-    for content in (b"twofold session 1\0", b"twofold session 2", b"x twofold session 1\0Ana", b""):
-        assert sessions.person(sessions._fernet.encrypt(content).decode()) is None
-    assert sessions.person(sessions._fernet.encrypt(b"twofold session 1\0\xff").decode()) is None
 
 
 def test_what_people_do_is_told_to_the_owner(tmp_path: Path) -> None:

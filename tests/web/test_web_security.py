@@ -12,6 +12,7 @@ from page_under_test import PageUnderTest, run_with_page
 
 from protocol.address import Address
 from web.security import Gate
+from web.session_book import FILE, SessionBook
 from web.sessions import KEY_FILE, Sessions, load_sessions
 
 
@@ -53,7 +54,7 @@ def test_which_hosts_are_ours(
 ) -> None:
     """The connection came in on 192.168.1.9."""
     names = tuple(Address.parse(name, default_port=0) for name in allowed)
-    gate = Gate(Address.parse(listen), names, Sessions(_key()))
+    gate = Gate(Address.parse(listen), names, Sessions(_key(), SessionBook(Path("nowhere"))))
     assert gate.allowed(shown, "192.168.1.9") is admitted
 
 
@@ -98,23 +99,28 @@ def test_login_attempts_are_limited(tmp_path: Path) -> None:
 
 
 def test_the_session_key_is_secret_and_kept(tmp_path: Path) -> None:
-    token = load_sessions(tmp_path).issue()
+    sessions = load_sessions(tmp_path)
+    token = sessions.token(sessions.book.begin())
+    asyncio.run(sessions.book.save())
     key = tmp_path / KEY_FILE
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert load_sessions(tmp_path).person(token) == ""
-    assert load_sessions(tmp_path).person(token[:-2] + "é") is None
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert token not in (tmp_path / FILE).read_text()
+    found = load_sessions(tmp_path).session(token)
+    assert found is not None
+    assert found.person == ""
+    assert load_sessions(tmp_path).session(token[:-2] + "é") is None
     key.write_bytes(b"damaged")
-    assert load_sessions(tmp_path).person(token) is None
-    assert load_sessions(tmp_path).person(load_sessions(tmp_path).issue()) == ""
-    assert os.listdir(tmp_path) == [KEY_FILE]
+    assert load_sessions(tmp_path).session(token) is None
+    assert os.listdir(tmp_path) == [KEY_FILE]  # of the old key's sessions, nothing is left
 
 
 def test_a_session_ends_after_thirty_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = load_sessions(tmp_path)
-    token = sessions.issue()
+    token = sessions.token(sessions.book.begin())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 30 * 86_400 + 5)
-    assert sessions.person(token) is None
+    assert sessions.session(token) is None
 
 
 def test_two_hosts_in_one_request_are_refused(tmp_path: Path) -> None:

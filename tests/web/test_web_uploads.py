@@ -377,6 +377,19 @@ def test_a_refusal_by_the_daemon_is_told_and_tried_again(tmp_path: Path) -> None
     run_with_page(tmp_path, work, double=double)
 
 
+def test_a_refusal_that_names_the_spool_is_told_by_name(tmp_path: Path) -> None:
+    class Fails(OperatorDouble):
+        def _on_add(self, ask: op.Add) -> list[object]:  # type: ignore[override]
+            raise RefusalError("failed", f"cannot read {ask.path}: no such device")
+
+    async def work(page: PageUnderTest) -> None:
+        tus = Tus(page)
+        view = await tus.settled(await tus.begin(7, b"content", name="song.ogg"))
+        assert view["text"] == "cannot read song.ogg: no such device"
+
+    run_with_page(tmp_path, work, double=Fails(tmp_path))
+
+
 def test_what_is_complete_is_added_when_page_and_daemon_are_back(tmp_path: Path) -> None:
     """The daemon goes before it answers; then the page does, too."""
 

@@ -9,15 +9,20 @@ import { t, tx } from "./strings.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 /** @type {() => [string, string][]} */
-const kinds = () => [["", t("Everything")], ["upload", t("Shared")], ["download", t("Downloaded")], ["fetch", t("Fetched to this machine")], ["delete", t("Deleted")], ["drop", t("No longer shared")], ["settings", t("Settings")], ["login", t("Logins")], ["person", t("People let in")], ["invite", t("Invites")], ["machine", t("Machines")]];
+const kinds = () => [["", t("Everything")], ["upload", t("Shared")], ["download", t("Downloaded")], ["fetch", t("Fetched to this machine")], ["edit", t("Edited")], ["delete", t("Deleted")], ["restore", t("Brought back")], ["purge", t("Removed for good")], ["drop", t("No longer shared")], ["settings", t("Settings")], ["login", t("Logins")], ["logout", t("Logouts")], ["person", t("People let in")], ["revoke", t("Access revoked")], ["invite", t("Invites")], ["machine", t("Machines")]];
 /** @type {Partial<Record<Api.Act["kind"], (who: unknown, what: string) => unknown>>} */
 const ACTS = {
   upload: (who, what) => tx("{who} shared {what}", { who, what }),
   download: (who, what) => tx("{who} downloaded {what}", { who, what }),
   fetch: (who, what) => tx("{who} fetched {what} to this machine", { who, what }),
   delete: (who, what) => tx("{who} deleted {what}", { who, what }),
+  edit: (who, what) => tx("{who} edited {what}", { who, what }),
+  restore: (who, what) => tx("{who} brought back {what}", { who, what }),
+  purge: (who, what) => (what ? tx("{who} removed {what} for good", { who, what }) : tx("{who} emptied the trash", { who })),
   drop: (who, what) => tx("{who} stopped sharing {what}", { who, what }),
   login: (who) => tx("{who} logged in", { who }),
+  logout: (who) => tx("{who} logged out", { who }),
+  revoke: (who, what) => tx("{who} revoked the access of {what}", { who, what }),
   person: (who, what) => tx("{who} let in {what}", { who, what }),
 };
 const ANYBODY = "*", DAY = 86_400_000;

@@ -104,6 +104,14 @@ export const api = {
   setZone: (id, zone) => ask("PATCH", `/machines/${encodeURIComponent(id)}`, /** @type {Api.WantedZone} */ ({ zone })),
   /** @type {(id: string) => Promise<null>} */
   shutOut: (id) => ask("DELETE", `/machines/${encodeURIComponent(id)}`),
+  /** @type {() => Promise<Api.PeopleListed>} */
+  people: () => ask("GET", "/people"),
+  /** @type {(id: string) => Promise<null>} */
+  revokePerson: (id) => ask("DELETE", `/people/${encodeURIComponent(id)}`),
+  /** @type {() => Promise<null>} */
+  logOut: () => ask("POST", "/logout"),
+  /** @type {() => Promise<Api.SessionsEnded>} */
+  logOutOthers: () => ask("POST", "/logout/others"),
   /** @type {(name: string, hours: number) => Promise<Api.MadeLogin>} */
   letIn: (name, hours) => ask("POST", "/logins", /** @type {Api.WantedLogin} */ ({ name, hours })),
 };

@@ -7,7 +7,7 @@ import { begin, language } from "./languages.js";
 import { Lazy, withStyles } from "./lazy.js";
 import { Library } from "./library.js";
 import { listen } from "./live.js";
-import { useMe } from "./me.js";
+import { LogOut, useMe } from "./me.js";
 import { Icon, Toasts } from "./parts.js";
 import { connection, route, status, use } from "./store.js";
 import { t, tx } from "./strings.js";
@@ -49,7 +49,7 @@ function App() {
     <${Top} place=${place} />
     <${Banner} />
     <main id="main" tabindex="-1"><${Place} place=${place} id=${id} /></main>
-    <footer class="foot">${place === "library" && html`<a href="#/trash"><${Icon} name="trash" />${t("Trash")}</a>`}<${LanguageSelect} /></footer>
+    <footer class="foot">${place === "library" && html`<a href="#/trash"><${Icon} name="trash" />${t("Trash")}</a>`}<${LogOut} /><${LanguageSelect} /></footer>
     <${Toasts} />
     <${DropAnywhere} />
   </div>`;

@@ -1,5 +1,6 @@
 // The event stream: keeps status and connection true, and tells notices.
 
+import { api } from "./api.js";
 import { changed, connection, status, tell } from "./store.js";
 
 const AGAIN = 3000;
@@ -37,7 +38,9 @@ export function listen() {
   });
   source.addEventListener("error", () => {
     connection.set("page");
-    // The browser tries again by itself, except after an answer that is no stream (logged out).
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
+    // The browser tries again by itself, except after an answer that is no stream.
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, AGAIN);
+    api.me().catch(() => {}); // goes on to the login page when that was why
   });
 }

@@ -7,6 +7,7 @@ import { LetIn } from "./let_in.js";
 import { MachineCard } from "./machine_card.js";
 import { useMe } from "./me.js";
 import { Problem, Waiting } from "./parts.js";
+import { People } from "./people.js";
 import { useLinks } from "./links.js";
 import { newest, useRates } from "./rate_graph.js";
 import { english } from "./said.js";
@@ -38,6 +39,7 @@ export function Machines() {
     ${known.warnings && known.warnings.length > 0 && html`<section class="card notices" role="status"><ul>${known.warnings.map((text) => html`<li key=${text}><p>${english(text)}</p></li>`)}</ul></section>`}
     ${known.peers && html`<${List} machines=${known.peers} manage=${manage} zones=${zones} load=${load} />`}
     ${manage && html`<${OpenInvites} invites=${invites} load=${loadInvites} />`}
+    ${me?.owner && html`<${People} />`}
     <${Activity} /></div>`;
 }
 

@@ -265,4 +265,6 @@ export default {
   "This cannot be read. Pick it again, or copy it elsewhere first.": "تتعذّر قراءة هذا. اختره مجددًا، أو انسخه إلى مكان آخر أولًا.",
   "The caption of {name} is not saved: {why}": "لم يُحفظ وصف {name}: {why}",
   "{name} was not uploaded: {why}": "لم يُرفع {name}: {why}",
+  // me.js
+  "Log out": "تسجيل الخروج",
 };

@@ -229,4 +229,6 @@ export default {
   "This cannot be read. Pick it again, or copy it elsewhere first.": "Das lässt sich nicht lesen. Wählen Sie es noch einmal aus, oder kopieren Sie es zuerst an einen anderen Ort.",
   "The caption of {name} is not saved: {why}": "Die Beschreibung von {name} ist nicht gespeichert: {why}",
   "{name} was not uploaded: {why}": "{name} wurde nicht hochgeladen: {why}",
+  // me.js
+  "Log out": "Abmelden",
 };
