@@ -96,7 +96,9 @@ class DaemonLink:
     async def _write(self) -> NoReturn:
         while True:
             try:
-                message = await asyncio.wait_for(self._outgoing.get(), PING_SECONDS)
+                # Not wait_for: that of Python 3.11 loses a cancel that comes beside a message.
+                async with asyncio.timeout(PING_SECONDS):
+                    message = await self._outgoing.get()
             except TimeoutError:
                 message = Ping()
             await self._channel.send(message)

@@ -153,7 +153,8 @@ class Events:
     async def _pump(self, stream: _Stream, response: aiohttp.web.StreamResponse) -> None:
         while not self._closed:
             try:
-                await asyncio.wait_for(stream.news.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await stream.news.wait()
             except TimeoutError:
                 await response.write(_HEARTBEAT)
                 continue

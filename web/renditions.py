@@ -65,7 +65,8 @@ class Renditions:
             await self._work()
             with contextlib.suppress(TimeoutError):
                 while True:
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
                     await self._work()
 
     async def _work(self) -> None:

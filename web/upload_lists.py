@@ -193,7 +193,8 @@ class UploadLists:
         upload = self._book.find(request.match_info["id"])
         if wait and upload.record.state == "adding" and not upload.record.folder:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(upload.settled.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await upload.settled.wait()
         return json_answer(view_of(upload))
 
     async def _add(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
