@@ -111,7 +111,7 @@ def test_an_answer_that_nobody_reads_is_cut(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_read_slowly_is_not_cut(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
-        size = 3 << 20
+        size = 1 << 20
         number = page.double.hold_file("film.mp4", bytes(size))
         reader, writer = await _connect(page)
         writer.write(_head(page, "GET", f"/download/{number}"))
@@ -119,7 +119,7 @@ def test_an_answer_that_is_read_slowly_is_not_cut(tmp_path: Path) -> None:
         left = size
         while left:
             left -= len(await reader.read(16 << 10))
-            await asyncio.sleep(0.005)  # slow, and several times longer than send_seconds in all
+            await asyncio.sleep(0.01)  # slow, and several times longer than send_seconds in all
         writer.close()
 
     run_with_page(tmp_path, work, limits=SHORT)
