@@ -1,4 +1,4 @@
-"""For all tests: the order, no silent skipping in CI, tests/support and scripts to import from."""
+"""For all tests: order, patience, no silent skipping in CI, tests/support and scripts to import from."""
 
 import os
 import sys
@@ -21,6 +21,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 if item.get_closest_marker("swarm") else 0
 
     items.sort(key=weight)
+    if items and weight(items[-1]) == 2:
+        _be_patient()
+
+
+def _be_patient() -> None:
+    """What a page must show is waited for as long as a slow machine needs: no test measures it."""
+    from playwright import async_api, sync_api
+
+    for api in (async_api, sync_api):
+        api.expect.set_options(timeout=30_000)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -103,7 +103,7 @@ def run_with_page(
     *,
     double: OperatorDouble | None = None,
     limits: Limits = QUICK,
-    seconds: float = 30,
+    seconds: float = 200,
     allow_hosts: tuple[str, ...] = (),
 ) -> None:
     """Run one test's coroutine against a fresh page, for a limited time."""

@@ -80,7 +80,7 @@ def test_upload_find_download_delete(tmp_path: Path) -> None:
             await _search(tab, clean)
             await _delete(tab, row)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 async def _search(tab: Page, clean: str) -> None:
@@ -111,7 +111,7 @@ def test_a_link_is_fetched_and_a_wrong_one_explained(tmp_path: Path) -> None:
             await field.press("Enter")
             await expect(tab.get_by_text("report.pdf is on this machine now")).to_be_visible()
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
                 timeout=15_000
             )
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def transfer(name: str, **more: object) -> op.TransferView:
@@ -202,7 +202,7 @@ def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
             await expect(facts).to_contain_text("Congestion controlNot known")
             await expect(facts).not_to_contain_text("twice")
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_copies_made_elsewhere_are_seen(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_copies_made_elsewhere_are_seen(tmp_path: Path) -> None:
             held.view = msgspec.structs.replace(held.view, copies=op.CopiesView(have=2, want=2))
             await expect(tab.get_by_text("2 of 2")).to_be_visible(timeout=15_000)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_machines_that_go_and_zones_in_the_way_are_shown(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_machines_that_go_and_zones_in_the_way_are_shown(tmp_path: Path) -> None
             await expect(tab.locator(".machine-card")).to_contain_text("draining")
             await expect(tab.locator(".notices")).to_have_text(page.double.warnings[0])
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_health_at_one_glance(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_health_at_one_glance(tmp_path: Path) -> None:
             wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_login_address_works_when_another_site_links_to_it(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_login_address_works_when_another_site_links_to_it(tmp_path: Path) -> 
             await tab.wait_for_url(f"{page.origin}/")
             await expect(tab.get_by_role("searchbox")).to_be_visible()
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_phone_shows_everything_without_sideways_scrolling(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_phone_shows_everything_without_sideways_scrolling(tmp_path: Path) -> 
                 )
                 assert small == [], place
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ar"])
@@ -356,4 +356,4 @@ def test_everything_is_ours(tmp_path: Path, language: str) -> None:
             total += len((await page.ask("GET", path, headers={"Accept-Encoding": "gzip"}))[1])
         assert total <= 60_000
 
-    run_with_page(tmp_path, work, double=double, seconds=90)
+    run_with_page(tmp_path, work, double=double)

@@ -33,7 +33,7 @@ def test_a_cut_stream_goes_on(tmp_path: Path) -> None:
             events.notice("while away", good=False)
             await _heard_once(tab, page, "while away")
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_refused_stream_goes_on_as_well(tmp_path: Path) -> None:
@@ -55,4 +55,4 @@ def test_a_refused_stream_goes_on_as_well(tmp_path: Path) -> None:
             other.close()
             await _heard_once(tab, page, "while refused")
 
-    run_with_page(tmp_path, work, limits=Limits(streams=1, linger_seconds=0.2), seconds=90)
+    run_with_page(tmp_path, work, limits=Limits(streams=1, linger_seconds=0.2))

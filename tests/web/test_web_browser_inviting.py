@@ -72,7 +72,7 @@ def test_a_machine_is_invited_given_a_zone_and_shut_out(tmp_path: Path) -> None:
             await expect(acts).to_contain_text("The owner shut out nas <b>")
             await expect(tab.get_by_role("button", name="Shut out")).to_have_count(0)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_person_is_let_in_and_manages_nothing(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_person_is_let_in_and_manages_nothing(tmp_path: Path) -> None:
             for button in ("Invite a machine", "Let a person in", "Shut out", "Set the zone"):
                 await expect(tab.get_by_role("button", name=button)).to_have_count(0)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_no_admin_and_an_empty_library_say_what_to_do(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_no_admin_and_an_empty_library_say_what_to_do(tmp_path: Path) -> None:
             await expect(tab.get_by_role("button", name="Invite a machine")).to_have_count(0)
             await fits(tab)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_the_last_hour_is_drawn_and_told(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_last_hour_is_drawn_and_told(tmp_path: Path) -> None:
             await expect(region).to_contain_text("Received 5.0 MB/s")
             await fits(tab)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_person_is_shown_and_their_access_revoked(tmp_path: Path) -> None:
@@ -186,4 +186,4 @@ def test_a_person_is_shown_and_their_access_revoked(tmp_path: Path) -> None:
             await tab.goto(f"{page.origin}/")
             await tab.wait_for_url(f"{page.origin}/login")
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)

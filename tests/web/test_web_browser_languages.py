@@ -91,7 +91,7 @@ def test_the_page_in_german_says_nothing_in_english(tmp_path: Path) -> None:
             assert await tab.title() == "Eintrag · Twofold"
             assert await tab.evaluate("document.documentElement.lang") == "de"
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 SAID = """() => {
@@ -118,7 +118,7 @@ def test_right_to_left_fits_a_phone(tmp_path: Path) -> None:
                 out = await tab.evaluate(STICKS_OUT)
                 assert out == [], place
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 STICKS_OUT = """() => [...document.querySelectorAll("main *, header *")].filter((one) => {
@@ -150,7 +150,7 @@ def test_arrow_keys_go_with_the_text(tmp_path: Path) -> None:
             first, second = await tiles.nth(0).bounding_box(), await tiles.nth(1).bounding_box()
             assert first is not None and second is not None and second["x"] < first["x"]  # noqa: PT018
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_another_language_is_chosen_where_one_is(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_another_language_is_chosen_where_one_is(tmp_path: Path) -> None:
             await expect(tab.locator("html")).to_have_attribute("dir", "ltr")
             assert tab.url == address
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_numbers_are_those_of_the_language_and_the_machines_words_are_marked(
@@ -199,7 +199,7 @@ def test_numbers_are_those_of_the_language_and_the_machines_words_are_marked(
             await settle(tab, page, "transfers")
             await expect(tab.locator(".notices [lang=en]")).to_have_text("the file x1 changed")
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_general_troubles_are_told_in_the_pages_words(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_general_troubles_are_told_in_the_pages_words(tmp_path: Path) -> None:
             await expect(trouble).to_contain_text("ist gerade nicht da")
             await expect(trouble.get_by_role("button", name="Noch einmal")).to_be_visible()
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_the_way_in_speaks_the_browsers_language(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_typed_filtered_and_the_same_after_a_reload(tmp_path: Path) -> None:
             await tab.go_back()  # a filter is a step, a letter is none
             await expect(rows(tab)).to_have_count(1)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_link_finds_what_it_says(tmp_path: Path, query: str, names: list[str])
             await tab.goto(f"{page.origin}/#/?{query}")
             await expect(tab.locator(".library .name")).to_have_text(names)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_nothing_found_and_filters_that_make_no_sense(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_nothing_found_and_filters_that_make_no_sense(tmp_path: Path) -> None:
             await tab.get_by_role("link", name="Remove the filters").click()
             await expect(rows(tab)).to_have_count(4)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 @pytest.mark.parametrize("view", ["", "gallery"])
@@ -146,7 +146,7 @@ def test_thousands_scroll_to_the_end_with_few_in_the_document(tmp_path: Path, vi
             await expect(rows(tab).filter(has_text="file 00000.jpg")).to_be_visible()
             assert await tab.evaluate(IN_DOCUMENT) < 100
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_keys_go_from_entry_to_entry(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_keys_go_from_entry_to_entry(tmp_path: Path) -> None:
             await tab.keyboard.press("Enter")
             await expect(tab.get_by_role("heading", name="file 001.jpg")).to_be_visible()
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_what_is_added_and_deleted_meanwhile_is_seen_in_its_place(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_what_is_added_and_deleted_meanwhile_is_seen_in_its_place(tmp_path: Path
             asked = page.double.asked.count("Find")
             await until(lambda: page.double.asked.count("Find") > asked)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_narrow_with_filters_and_gallery(tmp_path: Path) -> None:
@@ -218,4 +218,4 @@ def test_narrow_with_filters_and_gallery(tmp_path: Path) -> None:
                 )
                 assert small == [], query
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)

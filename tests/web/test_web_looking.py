@@ -113,7 +113,7 @@ def test_pictures_sound_and_text_are_shown(tmp_path: Path) -> None:
             await expect(tab.get_by_text("The first 262 kB of 960 kB")).to_be_visible()
             assert await tab.evaluate("window.bad") is None
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_a_pdf_is_drawn_where_it_can_reach_nothing(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_pdf_is_drawn_where_it_can_reach_nothing(tmp_path: Path) -> None:
             await look(tab, page, broken)
             await expect(tab.get_by_role("alert")).to_contain_text("cannot be shown here")
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_a_view_opened_by_itself_runs_nothing(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_view_opened_by_itself_runs_nothing(tmp_path: Path) -> None:
             await tab.goto(f"{page.origin}/view/{picture}/0")
             assert await tab.evaluate("document.images[0].naturalWidth") == 64
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_what_is_not_here_is_asked_for_first(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_what_is_not_here_is_asked_for_first(tmp_path: Path) -> None:
             await look(tab, page, part)
             await expect(tab.get_by_text("it fetches the other 30.0 MB")).to_be_visible()
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_ten_thousand_files_by_keyboard(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_ten_thousand_files_by_keyboard(tmp_path: Path) -> None:
             await expect(tab.get_by_role("treeitem")).to_have_count(1)
             await expect(tab.get_by_role("treeitem")).to_contain_text("all/99/file 9950.txt")
 
-    run_with_page(tmp_path, work, double=double, seconds=120)
+    run_with_page(tmp_path, work, double=double)
 
 
 def test_the_piece_map_says_what_it_shows(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_the_piece_map_says_what_it_shows(tmp_path: Path) -> None:
             assert full == 255
             assert 100 < half < 160
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_shares_of_columns_are_those_of_pieces(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_shares_of_columns_are_those_of_pieces(tmp_path: Path) -> None:
                 assert sum(found) == pytest.approx(len(held) * width / pieces, rel=1e-3)
                 assert max(found) < 1.001
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_an_entry_is_edited_and_its_link_shown(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_an_entry_is_edited_and_its_link_shown(tmp_path: Path) -> None:
             wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_the_trash_brings_back_and_is_emptied(tmp_path: Path) -> None:
@@ -336,4 +336,4 @@ def test_the_trash_brings_back_and_is_emptied(tmp_path: Path) -> None:
             await expect(tab.get_by_role("heading", name="The trash is empty")).to_be_visible()
             assert double.trash == {}
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)

@@ -69,7 +69,7 @@ def test_captions_are_asked_for_and_block_nothing(tmp_path: Path) -> None:
                 lambda: [captions(page).get(f"{name}.jpg") for name in "def"] == ["Holiday"] * 3
             )
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_what_is_not_taken_is_told_before_it_is_sent(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_is_not_taken_is_told_before_it_is_sent(tmp_path: Path) -> None:
             await until(lambda: captions(page).keys() == {"fine.jpg"})
             assert len(begun) == 2  # fine.jpg, and cut.png which no browser could measure
 
-    run_with_page(tmp_path, work, double=double, seconds=120)
+    run_with_page(tmp_path, work, double=double)
 
 
 def test_thumbnails_in_the_list_and_the_gallery(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_thumbnails_in_the_list_and_the_gallery(tmp_path: Path) -> None:
             # The other one has its kind's icon.
             await expect(entries.locator(".picture svg")).to_have_count(1)
 
-    run_with_page(tmp_path, work, double=double, seconds=120)
+    run_with_page(tmp_path, work, double=double)
 
 
 def test_the_sizes_of_a_picture_and_their_addresses(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_sizes_of_a_picture_and_their_addresses(tmp_path: Path) -> None:
             await tab.reload()
             await expect(sizes).to_contain_text("Pages of other sites may show these addresses")
 
-    run_with_page(tmp_path, work, double=double, seconds=120)
+    run_with_page(tmp_path, work, double=double)
 
 
 def test_the_owner_sets_the_rules_in_the_page(tmp_path: Path) -> None:
@@ -190,4 +190,4 @@ def test_the_owner_sets_the_rules_in_the_page(tmp_path: Path) -> None:
             await expect(tab.get_by_label("Images")).to_be_checked()
             await expect(tab.get_by_text("Only the owner of this machine")).to_be_visible()
 
-    run_with_page(tmp_path, work, double=double, seconds=120)
+    run_with_page(tmp_path, work, double=double)

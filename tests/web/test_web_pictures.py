@@ -66,7 +66,7 @@ def test_a_picture_gets_four_renditions_the_first_before_the_answer(tmp_path: Pa
             assert headers["Cache-Control"] == "private, no-cache"
         await until(lambda: not list((tmp_path / "spool").glob("*.picture")))
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
 
 
 def test_no_rendition_is_told(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_cannot_be_opened_is_shared_as_it_is_and_refused_where_rules_say(
         assert len(page.double.entries) == 1
         assert (await page.ask("GET", "/healthz"))[0] == 200
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
 
 
 def test_too_small_a_picture_is_refused_with_both_sizes_and_can_be_dropped(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_too_small_a_picture_is_refused_with_both_sizes_and_can_be_dropped(tmp_p
         assert (await tus.ask("POST", f"{place}/add"))[0] == 202
         assert (await tus.settled(place))["state"] == "added"
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
 
 
 def test_types_and_sizes_are_told_before_the_first_byte(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_other_sites_may_show_them_only_if_the_owner_says_so(tmp_path: Path) -> 
             assert status in (303, 401), path
             assert headers[policy] == "same-origin"
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
 
 
 def test_those_of_pictures_that_were_added_otherwise_are_made_too(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_those_of_pictures_that_were_added_otherwise_are_made_too(tmp_path: Path
         for number in (broken, other, part, folder):
             assert double.entries[number].view.renditions == ()
 
-    run_with_page(tmp_path, work, double=double, seconds=60)
+    run_with_page(tmp_path, work, double=double)
 
 
 def test_a_stop_at_any_moment_loses_none(tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_a_stop_at_any_moment_loses_none(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     left = tmp_path / "spool" / ("0" * 32 + ".picture")
     left.write_bytes(b"half")
-    run_with_page(tmp_path, begun, double=double, seconds=60)
-    run_with_page(tmp_path, finished, double=double, seconds=60)
+    run_with_page(tmp_path, begun, double=double)
+    run_with_page(tmp_path, finished, double=double)
     assert not left.exists()
 
 
@@ -284,4 +284,4 @@ def test_a_caption_can_be_given_at_any_time(tmp_path: Path) -> None:
         assert await say(after, "x" * 4097) == 400
         assert await say("/api/v1/uploads/" + "0" * 32, "x") == 404
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)

@@ -62,4 +62,4 @@ def test_a_frame_draws_one_line_for_each_machine_that_changed(tmp_path: Path) ->
             said = await tab.evaluate(CHANGE.replace("splice", "slice"), [10, 7])
             assert said["draws"] == 0  # the same once more
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)

@@ -102,7 +102,7 @@ def test_limits_and_schedule_by_keyboard(tmp_path: Path) -> None:
             await expect(rows).to_have_count(0)
             assert book.settings.limits.windows == ()
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_space_care_and_the_file(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_space_care_and_the_file(tmp_path: Path) -> None:
             await expect(tab.get_by_text("scrub.day: there is no such setting")).to_be_visible()
             await fits(tab)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_path_is_shared_and_given_up(
@@ -183,7 +183,7 @@ def test_a_path_is_shared_and_given_up(
             await expect(tab.get_by_text("is deleted. The files stay.")).to_be_visible()
             assert double.entries == {}
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_who_was_let_in_sees_the_settings_only(tmp_path: Path) -> None:
@@ -199,4 +199,4 @@ def test_who_was_let_in_sees_the_settings_only(tmp_path: Path) -> None:
             await expect(tab.get_by_role("link", name="Settings")).to_have_count(0)
             await fits(tab)
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)

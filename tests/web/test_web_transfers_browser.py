@@ -118,7 +118,7 @@ def test_whom_it_comes_from_and_goes_to(tmp_path: Path, wide: bool) -> None:
             double.links = ()
             await expect(takers).to_have_count(0)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_machines_say_what_moves_between_them_and_this_one(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_machines_say_what_moves_between_them_and_this_one(tmp_path: Path) -> No
             await expect(acts).to_contain_text("logged in")
             await fits(tab)
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
 
 
 # --- telling of the end -------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_a_message_tells_the_end_once_it_is_switched_on(tmp_path: Path) -> None:
             await switch.press("Space")
             assert await tab.evaluate("localStorage.length") == 0
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_where_there_are_no_messages_the_title_tells(
             await expect(tab).to_have_title("Transfers · Twofold")
             assert await tab.evaluate("said") == []
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)

@@ -89,7 +89,7 @@ def test_a_folder_of_1000_files_with_a_reload_in_the_middle(tmp_path: Path) -> N
             row = tab.get_by_label("Entries").get_by_role("listitem")
             await expect(row).to_contain_text("1,000 files")
 
-    run_with_page(tmp_path, work, seconds=150)
+    run_with_page(tmp_path, work)
 
 
 def test_dropped_files_become_entries(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_dropped_files_become_entries(tmp_path: Path) -> None:
         texts = {h.view.name: h.files[0][1].read_text() for h in page.double.entries.values()}
         assert texts == dict(files)
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_a_dropped_folder_keeps_its_tree(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_dropped_folder_keeps_its_tree(tmp_path: Path) -> None:
             assert got == files_of(folder)
             assert page.double.empty_folders == ["nothing/here"]
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_pause_go_on_offline_and_cancel(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_pause_go_on_offline_and_cancel(tmp_path: Path) -> None:
             await until(lambda: not list((tmp_path / "spool").glob("*.part")))
             assert await Tus(page).listed() == []
 
-    run_with_page(tmp_path, work, seconds=90)
+    run_with_page(tmp_path, work)
 
 
 def test_what_is_refused_is_explained_and_tried_again(tmp_path: Path) -> None:
@@ -199,4 +199,4 @@ def test_what_is_refused_is_explained_and_tried_again(tmp_path: Path) -> None:
             wide = await tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0
 
-    run_with_page(tmp_path, work, double=double, seconds=90)
+    run_with_page(tmp_path, work, double=double)

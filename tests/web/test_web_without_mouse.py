@@ -100,7 +100,7 @@ def test_all_of_it_by_keyboard(tmp_path: Path) -> None:
             await press(tab, button("Done"))
             await expect(button("Invite a machine")).to_be_focused()
 
-    run_with_page(tmp_path, work, seconds=120)
+    run_with_page(tmp_path, work)
 
 
 def test_an_address_that_browsers_do_not_trust(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_an_address_that_browsers_do_not_trust(tmp_path: Path) -> None:
                 await tab.get_by_role("link", name="Download", exact=True).click()
             assert (await download.value).suggested_filename == "sea.png"
 
-    run_with_page(tmp_path, work, seconds=120, allow_hosts=("twofold.test",))
+    run_with_page(tmp_path, work, allow_hosts=("twofold.test",))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -170,4 +170,4 @@ def test_the_first_frame_has_the_colours_of_the_system(tmp_path: Path, scheme: s
             await tab.emulate_media(color_scheme=dark)  # type: ignore[arg-type]
             assert await tab.evaluate(look) != ground
 
-    run_with_page(tmp_path, work, seconds=60)
+    run_with_page(tmp_path, work)
