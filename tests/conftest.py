@@ -1,4 +1,4 @@
-"""For all tests: order, patience, no silent skipping in CI, tests/support and scripts to import from."""
+"""For all tests: the order, patience, no silent skipping in CI, and where to import from."""
 
 import os
 import sys
