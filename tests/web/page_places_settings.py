@@ -60,7 +60,7 @@ async def giving_up_a_shared_path(tab: Page, page: PageUnderTest) -> None:
 @place
 async def settings_for_a_guest(tab: Page, page: PageUnderTest) -> None:
     await tab.context.clear_cookies()
-    page.double.people["token"] = "Ana"
+    page.page.sessions.book.expect("token", "Ana", 3600)
     page.double.tokens.add("token")
     await tab.goto(f"{page.origin}/login?token=token")
     await settings(tab, page)

@@ -181,8 +181,8 @@ def test_the_owner_sets_the_rules(tmp_path: Path) -> None:
         new = {"types": ["PDF"], "largest": 9, "least": {"width": 1024, "height": 786}}
         status, body, _ = await page.ask("PUT", RULES, json=new)
         assert status == 200
-        told = {**new, "types": [".pdf"], "embed": False}
-        said = {"rules": told, "file": "/data/settings.toml", "endings": [".pdf"]}
+        told = {**new, "types": [".pdf"], "embed": False, "quota": None}
+        said = {"rules": told, "file": "/data/settings.toml", "endings": [".pdf"], "used": 0}
         assert json.loads(body) == said
         assert page.double.rules.largest == 9
         for wrong in ({"types": ["a b"]}, {"largest": 0}, {"least": "1024x786"}, {"most": 1}):
@@ -190,8 +190,7 @@ def test_the_owner_sets_the_rules(tmp_path: Path) -> None:
             assert status == 400, wrong
         assert page.double.rules.largest == 9
         token, name = "guest-token", "Ada"
-        page.double.tokens.add(token)
-        page.double.people[token] = name
+        page.page.sessions.book.expect(token, name, 3600)
         _, _, headers = await page.ask("GET", f"/login?token={token}", headers={"Cookie": ""})
         cookie = headers["Set-Cookie"].partition(";")[0]
         status, _, _ = await page.ask("PUT", RULES, json={}, headers={"Cookie": cookie})

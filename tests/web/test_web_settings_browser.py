@@ -188,7 +188,7 @@ def test_a_path_is_shared_and_given_up(
 
 def test_who_was_let_in_sees_the_settings_only(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
-        page.double.people["token"] = "Ana"
+        page.page.sessions.book.expect("token", "Ana", 3600)
         async with browser(viewport=NARROW) as context:
             tab = await settings_of(context, page)
             await expect(tab.get_by_text("Only the owner of this machine can")).to_be_visible()
