@@ -82,7 +82,7 @@ def test_a_folder_of_1000_files_with_a_reload_in_the_middle(tmp_path: Path) -> N
             await pick(tab, "Pick the folder again", folder)
             await expect(
                 tab.get_by_role("status").get_by_text("holiday is shared.")
-            ).to_be_attached(timeout=60_000)
+            ).to_be_attached(timeout=180_000)
             assert set(begun) == {"3000"}
             assert len(begun) <= 1000 - before
             assert held(page) == files_of(folder)
