@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """What one person put here: an entry, and its bytes; `gone` once it is deleted."""
 
-    entry: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    entry: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     person: str
     size: Annotated[int, Meta(ge=0, le=MAX_LENGTH)]
     gone: bool = False
