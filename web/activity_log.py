@@ -15,6 +15,8 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from web.own_files import read_json_lines
+
 FILE = "web-activity.jsonl"
 KEPT = 2000
 AGAIN_SECONDS = 60
@@ -111,19 +113,8 @@ class ActivityLog:
 
 
 def _read(path: Path) -> list[Act]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        _log.warning("activity not read", path=str(path), why=error.strerror)
-        return []
     acts: list[Act] = []
-    for line in lines:
-        try:
-            act = msgspec.json.decode(line, type=Act)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
+    for act in read_json_lines(path, Act):
         if not acts or act.number > acts[-1].number:
             acts.append(act)
     return acts

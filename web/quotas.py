@@ -18,6 +18,7 @@ from protocol.fields import MAX_LENGTH
 from protocol.messages.operating import Show, Shown
 from web.answers import AnswerError
 from web.daemon import Daemon
+from web.own_files import read_json_lines, write_secret
 from web.upload_limits import size_text
 from web.upload_records import UploadRecord
 
@@ -52,10 +53,10 @@ class Quotas:
         self._unfinished = unfinished
         self._clock = clock
         self._looked: dict[str, float] = {}
-        self._shares = {share.entry: share for share in _read(path) if not share.gone}
-        self._replace()
+        self._shares: dict[str, Share] = {}
+        self._read()
 
-    def used(self, person: str) -> int:
+    def _used(self, person: str) -> int:
         """Bytes that count against a person's quota."""
         shared = sum(share.size for share in self._shares.values() if share.person == person)
         return shared + sum(each.size for each in self._unfinished() if each.person == person)
@@ -65,9 +66,9 @@ class Quotas:
         person = record.person
         if quota is None or not person:
             return
-        if self.used(person) + record.size > quota:
+        if self._used(person) + record.size > quota:
             await self._forget_deleted(person)
-        used = self.used(person)
+        used = self._used(person)
         if used + record.size > quota:
             text = (
                 f"“{record.name}” has {size_text(record.size)}, and you have "
@@ -106,37 +107,16 @@ class Quotas:
         except OSError as error:
             _log.warning("quotas not written", path=str(self._path), why=error.strerror)
 
-    def _replace(self) -> None:
-        if not self._path.exists():
+    def _read(self) -> None:
+        """Take what is in the file; the newest word of an entry holds. Then keep no more of it."""
+        shares = read_json_lines(self._path, Share)
+        for share in shares:
+            self._shares[share.entry] = share
+        self._shares = {entry: share for entry, share in self._shares.items() if not share.gone}
+        if len(shares) == len(self._shares):
             return
-        fresh = self._path.with_name(f".{self._path.name}.new")
         lines = b"".join(msgspec.json.encode(each) + b"\n" for each in self._shares.values())
         try:
-            number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(number, "wb") as file:
-                file.write(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_secret(self._path, lines)
         except OSError as error:
             _log.warning("quotas not written", path=str(self._path), why=error.strerror)
-
-
-def _read(path: Path) -> list[Share]:
-    """Every line that can be read, the newest word of an entry last."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        _log.warning("quotas not read", path=str(path), why=error.strerror)
-        return []
-    found: dict[str, Share] = {}
-    for line in lines:
-        try:
-            share = msgspec.json.decode(line, type=Share)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
-        found.pop(share.entry, None)
-        found[share.entry] = share
-    return list(found.values())

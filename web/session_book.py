@@ -6,7 +6,6 @@ gone is none; so a file that is lost or damaged ends sessions, and revives none.
 
 import asyncio
 import hashlib
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,7 @@ import structlog
 from msgspec import Meta
 
 from web.answers import AnswerError, not_found
+from web.own_files import write_secret
 
 FILE = "web-sessions.json"
 SESSION_SECONDS = 30 * 86_400
@@ -139,26 +139,6 @@ class SessionBook:
         self.end(each for each in self._sessions.values() if each.ends <= now)
         owners = sorted(self.of_owner(), key=lambda each: each.seen)
         self.end(owners[: max(0, len(owners) + 1 - MOST_OWNERS)])
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Put this into a file for this user alone, durably and as a whole."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(number)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> list[Session]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 from cryptography.fernet import Fernet, InvalidToken
 
-from web.session_book import FILE, SESSION_SECONDS, Session, SessionBook, write_secret
+from web.own_files import write_secret
+from web.session_book import FILE, SESSION_SECONDS, Session, SessionBook
 
 KEY_FILE = "web.key"
 _MARK = b"twofold session 2\0"

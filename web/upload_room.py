@@ -36,7 +36,6 @@ class UploadRoom:
         spool = Spool(data)
         self._book = UploadBook(spool)
         quotas = Quotas(daemon, data / FILE, self._book.unfinished)
-        rules.used = quotas.used
         workers = PictureWorkers()
         self._renditions = Renditions(daemon, spool, workers)
         pictures = PictureUploads(daemon, spool, rules, workers)

@@ -3,8 +3,6 @@
 GET and PUT /api/v1/upload-rules. Whatever is set holds for the next upload that is begun.
 """
 
-from collections.abc import Callable
-
 import aiohttp.web
 from msgspec import Struct
 
@@ -25,13 +23,11 @@ _SECONDS = 5.0
 
 
 class RulesSet(Struct, frozen=True):
-    """The rules, and the file that they are set in; `endings` are those of the types, if any."""
+    """The rules; `endings` are those of the types, if any; `file` is "" but for the owner."""
 
     rules: Rules
     file: str
     endings: tuple[str, ...]
-    used: int
-    """Bytes that count against the quota of who asks."""
 
 
 class UploadRuleBook:
@@ -40,8 +36,6 @@ class UploadRuleBook:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._known = Rules()
-        self.used: Callable[[str], int] = lambda _: 0
-        """What counts against somebody's quota."""
 
     def routes(self) -> list[Route]:
         """To see and to set them."""
@@ -81,8 +75,7 @@ class UploadRuleBook:
         return json_answer(
             RulesSet(
                 rules=said.rules,
-                file=said.file,
+                file="" if request[PERSON] else said.file,
                 endings=endings_allowed(said.rules.types),
-                used=self.used(request[PERSON]),
             )
         )

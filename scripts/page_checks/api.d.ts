@@ -412,12 +412,11 @@ declare namespace Api {
     embed?: boolean;
   }
 
-  /** The rules, and the file that they are set in; `endings` are those of the types, if any. */
+  /** The rules; `endings` are those of the types, if any; `file` is "" but for the owner. */
   interface RulesSet {
     rules: Rules;
     file: string;
     endings: string[];
-    used: number;
   }
 
   /** This process lives; whether the daemon does is told besides. */
