@@ -138,6 +138,7 @@ def test_rules_are_set_by_command_and_hold_in_the_page_and_for_push(
         "largest": 5_000_000,
         "least": {"width": 1024, "height": 786},
         "embed": False,
+        "quota": None,
     }
     settings = (a.data / "settings.toml").read_text()
     assert 'least = "1024x786"' in settings

@@ -10,6 +10,8 @@ from protocol.pictures import QUALITIES, Picture, RenditionQuality, rendition_sa
 from tracker import catalogue, health, listing, manifests, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
+from tracker.shelf import Shelf
+from tracker.touched import Notes
 
 MANIFEST = manifest_of(1)
 Made = tuple[Database, SwarmKeys]
@@ -43,7 +45,7 @@ def with_picture(made: Made, author: Identity, number: int = 0) -> tuple[Entry, 
 
 def search(made: Made, words: str = "") -> tuple[tuple[Listing, ...], int]:
     request = Search(call=0, words=words)
-    page = made[0].read_now(lambda c: searching.search(c, request, {}, 0))
+    page = made[0].read_now(lambda c: searching.search(c, request, {}, 0, Shelf(Notes())))
     return page.listings, page.total
 
 

@@ -63,6 +63,7 @@ async def settings_for_a_guest(tab: Page, page: PageUnderTest) -> None:
     page.page.sessions.book.expect("token", "Ana", 3600)
     page.double.tokens.add("token")
     await tab.goto(f"{page.origin}/login?token=token")
+    await tab.wait_for_url(f"{page.origin}/")
     await settings(tab, page)
     await expect(tab.get_by_text("Only the owner of this machine can")).to_be_visible()
 
