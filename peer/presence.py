@@ -93,7 +93,11 @@ class Presence:
 
     def unlinked(self) -> list[PeerId]:
         """Other members that no link is open to."""
-        return [p for p in self._members() if p != self._me and not self._linked(p)]
+        return [p for p in self.others() if not self._linked(p)]
+
+    def others(self) -> list[PeerId]:
+        """Every other member that is a peer."""
+        return [p for p in self._members() if p != self._me]
 
     def live(self) -> list[PeerId]:
         """The other peers that are there, as far as the tracker has told."""

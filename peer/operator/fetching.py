@@ -27,6 +27,11 @@ from protocol.messages.operating import Fetch, Fetched, Progress, Read, Readable
 from protocol.messages.shared import GetManifest, ManifestDocument
 
 PROGRESS_EVERY = 0.25
+MANIFEST_AGAIN = (0.3, 2.0)
+"""Pauses in seconds before machines that could not be reached are asked again for a manifest.
+
+Two that dial each other at once keep one connection: what was asked for on the other is lost.
+"""
 
 
 class Fetching:
@@ -153,16 +158,24 @@ class Fetching:
             return await self._manifest_from_peers(entry.manifest)
 
     async def _manifest_from_peers(self, manifest: ManifestId) -> Manifest:
-        roster = self._rosters.roster
-        for member in roster.peers() if roster else ():
-            try:
-                link = await self._links.connect(member.peer)
-                _, encoded = await link.calls.call(
-                    lambda call: GetManifest(call=call, manifest=manifest), ManifestDocument
-                )
-                return decode_manifest_untrusted(encoded, manifest)
-            except (PeerError, RemoteProtocolError):
-                continue
+        asked = self._presence.others()
+        for pause in (*MANIFEST_AGAIN, None):
+            unreached = []
+            for peer in asked:
+                try:
+                    link = await self._links.connect(peer)
+                    _, encoded = await link.calls.call(
+                        lambda call: GetManifest(call=call, manifest=manifest), ManifestDocument
+                    )
+                    return decode_manifest_untrusted(encoded, manifest)
+                except UnreachableError:
+                    unreached.append(peer)
+                except (PeerError, RemoteProtocolError):
+                    continue
+            if pause is None or not unreached:
+                break
+            await trio.sleep(pause)
+            asked = unreached
         raise UnreachableError("no machine that has this entry can be reached")
 
     async def _copy_to(self, manifest: ManifestId, path: Path) -> None:

@@ -154,3 +154,26 @@ async def test_what_this_machine_remembers_is_located_while_the_tracker_is_asked
     await get(taker, tracker, tmp_path / "film")
     assert sorted(tracker.asked[:2]) == [("GetEntry", began), ("Locate", began)]
     assert tracker.dials_at["GetManifest"] == net.dials == 1
+
+
+@pytest.mark.trio
+async def test_a_link_that_ends_while_a_manifest_is_asked_for_is_dialled_again(
+    autojump_clock: Clock, net: PeerNet, tmp_path: Path
+) -> None:
+    """Two that dial each other at once keep one link; what was asked on the other is lost."""
+    taker, holder = await net.start("taker", "holder")
+    manifest, _ = await holder.hold(CONTENT)
+    entry = holder.entry(manifest)
+    await taker.parts.catalogue.learn(holder.sign(entry))
+    link = await taker.parts.links.connect(holder.me)
+
+    async def lost(*_: Any) -> Any:
+        link.cut("replaced by a newer connection")
+        raise UnreachableError("the connection to holder was lost")
+
+    link.calls.call = lost  # type: ignore[method-assign]
+    request = Fetch(call=1, entry=entry.id.hex(), path=str(tmp_path / "film"))
+    got = await taker.parts.requests.fetching.fetch(request, lambda _: None)
+    assert got.sources == ("holder",)
+    assert (tmp_path / "film").read_bytes() == CONTENT
+    assert net.dials == 2

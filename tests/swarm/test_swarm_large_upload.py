@@ -58,7 +58,7 @@ def go_on_in_a_new_tab(page: Page, kind: str, source: Path) -> Page:
     tab.goto(origin)
     again = tab.get_by_text(re.compile(f"is here · pick the {kind} again to go on"))
     expect(again).to_be_visible()
-    pick(tab, f"Pick {source.name} again to go on", source)
+    pick(tab, f"Pick the {kind} again to go on: {source.name}", source)
     return tab
 
 

@@ -149,7 +149,7 @@ def delete_and_bring_back(page: Page) -> None:
     page.get_by_role("button", name="Delete for everyone").tap()
     expect(rows(page)).to_have_count(1)
     page.get_by_role("link", name="Trash").tap()
-    expect(page.get_by_text(PICTURE)).to_be_visible()
+    expect(page.get_by_text(PICTURE, exact=True)).to_be_visible()
     looks_right(page)
     page.get_by_role("button", name=f"Bring back {PICTURE}").tap()
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
