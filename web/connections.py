@@ -55,6 +55,14 @@ class Connections:
         self._open.discard(connection)
         self._places.leave(connection.remote)
 
+    def stop_reading(self) -> None:
+        """Read no more from any connection: from now on aiohttp throws away what comes.
+
+        What it does not read a sender keeps, and sends once, to the next process.
+        """
+        for connection in self._open:
+            connection.stop_reading()
+
     def _look_later(self) -> None:
         if self._timer is None and self._open:
             loop = asyncio.get_running_loop()
@@ -117,6 +125,11 @@ class _Watched(asyncio.Protocol):
         self._taken = taken
         return self._looks
 
+    def stop_reading(self) -> None:
+        """Leave what comes with the kernel, whoever asks for more."""
+        if self._transport is not None:
+            self._transport.stop_reading()
+
     def cut(self) -> None:
         """End it now; what waits to be sent is thrown away."""
         if self._transport is not None:
@@ -130,6 +143,7 @@ class _Counted:
         self._transport = transport
         self._connections = connections
         self._written = 0
+        self._stopped = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -142,6 +156,14 @@ class _Counted:
         parts = list(contents)
         self._count(sum(map(len, parts)))
         self._transport.writelines(parts)
+
+    def resume_reading(self) -> None:
+        if not self._stopped:
+            self._transport.resume_reading()
+
+    def stop_reading(self) -> None:
+        self._stopped = True
+        self._transport.pause_reading()
 
     def progress(self) -> tuple[bool, int]:
         """Whether bytes wait here to be sent, and how many the other end has taken, ever."""

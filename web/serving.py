@@ -42,6 +42,7 @@ async def serving(
         yield
     finally:
         server.close()
+        page.connections.stop_reading()
         await page.fetches.stop()
         await runner.cleanup()
 

@@ -91,3 +91,41 @@ def test_a_killed_page_has_all_but_the_last_part(tmp_path: Path, spared: bool) -
             await page.kill()
 
     asyncio.run(asyncio.wait_for(scenario(), 120))
+
+
+def test_a_page_that_stops_throws_nothing_away(tmp_path: Path) -> None:
+    """What it can no longer keep stays with the sender, who sends it once, to the next page."""
+    sent = 0
+    block = os.urandom(1 << 20)
+
+    async def body():  # type: ignore[no-untyped-def]
+        nonlocal sent
+        while True:
+            sent += len(block)
+            yield block
+
+    async def scenario() -> None:
+        async with (
+            OperatorDouble(tmp_path) as double,
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+        ):
+            page = KilledPage(tmp_path, http)
+            await page.start(double)
+            length = str(8 << 30)
+            named = {"Upload_Metadata": metadata(name="film"), "Upload_Length": length}
+            _, headers, _ = await page.ask("POST", UPLOADS, **named)
+            path = headers["Location"]
+            patch = {"Upload_Offset": "0", "Content_Length": length} | {
+                "Content_Type": BODY["Content-Type"]
+            }
+            sending = asyncio.create_task(page.ask("PATCH", path, body(), **patch))
+            part = tmp_path / "spool" / f"{path.rpartition('/')[2]}.part"
+            await until(lambda: part.exists() and part.stat().st_size > 1 << 20)
+            page.process.terminate()
+            await page.process.wait()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            # All but what was on its way in the buffers of both ends.
+            assert 0 < sent - part.stat().st_size < PART_LENGTH
+
+    asyncio.run(asyncio.wait_for(scenario(), 120))

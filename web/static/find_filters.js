@@ -21,7 +21,7 @@ export function FindBar({ find }) {
     </div>
     <div id="filters" class="slot">${open && html`<${Filters} find=${find} />`}</div>
     ${active.length > 0 && html`<ul class="chips" aria-label=${t("Filters that are set")}>
-      ${active.map(([name, said]) => html`<li key=${name}><button class="chip" onClick=${() => goFind({ ...find, [name]: "" })} aria-label=${t("Remove the filter {name}", { name: said })}><span dir="auto">${said}</span><${Icon} name="close" /></button></li>`)}
+      ${active.map(([name, said]) => html`<li key=${name}><button class="chip" onClick=${() => goFind({ [name]: "" })} aria-label=${t("Remove the filter {name}", { name: said })}><span dir="auto">${said}</span><${Icon} name="close" /></button></li>`)}
       <li><a class="button quiet" href=${addressOf(withoutFilters(find))}>${t("Clear all")}</a></li>
     </ul>`}
   </div>`;
@@ -37,21 +37,21 @@ function Sorting({ find }) {
   const first = find.q.trim() ? ["", t("Best")] : ["", t("Newest")];
   const others = find.q.trim() ? sorts() : sorts().slice(1);
   const value = !find.q.trim() && ["newest", "relevance"].includes(find.sort) ? "" : find.sort;
-  return html`<${Choice} label=${t("Sort by")} inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ ...find, sort })} />`;
+  return html`<${Choice} label=${t("Sort by")} inline=${true} value=${value} choices=${[first, ...others]} onChoose=${(sort) => goFind({ sort })} />`;
 }
 
 /** @param {{find: Find}} props */
 function Views({ find }) {
   const now = find.view === "gallery" ? "gallery" : "";
   return html`<div class="views" role="group" aria-label=${t("View")}>
-    ${[["", t("List")], ["gallery", t("Gallery")]].map(([view, title]) => html`<button key=${view} class="button" aria-pressed=${now === view} onClick=${() => goFind({ ...find, view }, true)}>${title}</button>`)}
+    ${[["", t("List")], ["gallery", t("Gallery")]].map(([view, title]) => html`<button key=${view} class="button" aria-pressed=${now === view} onClick=${() => goFind({ view }, true)}>${title}</button>`)}
   </div>`;
 }
 
 /** @param {{find: Find}} props */
 function Filters({ find }) {
   const machines = useMachines();
-  const set = (/** @type {string} */ name) => (/** @type {string} */ value) => goFind({ ...find, [name]: value });
+  const set = (/** @type {string} */ name) => (/** @type {string} */ value) => goFind({ [name]: value });
   return html`<fieldset class="filters card"><legend class="sr">${t("Filters")}</legend>
     <${Choice} label=${t("Kind")} any=${t("Any kind")} value=${find.kind} choices=${kinds()} onChoose=${set("kind")} />
     <${Choice} label=${t("Size")} any=${t("Any size")} value=${find.size} choices=${sizes()} onChoose=${set("size")} />

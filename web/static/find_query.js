@@ -75,11 +75,13 @@ export function activeFilters(find) {
 }
 
 /**
- * Go to the library with this looked for; `quietly` without a step for the Back button.
- * @param {Find} find
+ * Go to the library with this changed of what is looked for now; `quietly` without a step for the Back button.
+ * What is looked for now stands in the address: what was shown last may be older than the last change.
+ * @param {Partial<Find>} changes
  * @param {boolean} [quietly]
  */
-export function goFind(find, quietly = false) {
-  history[quietly ? "replaceState" : "pushState"](null, "", addressOf(find));
+export function goFind(changes, quietly = false) {
+  const now = readFind(location.hash.split("?")[1] ?? "");
+  history[quietly ? "replaceState" : "pushState"](null, "", addressOf({ ...now, ...changes }));
   dispatchEvent(new HashChangeEvent("hashchange"));
 }

@@ -12,7 +12,7 @@ export function SearchBox({ find }) {
   const [text, setText] = useState(find.q);
   const timer = useRef(0);
   useEffect(() => { setText(find.q); return () => clearTimeout(timer.current); }, [find.q]);
-  const go = (/** @type {string} */ q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ ...find, q }, true); };
+  const go = (/** @type {string} */ q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ q }, true); };
   const type = (/** @type {any} */ event) => {
     const { value } = event.target;
     setText(value);
