@@ -6,7 +6,9 @@ connection: a short answer never looks complete.
 """
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp.web
@@ -105,20 +107,44 @@ class Outgoing:
         if not await verified.hold_still():
             return
         most = PORTION
-        while portion := verified.portion(most):
-            file, position, length = portion
-            began = loop.time()
-            transport = request.transport
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError
-            try:
-                async with asyncio.timeout(self._send_seconds):
-                    sent = await loop.sendfile(transport, file, position, length, fallback=False)
-            except (asyncio.SendfileNotAvailableError, NotImplementedError):
-                return
-            self.by_kernel += sent
-            verified.passed_on(sent, length)
-            most = next_portion(most, loop.time() - began, self._send_seconds)
+        with _in_full_segments(request):
+            while portion := verified.portion(most):
+                file, position, length = portion
+                began = loop.time()
+                transport = request.transport
+                if transport is None or transport.is_closing():
+                    raise ConnectionResetError
+                try:
+                    async with asyncio.timeout(self._send_seconds):
+                        sent = await loop.sendfile(
+                            transport, file, position, length, fallback=False
+                        )
+                except (asyncio.SendfileNotAvailableError, NotImplementedError):
+                    return
+                self.by_kernel += sent
+                verified.passed_on(sent, length)
+                most = next_portion(most, loop.time() - began, self._send_seconds)
+
+
+@contextlib.contextmanager
+def _in_full_segments(request: aiohttp.web.Request) -> Iterator[None]:
+    """Within this the kernel sends no short segment but the last: less work for a fast reader.
+
+    tcp(7), TCP_CORK. Ends with what waits being sent.
+    """
+    _cork(request, 1)
+    try:
+        yield
+    finally:
+        _cork(request, 0)
+
+
+def _cork(request: aiohttp.web.Request, on: int) -> None:
+    transport, cork = request.transport, getattr(socket, "TCP_CORK", None)
+    line = transport.get_extra_info("socket") if transport else None
+    if line is not None and cork is not None:
+        with contextlib.suppress(OSError):  # the connection has gone
+            line.setsockopt(socket.IPPROTO_TCP, cork, on)
 
 
 def next_portion(portion: int, took: float, allowed: float) -> int:
