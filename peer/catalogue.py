@@ -116,30 +116,33 @@ class Catalogue:
 
         The entry of each; None when it is forged, or deleted as far as is known here.
         """
-        now, checked = self._now(), [self._checked(signed) for signed in listed]
+        every = list(listed)
+        kept = await self._database.run(lambda c: records.kept_of(c, every))
+        now, checked = self._now(), [self._checked(signed, kept) for signed in every]
 
         def keep(connection: sqlite3.Connection) -> list[tuple[records.Outcome, bool] | None]:
             return [
-                _keep_listed(connection, *each, now) if each is not None else None
+                _keep_listed(connection, *each, now) if each and each[1] not in kept else None
                 for each in checked
             ]
 
         found: list[Entry | None] = []
-        for each, kept in zip(checked, await self._database.run(keep), strict=True):
-            entry = None
-            if each is not None and kept is not None:
-                outcome, live = kept
+        for each, learnt in zip(checked, await self._database.run(keep), strict=True):
+            entry = each[0] if each else None
+            if each is not None and learnt is not None:
+                outcome, live = learnt
                 self._go_by(*each, outcome, now)
-                entry = each[0] if live else None
+                entry = entry if live else None
             found.append(entry if isinstance(entry, Entry) else None)
         return found
 
-    def _checked(self, signed: Signed) -> tuple[Record, Signed] | None:
+    def _checked(self, signed: Signed, kept: Collection[Signed]) -> tuple[Record, Signed] | None:
+        """What it says; of what is `kept` the signature was checked before it was."""
         try:
-            record = open_record_untrusted(signed)
+            record = read_record(signed.body) if signed in kept else open_record_untrusted(signed)
             if self._may_speak(record):
                 return record, signed
-            return self._checked(what_author_signed(signed))
+            return self._checked(what_author_signed(signed), kept)
         except (RemoteProtocolError, NotPermittedError):
             return None
 

@@ -4,7 +4,7 @@ Each function runs in one transaction of `peer.catalogue`.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from peer import brake, former
@@ -16,6 +16,7 @@ from protocol.entry import (
     supersedes,
     takes_away,
 )
+from protocol.errors import RemoteProtocolError
 from protocol.ids import EntryId, ManifestId
 from protocol.signing import Signed
 
@@ -81,6 +82,19 @@ def _comes_late(
         return True
     former.keep(connection, record, signed, tombstone, now)
     return False
+
+
+def kept_of(connection: sqlite3.Connection, some: Iterable[Signed]) -> set[Signed]:
+    """Those of some signed records, checked or not, that are kept as they are."""
+    kept = set()
+    for signed in some:
+        try:
+            known = read(connection, read_record(signed.body).id)
+        except RemoteProtocolError:
+            continue
+        if known == signed:
+            kept.add(signed)
+    return kept
 
 
 def copies(connection: sqlite3.Connection, manifest: ManifestId) -> int:

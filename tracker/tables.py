@@ -105,7 +105,6 @@ entries = Table(
     Column("size", BigInteger, nullable=False),
     Column("learnt", BigInteger, nullable=False),
     Column("rendition", Boolean, nullable=False),
-    Index("ix_entries_newest", "shown", "created", "id"),
 )
 """The newest record of each entry, tombstones too; `shown` while live and its manifest is here,
 `restored` once it was deleted and is there again. `copies` and `size` are the record's, 0 of a
@@ -134,9 +133,7 @@ search_keys = Table(
     Index("ix_search_keys_newest", "created", "id"),
     Index("ix_search_keys_name", "name", "id"),
     Index("ix_search_keys_size", "size", "id"),
-    Index("ix_search_keys_author", "author"),
     Index("ix_search_keys_manifest", "manifest"),
-    Index("ix_search_keys_kind", "kind"),
 )
 """What shown entries are found and sorted by, by their number: a third of their own rows, so that
 many can be looked at. `kind` is a ContentKind; `name` and `named` are `name_key` and `spaced` of
