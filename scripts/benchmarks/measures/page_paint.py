@@ -7,7 +7,7 @@ from benchmarks.large_catalogue import fill_tracker
 from benchmarks.needs import program
 from benchmarks.own_page import OwnPage
 from benchmarks.rounds import OWN, Case, Cases, Contender, Figures, Plan
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from swarm import Swarm
 
 NEEDS = ("chromium",)
@@ -50,26 +50,32 @@ def measure_page_paint(plan: Plan) -> Cases:
 
 def _load(page: OwnPage) -> Figures:
     """The best of a few loads: what else the machine does can only make it slower."""
-    with _browser() as browser:
+    with chromium() as browser:
         found = [_load_once(browser, page) for _ in range(LOADS)]
     return {name: min(each[name] for each in found) for name in found[0]}
 
 
 def _load_once(browser: Browser, page: OwnPage) -> Figures:
-    context = browser.new_context()
-    name, _, value = page.headers["Cookie"].partition("=")
-    context.add_cookies([{"name": name, "value": value, "url": page.url}])
-    tab = context.new_page()
+    tab = open_tab(browser, page)
     tab.add_init_script(_WATCH)
     tab.goto(page.url)
     tab.wait_for_function("() => window.paints.first_row_ms && window.paints.largest_ms")
     figures: Figures = tab.evaluate(_READ)
-    context.close()
+    tab.context.close()
     return figures
 
 
+def open_tab(browser: Browser, page: OwnPage) -> Page:
+    """An empty tab that is logged in, with a cache of its own."""
+    context = browser.new_context()
+    name, _, value = page.headers["Cookie"].partition("=")
+    context.add_cookies([{"name": name, "value": value, "url": page.url}])
+    return context.new_page()
+
+
 @contextlib.contextmanager
-def _browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
+    """A browser with nothing kept from before."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program("chromium"),

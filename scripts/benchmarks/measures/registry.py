@@ -7,6 +7,7 @@ from benchmarks.measures.add import measure_add
 from benchmarks.measures.fanout import measure_fanout
 from benchmarks.measures.idle import measure_idle
 from benchmarks.measures.page_download import measure_page_download
+from benchmarks.measures.page_map import measure_page_map
 from benchmarks.measures.page_paint import NEEDS as PAINT_NEEDS
 from benchmarks.measures.page_paint import measure_page_paint
 from benchmarks.measures.page_search import measure_page_search
@@ -52,6 +53,7 @@ MEASURES = {
     "page-download": Registered(measure_page_download, 1024 * _MIB),
     "page-upload": Registered(measure_page_upload, 1024 * _MIB),
     "page-search": Registered(measure_page_search, 0),
+    "page-map": Registered(measure_page_map, 0, needs=PAINT_NEEDS),
     "page-paint": Registered(measure_page_paint, 0, needs=PAINT_NEEDS),
 }
 GROUPS = {"page": tuple(name for name in MEASURES if name.startswith("page-"))}
