@@ -50,7 +50,7 @@ def measure_page_search(plan: Plan) -> Cases:
 
 def _ask(page: OwnPage, number: int) -> Figures:
     connection, took = page.connect(), []
-    for question in _questions(random.Random(number)):
+    for question in questions(random.Random(number)):
         began = time.perf_counter()
         connection.request("GET", f"/api/v1/entries?{question}", headers=page.headers)
         answer = connection.getresponse()
@@ -63,7 +63,8 @@ def _ask(page: OwnPage, number: int) -> Figures:
     return {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(took[_WARM:])}
 
 
-def _questions(chance: random.Random) -> list[str]:
+def questions(chance: random.Random) -> list[str]:
+    """Queries of the page's interface, mixed."""
     known = [word for name, _ in islice(names(), ENTRIES) for word in _LETTERS.findall(name)]
     asked = []
     for _ in range(_WARM + QUESTIONS):

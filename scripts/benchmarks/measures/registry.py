@@ -15,6 +15,12 @@ from benchmarks.measures.page_upload import measure_page_upload
 from benchmarks.measures.repair import measure_repair
 from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
+from benchmarks.measures.tracker_search import measure_tracker_search
+from benchmarks.measures.tracker_writes import (
+    measure_tracker_announce,
+    measure_tracker_locate,
+    measure_tracker_publish,
+)
 from benchmarks.measures.transfer import measure_transfer
 from benchmarks.measures.verify import measure_verify
 from benchmarks.measures.wan import NEEDS as WAN_NEEDS
@@ -27,7 +33,7 @@ _MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Registered:
-    """One measure. `size` is in bytes; `in_memory`: a disk's own moods would drown it."""
+    """One measure. `size` is in bytes, or a number of what it does; `in_memory`: a disk's own moods would drown it."""
 
     run: Measure
     size: int
@@ -55,6 +61,13 @@ MEASURES = {
     "page-search": Registered(measure_page_search, 0),
     "page-map": Registered(measure_page_map, 0, needs=PAINT_NEEDS),
     "page-paint": Registered(measure_page_paint, 0, needs=PAINT_NEEDS),
+    "tracker-search": Registered(measure_tracker_search, 1_000_000),
+    "tracker-publish": Registered(measure_tracker_publish, 8_000),
+    "tracker-announce": Registered(measure_tracker_announce, 400_000),
+    "tracker-locate": Registered(measure_tracker_locate, 40_000),
 }
-GROUPS = {"page": tuple(name for name in MEASURES if name.startswith("page-"))}
+GROUPS = {
+    group: tuple(name for name in MEASURES if name.startswith(f"{group}-"))
+    for group in ("page", "tracker")
+}
 """Several measures by one name."""

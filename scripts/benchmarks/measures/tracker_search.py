@@ -1,0 +1,84 @@
+"""tracker-search: 1,000,000 entries at the protocol: how long an answer takes, how many a second.
+
+One member asks; three others, who hold everything, are connected. Names are real ones (see
+`benchmarks.large_catalogue`), the questions are those of `page-search`.
+"""
+
+import random
+import statistics
+import sys
+import time
+from urllib.parse import parse_qsl
+
+import msgspec
+import trio
+from benchmarks.footprint import Account, memory_mib
+from benchmarks.large_catalogue import fill_tracker
+from benchmarks.measures.page_search import questions
+from benchmarks.own_swarm import SECONDS
+from benchmarks.programs import Program
+from benchmarks.rounds import OWN, Case, Cases, Contender, Figures, Plan
+from benchmarks.tracker_member import Asked, TrackerMember, present
+from swarm import Swarm
+
+from peer.data_dir import DataDir
+from protocol.messages.base import Failed
+from protocol.messages.tracking import Search
+from web.entries_query import EntriesQuery
+
+AT_ONCE = 16
+
+
+def measure_tracker_search(plan: Plan) -> Cases:
+    """`size` entries; the start of a tracker that has them is a figure of its own."""
+    with Swarm(plan.folder) as swarm:
+        desk, *others = [
+            swarm.join_peer(name, capacity="0") for name in ("desk", "nas", "attic", "shed")
+        ]
+        assert swarm.tracker is not None
+        swarm.tracker.stop()
+        fill_tracker(swarm, [desk, *others], plan.size)
+        began = time.perf_counter()
+        swarm.start_tracker()
+        told = {"entries": plan.size, "start_s": round(time.perf_counter() - began, 3)}
+        folders = [str(swarm.tracker_data), *(str(other.data) for other in others)]
+        command = [sys.executable, "-m", "benchmarks.present_members", *folders]
+        with Program(command, plan.folder / "present") as there:
+            there.read_line(SECONDS)
+            pid, data = swarm.tracker.process.pid, DataDir(desk.data)
+            contender = Contender(OWN, lambda number: trio.run(_ask, data, pid, number))
+            yield Case([contender], label="search at the protocol", told=told)
+
+
+async def _ask(data: DataDir, tracker: int, number: int) -> Figures:
+    searches = [Asked(each) for each in _searches(number)]
+    async with present(data) as member:
+        took = await _seconds(member, searches, 1)
+        account, began = Account(tracker), trio.current_time()
+        await _seconds(member, searches, AT_ONCE)
+        whole = trio.current_time() - began
+        account.note()
+    cuts = statistics.quantiles((1000 * each for each in took), n=100)
+    return {
+        "p50_ms": cuts[49],
+        "p99_ms": cuts[98],
+        "max_ms": 1000 * max(took),
+        "per_second": len(searches) / whole,
+        "per_cpu_second": len(searches) / account.cpu_seconds,
+        "rss_mib": memory_mib(tracker),
+    }
+
+
+async def _seconds(member: TrackerMember, searches: list[Asked], at_once: int) -> list[float]:
+    answers = await member.ask(searches, at_once)
+    for _, reply in answers:
+        assert not isinstance(reply, Failed), reply
+    return [seconds for seconds, _ in answers]
+
+
+def _searches(number: int) -> list[Search]:
+    found = []
+    for question in questions(random.Random(number)):
+        asked = msgspec.convert(dict(parse_qsl(question)), EntriesQuery, strict=False).question()
+        found.append(Search(call=0, words=asked.words, filters=asked.filters, sort=asked.sort))
+    return found
