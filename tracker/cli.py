@@ -35,6 +35,7 @@ from tracker import swarm
 from tracker.daemon import run_tracker
 from tracker.data_dir import DataDir, default_data_dir
 from tracker.database import open_database
+from tracker.database_place import given_place
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
 from tracker.operator_client import ask
 from tracker.output import LogLevel, Printer, moment, start_log
@@ -72,6 +73,10 @@ class Common:
 
     data: Annotated[Path | None, Parameter(env_var="TWOFOLD_DATA")] = None
     """The data directory."""
+    database: str | None = None
+    """Where the database is, if not where `init` was told: postgresql://USER@HOST/NAME without a
+    password, or sqlite: for a file in the data directory. With a password in the environment:
+    TWOFOLD_DATABASE."""
     json: Annotated[bool, Parameter(negative="")] = False
     """Print one JSON document instead of text."""
     log_level: LogLevel = "info"
@@ -80,7 +85,8 @@ class Common:
     def open(self) -> tuple[DataDir, Printer]:
         """Start the log, and find directory and printer."""
         start_log(self.log_level)
-        return DataDir(self.data or default_data_dir()), Printer(as_json=self.json)
+        root = self.data or default_data_dir()
+        return DataDir(root, given_place(root, self.database)), Printer(as_json=self.json)
 
 
 _COMMON = Common()
@@ -105,7 +111,8 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
     with directory.locked():
         keys = directory.make_swarm_keys()
         directory.make_identity()
-        database = open_database(directory.database)
+        place = directory.place()
+        database = open_database(place)
         try:
             database.write_now(
                 lambda connection: swarm.found_swarm(
@@ -114,6 +121,7 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
             )
         finally:
             database.close()
+        directory.keep_place(place)
     fields: dict[str, object] = {
         "swarm": name.strip(),
         "key": keys.public.hex(),

@@ -63,7 +63,7 @@ def check_swarm(connection: Connection, key: SwarmKey) -> None:
     if found is None:
         raise DataDirectoryError("the database has no swarm in it: run `twofold-tracker init`")
     if found != key:
-        raise DataDirectoryError("swarm.key and tracker.db belong to different swarms")
+        raise DataDirectoryError("swarm.key and the database belong to different swarms")
 
 
 def load_roster(connection: Connection, key: SwarmKey) -> StoredRoster:
