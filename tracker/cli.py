@@ -5,8 +5,6 @@ prints its result, or one line that says why there is none; never a traceback.
 """
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -33,12 +31,13 @@ from protocol.messages.tracking import (
 )
 from tracker import swarm
 from tracker.daemon import run_tracker
-from tracker.data_dir import DataDir, default_data_dir
+from tracker.data_dir import DataDir
 from tracker.database import open_database
-from tracker.database_place import given_place
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
+from tracker.keeping import backup, migrate, restore
 from tracker.operator_client import ask
-from tracker.output import LogLevel, Printer, moment, start_log
+from tracker.options import Common
+from tracker.output import Printer, moment, start_log
 from tracker.version import program_version
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, REFUSED = 1, 2, 3, 4, 5
@@ -64,29 +63,8 @@ app = App(
 )
 settings = App(name="set", help="Change a setting of the swarm.")
 app.command(settings)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Common:
-    """What every command takes."""
-
-    data: Annotated[Path | None, Parameter(env_var="TWOFOLD_DATA")] = None
-    """The data directory."""
-    database: str | None = None
-    """Where the database is, if not where `init` was told: postgresql://USER@HOST/NAME without a
-    password, or sqlite: for a file in the data directory. With a password in the environment:
-    TWOFOLD_DATABASE."""
-    json: Annotated[bool, Parameter(negative="")] = False
-    """Print one JSON document instead of text."""
-    log_level: LogLevel = "info"
-    """What to log on standard error."""
-
-    def open(self) -> tuple[DataDir, Printer]:
-        """Start the log, and find directory and printer."""
-        start_log(self.log_level)
-        root = self.data or default_data_dir()
-        return DataDir(root, given_place(root, self.database)), Printer(as_json=self.json)
+for each in (backup, restore, migrate):
+    app.command(each)
 
 
 _COMMON = Common()

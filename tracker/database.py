@@ -11,6 +11,8 @@ from typing import TypeVar
 import trio
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -106,12 +108,35 @@ def open_database(place: Place) -> Database:
     return Database(engines)
 
 
+def connect_database(place: Place) -> Database:
+    """A database as it is, to read it beside the tracker that runs on it."""
+    database = Database(open_engines(place))
+    try:
+        found = database.read_now(lambda c: MigrationContext.configure(c).get_current_revision())
+    except DBAPIError as error:
+        database.close()
+        raise DataDirectoryError(f"cannot open {shown(place)}: {error.orig}") from error
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if found != newest:
+        database.close()
+        raise DataDirectoryError(
+            f"the tables are of version {found}, and this program has {newest}: start the tracker "
+            "once, which brings them up to date"
+        )
+    return database
+
+
 def migrate(connection: Connection) -> None:
     """Bring the tables up to date, within the transaction of `connection`."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _explained(error: DBAPIError) -> Exception:

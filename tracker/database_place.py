@@ -25,16 +25,21 @@ Place = Path | URL
 def given_place(root: Path, flag: str | None) -> Place | None:
     """What the command line or the environment says; None when neither does."""
     if flag is not None:
-        place = parse_place(root, flag, "--database")
-        if isinstance(place, URL) and has_password(place):
-            raise UsageError(
-                "a password on the command line can be read by everybody on this machine: give "
-                f"the URL in the environment ({ENVIRONMENT}) or in the file {URL_NAME} of the "
-                "data directory, or the password alone in ~/.pgpass"
-            )
-        return place
+        return parse_flag(root, flag, "--database")
     text = os.environ.get(ENVIRONMENT, "")
     return parse_place(root, text, ENVIRONMENT) if text else None
+
+
+def parse_flag(root: Path, text: str, flag: str, variable: str = ENVIRONMENT) -> Place:
+    """What a flag of the command line names; UsageError when it has a password."""
+    place = parse_place(root, text, flag)
+    if isinstance(place, URL) and has_password(place):
+        raise UsageError(
+            "a password on the command line can be read by everybody on this machine: give the "
+            f"URL in the environment ({variable}) or in the file {URL_NAME} of the data directory, "
+            "or the password alone in ~/.pgpass"
+        )
+    return place
 
 
 def parse_place(root: Path, text: str, source: str) -> Place:
