@@ -58,11 +58,9 @@ def restore_backup(directory: DataDir, path: Path, passphrase: Callable[[], str]
                 )
             for place, secret in secrets.items():
                 write_secret(place, secret)
-            rows = database.write_now(lambda c: _fill(c, values, head["rows"]))
+            return database.write_now(lambda c: _fill(c, values, head["rows"], directory))
         finally:
             database.close()
-    directory.keep_place(directory.place())
-    return rows
 
 
 def _write(
@@ -87,11 +85,15 @@ def _write(
 
 
 def _fill(
-    connection: Connection, values: Iterator[Any], expected: dict[str, int]
+    connection: Connection,
+    values: Iterator[Any],
+    expected: dict[str, int],
+    directory: DataDir,
 ) -> dict[str, int]:
     rows = fill_database(connection, _portions(values))
     if rows != expected:
         raise DataDirectoryError("the backup does not hold what it says: nothing is restored")
+    directory.keep_place(directory.place())
     return rows
 
 

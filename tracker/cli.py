@@ -11,6 +11,7 @@ import msgspec
 import structlog
 import trio
 from cyclopts import App, CycloptsError, Parameter
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from protocol.address import Address
@@ -63,8 +64,9 @@ app = App(
 )
 settings = App(name="set", help="Change a setting of the swarm.")
 app.command(settings)
-for each in (backup, restore, migrate):
-    app.command(each)
+app.command(backup)
+app.command(restore)
+app.command(migrate)
 
 
 _COMMON = Common()
@@ -90,16 +92,17 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
         keys = directory.make_swarm_keys()
         directory.make_identity()
         place = directory.place()
+
+        def found(connection: Connection) -> None:
+            swarm.found_swarm(connection, keys.signing, name.strip(), addresses)
+            # Before it is on disk: killed in between, `init` can be done again.
+            directory.keep_place(place)
+
         database = open_database(place)
         try:
-            database.write_now(
-                lambda connection: swarm.found_swarm(
-                    connection, keys.signing, name.strip(), addresses
-                )
-            )
+            database.write_now(found)
         finally:
             database.close()
-        directory.keep_place(place)
     fields: dict[str, object] = {
         "swarm": name.strip(),
         "key": keys.public.hex(),

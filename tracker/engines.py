@@ -8,14 +8,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tracker.database_place import Place
 from tracker.errors import DataDirectoryError
+
+if TYPE_CHECKING:
+    import psycopg
 
 READERS = 4
 _MIGRATING = 0x74776F666F6C64
@@ -57,12 +59,13 @@ def open_engines(place: Place) -> Engines:
 
 def is_away(error: DBAPIError) -> bool:
     """Whether the server cannot be reached or is not able to; what was asked may be right."""
-    return error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError)
+    from_server = isinstance(error, OperationalError) and hasattr(error.orig, "sqlstate")
+    return error.connection_invalidated or from_server
 
 
 def is_to_repeat(error: DBAPIError) -> bool:
     """Whether the same transaction may succeed when it is tried again."""
-    return isinstance(error.orig, psycopg.Error) and error.orig.sqlstate in _AGAIN
+    return getattr(error.orig, "sqlstate", None) in _AGAIN
 
 
 def _sqlite(path: Path) -> Engines:
@@ -102,7 +105,10 @@ def _postgres(url: URL) -> Engines:
     return Engines(writer, reader, _lock_swarm, _lock_migration)
 
 
-def _prepare_writer(raw: psycopg.Connection[Any], _record: object) -> None:
+def _prepare_writer(raw: "psycopg.Connection[Any]", _record: object) -> None:
+    # Here, as it takes 8 MB that a tracker on SQLite need not have.
+    import psycopg
+
     # After the wait for its lock a write must see what the one before has left.
     raw.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     # A tracker that hangs, or is cut off, must not keep the lock from others for long.
@@ -110,7 +116,9 @@ def _prepare_writer(raw: psycopg.Connection[Any], _record: object) -> None:
     raw.commit()
 
 
-def _prepare_reader(raw: psycopg.Connection[Any], _record: object) -> None:
+def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
+    import psycopg
+
     raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     raw.read_only = True
 

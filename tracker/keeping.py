@@ -3,8 +3,10 @@
 import getpass
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
+from protocol.ids import SwarmKey
 from tracker import swarm
 from tracker.backup import restore_backup, write_backup
 from tracker.copying import copy_database
@@ -76,16 +78,7 @@ def migrate(*, to: str | None = None, common: Common = _COMMON) -> None:
         source_place, keys = directory.place(), directory.load_swarm_keys()
         if source_place == target_place:
             raise UsageError("the database is there already")
-        source = open_database(source_place)
-        try:
-            source.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
-            target = open_database(target_place)
-            try:
-                rows = copy_database(source, target)
-            finally:
-                target.close()
-        finally:
-            source.close()
+        rows = _copy(source_place, target_place, keys.public)
         directory.keep_place(target_place)
         if isinstance(source_place, Path):
             # Were it to stay, a tracker that is told to use SQLite would take up what is old.
@@ -93,6 +86,13 @@ def migrate(*, to: str | None = None, common: Common = _COMMON) -> None:
     where = shown(target_place)
     fields: dict[str, object] = {"database": where, "rows": rows}
     printer.result(fields, f"{sum(rows.values())} rows are in {where}, which is used from now on")
+
+
+def _copy(source_place: Place, target_place: Place, key: SwarmKey) -> dict[str, int]:
+    with closing(open_database(source_place)) as source:
+        source.read_now(lambda connection: swarm.check_swarm(connection, key))
+        with closing(open_database(target_place)) as target:
+            return copy_database(source, target)
 
 
 def _target(root: Path, flag: str | None) -> Place:

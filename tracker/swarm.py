@@ -37,7 +37,7 @@ def found_swarm(
 ) -> StoredRoster:
     """Make the swarm, with nobody in it; DataDirectoryError when there is one already."""
     if connection.execute(select(tables.swarm.c.id)).first() is not None:
-        raise DataDirectoryError("there is a tracker in this directory already")
+        raise DataDirectoryError("there is a tracker in this directory or database already")
     if not 1 <= len(name) <= MAX_NAME:
         raise DataDirectoryError(f"a swarm's name has 1 to {MAX_NAME} characters")
     connection.execute(

@@ -241,6 +241,45 @@ def test_an_older_database_is_not_backed_up(tmp_path: Path) -> None:
     assert not (tmp_path / "backup").exists()
 
 
+_DYING = (
+    "import os, sys\n"
+    "from sqlalchemy import event\n"
+    "from sqlalchemy.engine import Engine\n"
+    "import tracker.cli\n"
+    "def die(c, cursor, statement, *rest):\n"
+    "    if sys.argv[1] in statement: os._exit(9)\n"
+    "event.listen(Engine, 'after_cursor_execute', die)\n"
+    "event.listen(Engine, 'commit', lambda c: die(c, None, 'COMMIT'))\n"
+    "sys.exit(tracker.cli.run_command(sys.argv[2:]))\n"
+)
+
+
+@pytest.mark.parametrize("at", ["CREATE TABLE holdings", "INTO holdings", "INTO search_keys"])
+@pytest.mark.parametrize("command", ["restore", "migrate"])
+def test_killed_it_can_be_done_again(
+    tmp_path: Path, postgres_server: Postgres, command: str, at: str
+) -> None:
+    directory, database = filled(tmp_path)
+    before = everything(database)
+    database.close()
+    name = postgres_server.make()
+    url = postgres_server.url(name).render_as_string()
+    if command == "restore":
+        write_backup(directory, tmp_path / "backup", PASSPHRASE)
+        data, said = tmp_path / "e", ["restore", str(tmp_path / "backup"), "--database", url]
+    else:
+        data, said = directory.root, ["migrate", "--to", url]
+    dying = [sys.executable, "-c", _DYING, at, *said, "--data", str(data)]
+    passphrase = {"TWOFOLD_PASSPHRASE": PASSPHRASE}
+    assert subprocess.run(dying, env=os.environ | passphrase, check=False).returncode == 9
+    assert run(data, *said, **passphrase)["exit"] == 0
+    again = open_database(DataDir(data).place())
+    assert again.engines.writer.dialect.name == "postgresql"
+    assert everything(again) == before
+    again.close()
+    postgres_server.drop(name)
+
+
 def run(data: Path, *arguments: str, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tracker", *arguments, "--data", str(data), "--json"],
