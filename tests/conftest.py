@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+import postgres
 
 _IN_CI = os.environ.get("CI") == "true"
 
@@ -31,6 +34,21 @@ def _be_patient() -> None:
 
     for api in (async_api, sync_api):
         api.expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL for all tests that want one; it must be there in CI."""
+    if postgres.programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: postgres.Postgres) -> str:
+    """The name of a database with all tables in it, to make others from."""
+    return postgres_server.migrated()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,14 +5,13 @@ prints its result, or one line that says why there is none; never a traceback.
 """
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
 import trio
 from cyclopts import App, CycloptsError, Parameter
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from protocol.address import Address
@@ -33,11 +32,13 @@ from protocol.messages.tracking import (
 )
 from tracker import swarm
 from tracker.daemon import run_tracker
-from tracker.data_dir import DataDir, default_data_dir
+from tracker.data_dir import DataDir
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
+from tracker.keeping import backup, migrate, restore
 from tracker.operator_client import ask
-from tracker.output import LogLevel, Printer, moment, start_log
+from tracker.options import Common
+from tracker.output import Printer, moment, start_log
 from tracker.version import program_version
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, REFUSED = 1, 2, 3, 4, 5
@@ -63,24 +64,9 @@ app = App(
 )
 settings = App(name="set", help="Change a setting of the swarm.")
 app.command(settings)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Common:
-    """What every command takes."""
-
-    data: Annotated[Path | None, Parameter(env_var="TWOFOLD_DATA")] = None
-    """The data directory."""
-    json: Annotated[bool, Parameter(negative="")] = False
-    """Print one JSON document instead of text."""
-    log_level: LogLevel = "info"
-    """What to log on standard error."""
-
-    def open(self) -> tuple[DataDir, Printer]:
-        """Start the log, and find directory and printer."""
-        start_log(self.log_level)
-        return DataDir(self.data or default_data_dir()), Printer(as_json=self.json)
+app.command(backup)
+app.command(restore)
+app.command(migrate)
 
 
 _COMMON = Common()
@@ -105,13 +91,16 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
     with directory.locked():
         keys = directory.make_swarm_keys()
         directory.make_identity()
-        database = open_database(directory.database)
+        place = directory.place()
+
+        def found(connection: Connection) -> None:
+            swarm.found_swarm(connection, keys.signing, name.strip(), addresses)
+            # Before it is on disk: killed in between, `init` can be done again.
+            directory.keep_place(place)
+
+        database = open_database(place)
         try:
-            database.write_now(
-                lambda connection: swarm.found_swarm(
-                    connection, keys.signing, name.strip(), addresses
-                )
-            )
+            database.write_now(found)
         finally:
             database.close()
     fields: dict[str, object] = {

@@ -116,7 +116,7 @@ async def run_tracker(
     """
     directory.operator.unlink(missing_ok=True)
     keys, identity = directory.load_swarm_keys(), directory.make_identity()
-    database = open_database(directory.database)
+    database = open_database(directory.place())
     try:
         database.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
         listeners = await _listen(listen)

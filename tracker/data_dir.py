@@ -13,12 +13,14 @@ from pathlib import Path
 
 import platformdirs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import URL
 
 from protocol import operator_access
 from protocol.errors import InvalidTextError
 from protocol.identity import Identity, decode_identity, encode_identity, generate_identity
 from protocol.ids import SwarmKey
 from protocol.invite import PSK_LENGTH
+from tracker.database_place import SQLITE_NAME, URL_NAME, Place, has_password, parse_place
 from tracker.errors import DataDirectoryError, InUseError
 
 _SEED_LENGTH = 32
@@ -45,11 +47,13 @@ def default_data_dir() -> Path:
 class DataDir:
     """Paths below one directory, and the files that are not the database's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, place: Place | None = None) -> None:
         self.root = root
+        self._place = place
         self.swarm_key = root / "swarm.key"
         self.identity_key = root / "identity.key"
-        self.database = root / "tracker.db"
+        self.database = root / SQLITE_NAME
+        self.database_url = root / URL_NAME
         self.operator = root / operator_access.FILE_NAME
         self._lock = root / "lock"
 
@@ -76,9 +80,32 @@ class DataDir:
         finally:
             os.close(descriptor)
 
+    def place(self) -> Place:
+        """Where the database is: as was given, or kept by `keep_place`, or a file in here."""
+        if self._place is not None:
+            return self._place
+        if not self.database_url.exists():
+            return self.database
+        place = parse_place(
+            self.root, _read_secret(self.database_url).decode().strip(), str(self.database_url)
+        )
+        if isinstance(place, URL) and has_password(place) and _is_open(self.database_url):
+            raise DataDirectoryError(f"{self.database_url} has a password: chmod 600 it")
+        return place
+
+    def keep_place(self, place: Place) -> None:
+        """From now on the database is there, for all commands."""
+        self._place = place
+        if isinstance(place, URL):
+            text = place.render_as_string(hide_password=False)
+            write_secret(self.database_url, f"{text}\n".encode())
+        else:
+            self.database_url.unlink(missing_ok=True)
+
     def check_made(self) -> None:
         """DataDirectoryError unless `init` has been here."""
-        if not self.swarm_key.exists() or not self.database.exists():
+        place = self.place()
+        if not self.swarm_key.exists() or (isinstance(place, Path) and not place.exists()):
             raise DataDirectoryError(
                 f"there is no tracker in {self.root}: make one with `twofold-tracker init`"
             )
@@ -124,6 +151,10 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _is_open(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o077)
 
 
 def _read_secret(path: Path) -> bytes:

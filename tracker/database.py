@@ -1,36 +1,41 @@
 """The database: one connection that writes, a few that read, and the migrations.
 
 Invariant: only the holder of the data directory's lock opens one, and writes happen one after the
-other, each in one transaction that is on disk when it returns.
+other, each in one transaction that is on disk when it returns. Which engine it is, `engines` knows.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from tracker.errors import DataDirectoryError
-from tracker.touched import Notes, take_notes
+from tracker.database_place import Place, shown
+from tracker.engines import READERS, Engines, is_away, is_to_repeat, open_engines
+from tracker.errors import DataDirectoryError, RequestFailedError
+from tracker.touched import Notes, Touched, take_notes
 
-_READERS = 4
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ATTEMPTS = 5
 _T = TypeVar("_T")
 
 
 class Database:
-    """Work given to `write` and `read` is a function of a connection, run in a thread."""
+    """Work given to `write` and `read` is a function of a connection, run in a thread.
 
-    def __init__(self, writer: Engine, reader: Engine) -> None:
-        self._writer = writer
-        self._reader = reader
+    RequestFailedError when the database cannot be reached.
+    """
+
+    def __init__(self, engines: Engines) -> None:
+        self.engines = engines
         self._writing = trio.Lock()
-        self._reading = trio.CapacityLimiter(_READERS)
+        self._reading = trio.CapacityLimiter(READERS)
         self.notes = Notes()
         """What was changed of what searches keep in memory."""
 
@@ -53,60 +58,88 @@ class Database:
 
     def write_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `write`, in this thread; not while tasks write."""
-        with self._writer.begin() as connection:
-            take_notes(connection)  # a transaction that failed may have left some
-            result = work(connection)
-            touched = take_notes(connection)
-        self.notes.add(touched)
-        return result
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._write_once(work)
+            except DBAPIError as error:
+                if not is_to_repeat(error) or attempt + 1 == _ATTEMPTS:
+                    raise _explained(error) from error
+        raise AssertionError
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `read`, in this thread."""
-        with self._reader.begin() as connection:
-            return work(connection)
+        try:
+            with self.engines.reader.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            raise _explained(error) from error
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._reader.dispose()
-        self._writer.dispose()
+        """Let go of it."""
+        self.engines.dispose()
+
+    def _write_once(self, work: Callable[[Connection], _T]) -> _T:
+        touched = Touched()
+        try:
+            with self.engines.writer.begin() as connection:
+                take_notes(connection)  # a transaction that failed may have left some
+                self.engines.lock_writes(connection)
+                result = work(connection)
+                touched = take_notes(connection)
+        finally:
+            # Also when the answer to the commit was lost: it may be on disk.
+            self.notes.add(touched)
+        return result
 
 
-def open_database(path: Path) -> Database:
-    """Open the SQLite database at `path`, bringing its tables up to date; it may be missing."""
+def open_database(place: Place) -> Database:
+    """Open a database, bringing its tables up to date; a file may be missing."""
+    engines = open_engines(place)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise DataDirectoryError(f"cannot open {path}: {error.strerror}") from None
-    url = URL.create("sqlite", database=str(path))
-    writer = create_engine(url, pool_size=1, max_overflow=0)
-    reader = create_engine(url, pool_size=_READERS, max_overflow=0)
-    _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
-    try:
-        with writer.begin() as connection:
+        with engines.writer.begin() as connection:
+            engines.lock_migration(connection)
             migrate(connection)
-    except DatabaseError as error:
-        raise DataDirectoryError(f"cannot open {path}: {error.orig}") from error
-    return Database(writer, reader)
+    except DBAPIError as error:
+        engines.dispose()
+        raise DataDirectoryError(f"cannot open {shown(place)}: {error.orig}") from error
+    except BaseException:
+        engines.dispose()
+        raise
+    return Database(engines)
+
+
+def connect_database(place: Place) -> Database:
+    """A database as it is, to read it beside the tracker that runs on it."""
+    database = Database(open_engines(place))
+    try:
+        found = database.read_now(lambda c: MigrationContext.configure(c).get_current_revision())
+    except DBAPIError as error:
+        database.close()
+        raise DataDirectoryError(f"cannot open {shown(place)}: {error.orig}") from error
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if found != newest:
+        database.close()
+        raise DataDirectoryError(
+            f"the tables are of version {found}, and this program has {newest}: start the tracker "
+            "once, which brings them up to date"
+        )
+    return database
 
 
 def migrate(connection: Connection) -> None:
     """Bring the tables up to date, within the transaction of `connection`."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
-    def connected(raw: Any, _record: object) -> None:
-        # Python's own transaction control would commit before DDL and begin too late for reads.
-        raw.isolation_level = None
-        for pragma in ("busy_timeout=10000", *pragmas):
-            raw.execute(f"PRAGMA {pragma}")
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN {begin}")
 
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
+def _explained(error: DBAPIError) -> Exception:
+    if is_away(error):
+        return RequestFailedError("failed", "the database does not answer now: try again later")
+    return error

@@ -70,7 +70,7 @@ def list_invites(connection: Connection, now: int) -> tuple[InviteSummary, ...]:
 
 def find_invites(connection: Connection, target: str) -> list[str]:
     """Ids of the invites that begin with `target`, if that is long enough to mean one."""
-    if len(target) < SHORTEST_PREFIX:
+    if len(target) < SHORTEST_PREFIX or not set(target.lower()) <= set("0123456789abcdef"):
         return []
     column = tables.invites.c.id
     found = select(column).where(column.startswith(target.lower(), autoescape=True))

@@ -51,7 +51,7 @@ def ask(directory: DataDir, request: Request) -> Reply:
 
 def _perform_here(directory: DataDir, request: Request) -> Reply:
     keys, identity = directory.load_swarm_keys(), directory.make_identity()
-    database = open_database(directory.database)
+    database = open_database(directory.place())
     try:
         database.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
         now = wall_clock()

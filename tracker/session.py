@@ -18,6 +18,7 @@ from protocol.liveness import PING_EVERY
 from protocol.messages.base import Message, Ping
 from protocol.roster import Member
 from tracker.admission import Role
+from tracker.errors import RequestFailedError
 
 LINE = 4096
 """Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
@@ -146,6 +147,10 @@ class Session:
         except _LOST as error:
             self.log.info("connection lost", why=str(error) or type(error).__name__)
             self.cut(str(error))
+        except RequestFailedError as error:
+            # Nobody has asked: the peer does when it is back.
+            self.log.warning("a connection is cut", why=error.text)
+            self.cut(error.text)
 
     async def _read(self, serve: Callable[["Session", Received], Awaitable[None]]) -> None:
         while True:

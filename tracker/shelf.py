@@ -132,7 +132,7 @@ class Shelf:
         self._clear()
         values: dict[str, dict[Any, list[int]]] = _empty_values()
         numbers: list[int] = []
-        for row in raw_rows(connection, _COLUMNS.order_by(_keys.c.number)):
+        for row in raw_rows(connection, _COLUMNS.order_by(_keys.c.number), many=True):
             self._put_columns(row)
             numbers.append(row[0])
             _put_values(values, row)
@@ -143,7 +143,7 @@ class Shelf:
         }
         for column, keys in self._keys().items():
             in_order = select(_keys.c.number).order_by(_keys.c[column], _keys.c.id)
-            ordered = (row[0] for row in raw_rows(connection, in_order))
+            ordered = (row[0] for row in raw_rows(connection, in_order, many=True))
             self.orders[column] = Ordered(keys, self.ids, ordered)
         self.possession.load(connection, self.length, now)
 

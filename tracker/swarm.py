@@ -37,7 +37,7 @@ def found_swarm(
 ) -> StoredRoster:
     """Make the swarm, with nobody in it; DataDirectoryError when there is one already."""
     if connection.execute(select(tables.swarm.c.id)).first() is not None:
-        raise DataDirectoryError("there is a tracker in this directory already")
+        raise DataDirectoryError("there is a tracker in this directory or database already")
     if not 1 <= len(name) <= MAX_NAME:
         raise DataDirectoryError(f"a swarm's name has 1 to {MAX_NAME} characters")
     connection.execute(
@@ -63,7 +63,7 @@ def check_swarm(connection: Connection, key: SwarmKey) -> None:
     if found is None:
         raise DataDirectoryError("the database has no swarm in it: run `twofold-tracker init`")
     if found != key:
-        raise DataDirectoryError("swarm.key and tracker.db belong to different swarms")
+        raise DataDirectoryError("swarm.key and the database belong to different swarms")
 
 
 def load_roster(connection: Connection, key: SwarmKey) -> StoredRoster:

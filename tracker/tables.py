@@ -23,6 +23,8 @@ from sqlalchemy import (
 from protocol.roster import OUTSIDE
 
 metadata = MetaData()
+_ORDERED_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Ordered by code points, as Python does, whatever the locale of the database."""
 
 swarm = Table(
     "swarm",
@@ -45,7 +47,7 @@ members = Table(
     metadata,
     Column("peer", LargeBinary, primary_key=True),
     Column("static", LargeBinary, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
+    Column("name", _ORDERED_TEXT, nullable=False),
     Column("zone", Text, nullable=False),
     Column("capacity", BigInteger, nullable=False),
     Column("joined", BigInteger, nullable=False),
@@ -128,7 +130,7 @@ search_keys = Table(
     Column("author", LargeBinary, nullable=False),
     Column("manifest", LargeBinary, nullable=False),
     Column("id", LargeBinary, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", _ORDERED_TEXT, nullable=False),
     Column("named", Text, nullable=False),
     Index("ix_search_keys_newest", "created", "id"),
     Index("ix_search_keys_name", "name", "id"),

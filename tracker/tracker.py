@@ -4,7 +4,8 @@ Decides and pushes without waiting; the database is told first, so what is said 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 import trio
@@ -20,6 +21,7 @@ from tracker.approvals import Decision
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
+from tracker.errors import RequestFailedError
 from tracker.health import HealthCounter
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
@@ -165,7 +167,8 @@ class Tracker:
 
     async def get_ready(self) -> None:
         """Read what searches look at, so that the first one need not wait for it."""
-        await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
+        with _database_may_be_away():
+            await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
 
     async def keep_time(self) -> None:
         """Notice silence, and write down from time to time who was seen when."""
@@ -187,7 +190,8 @@ class Tracker:
     async def save_everything(self) -> None:
         """Write down who was seen when, before the end."""
         seen = self._left | self.seen()
-        await self.database.write(lambda connection: machines.save_seen(connection, seen))
+        with _database_may_be_away():
+            await self.database.write(lambda connection: machines.save_seen(connection, seen))
 
     async def _save_seen(self) -> None:
         seen, self._left = self._left, {}
@@ -195,11 +199,23 @@ class Tracker:
             seen |= self.seen()
             self._saved = trio.current_time()
         if seen:
-            await self.database.write(lambda connection: machines.save_seen(connection, seen))
+            with _database_may_be_away():
+                await self.database.write(lambda connection: machines.save_seen(connection, seen))
+                return
+            self._left = seen | self._left
 
     def _seen(self, peer: PeerId) -> int | None:
         silence = self.presence.silent_for(peer, trio.current_time())
         return None if silence is None else self.wall() - int(silence * 1000)
+
+
+@contextmanager
+def _database_may_be_away() -> Iterator[None]:
+    """What nobody has asked for is done another time."""
+    try:
+        yield
+    except RequestFailedError as error:
+        _log.warning("not written down", why=error.text)
 
 
 def roster_document(stored: StoredRoster) -> Document:

@@ -47,6 +47,8 @@ class Swarm:
 
     root: Path
     name: str = "lab"
+    database: str = "sqlite:"
+    """Where the tracker's is; without a password."""
     peers: dict[str, Peer] = field(default_factory=dict)
     tracker: Running | None = None
     _listen: str = "127.0.0.1:0"
@@ -54,7 +56,7 @@ class Swarm:
 
     def __enter__(self) -> "Swarm":
         try:
-            self.tracker_ok("init", "--name", self.name)
+            self.tracker_ok("init", "--name", self.name, "--database", self.database)
             self.start_tracker()
         except BaseException:
             self.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import Postgres
 from swarm import Swarm, write_random
 
 _SWARMS = pytest.StashKey[list[Swarm]]()
@@ -27,8 +28,8 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
     return report
 
 
-def _open(config: pytest.Config, root: Path) -> Iterator[Swarm]:
-    with Swarm(root) as swarm:
+def _open(config: pytest.Config, root: Path, database: str = "sqlite:") -> Iterator[Swarm]:
+    with Swarm(root, database=database) as swarm:
         config.stash[_SWARMS].append(swarm)
         try:
             yield swarm
@@ -42,6 +43,17 @@ def _open(config: pytest.Config, root: Path) -> Iterator[Swarm]:
 def swarm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Swarm]:
     """A tracker, and no peers yet, for one test."""
     yield from _open(request.config, tmp_path / "swarm")
+
+
+@pytest.fixture
+def swarm_on_postgres(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Postgres
+) -> Iterator[Swarm]:
+    """The same with PostgreSQL as the tracker's database."""
+    name = postgres_server.make()
+    url = postgres_server.url(name).render_as_string()
+    yield from _open(request.config, tmp_path / "swarm", url)
+    postgres_server.drop(name)
 
 
 @pytest.fixture(scope="module")

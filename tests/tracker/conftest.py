@@ -4,16 +4,40 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import tracker_support
 import trio
 import trio.testing
+from sqlalchemy import URL
 from tracker_support import Swarm, found, running
 
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each engine in turn; `found` makes its databases with it."""
+    if request.param == "sqlite":
+        yield request.param
+        return
+    server = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("postgres_template")
+    names: list[str] = []
+
+    def make() -> URL:
+        names.append(server.make(template))
+        url: URL = server.url(names[-1])
+        return url
+
+    tracker_support.make_place = make
+    yield request.param
+    tracker_support.make_place = None
+    for name in names:
+        server.drop(name)
+
+
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[tuple[Database, SwarmKeys]]:
+def made(tmp_path: Path, engine: str) -> Iterator[tuple[Database, SwarmKeys]]:
     _, database, keys, _ = found(tmp_path)
     yield database, keys
     database.close()
@@ -21,7 +45,7 @@ def made(tmp_path: Path) -> Iterator[tuple[Database, SwarmKeys]]:
 
 @pytest.fixture
 async def club(
-    tmp_path: Path, nursery: trio.Nursery, mock_clock: trio.testing.MockClock
+    tmp_path: Path, engine: str, nursery: trio.Nursery, mock_clock: trio.testing.MockClock
 ) -> AsyncIterator[Swarm]:
     with running(tmp_path, nursery) as swarm:
         yield swarm

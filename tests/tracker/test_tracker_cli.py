@@ -81,7 +81,7 @@ def test_init_twice_overwrites_nothing(made: Command, tmp_path: Path) -> None:
     key = (tmp_path / "d" / "swarm.key").read_bytes()
     again = made("init", "--name", "other")
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == "error: there is a tracker in this directory already\n"
+    assert again.stderr == "error: there is a tracker in this directory or database already\n"
     assert as_json(made("init", "--name", "other", "--json"))["code"] == 1
     assert (tmp_path / "d" / "swarm.key").read_bytes() == key
 

@@ -22,6 +22,7 @@ from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
 
 _BEFORE_0008 = """
+CREATE INDEX ix_entries_newest ON entries (shown, created, id);
 ALTER TABLE entries DROP COLUMN rendition;
 DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
 """
@@ -46,7 +47,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0010",)]
+        assert [tuple(row) for row in versions] == [("0012",)]
         database.close()
 
 
@@ -140,7 +141,7 @@ def test_not_a_database(tmp_path: Path) -> None:
         open_database(path)
 
 
-def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_changes_nothing(tmp_path: Path, engine: str) -> None:
     _, database, keys, _ = found(tmp_path)
     admit(database, keys)
 
@@ -155,7 +156,9 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.trio
-async def test_what_comes_after_a_write_keeps_the_order_of_writes(tmp_path: Path) -> None:
+async def test_what_comes_after_a_write_keeps_the_order_of_writes(
+    tmp_path: Path, engine: str
+) -> None:
     _, database, _, _ = found(tmp_path)
     heard: list[int] = []
     async with trio.open_nursery() as nursery:
@@ -165,9 +168,10 @@ async def test_what_comes_after_a_write_keeps_the_order_of_writes(tmp_path: Path
     database.close()
 
 
-def test_everything_survives_being_killed(tmp_path: Path) -> None:
+def test_everything_survives_being_killed(tmp_path: Path, engine: str) -> None:
     directory, database, keys, _ = found(tmp_path)
     database.close()
+    directory.keep_place(directory.place())
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
@@ -176,11 +180,11 @@ def test_everything_survives_being_killed(tmp_path: Path) -> None:
         "from tracker.data_dir import DataDir\n"
         "from tracker.database import open_database\n"
         f"directory = DataDir(Path({str(directory.root)!r}))\n"
-        "admit(open_database(directory.database), directory.load_swarm_keys(), 'nas')\n"
+        "admit(open_database(directory.place()), directory.load_swarm_keys(), 'nas')\n"
         "os.kill(os.getpid(), 9)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
-    again = open_database(directory.database)
+    again = open_database(directory.place())
     roster = again.read_now(lambda c: swarm.load_roster(c, keys.public))
     assert [member.name for member in roster.roster.members] == ["nas"]
     again.close()
@@ -214,7 +218,7 @@ def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*.new")] == []
 
 
-def test_keys_of_another_swarm_are_noticed(tmp_path: Path) -> None:
+def test_keys_of_another_swarm_are_noticed(tmp_path: Path, engine: str) -> None:
     _, database, _, _ = found(tmp_path / "one")
     _, other, keys, _ = found(tmp_path / "two")
     with pytest.raises(DataDirectoryError, match="different swarms"):

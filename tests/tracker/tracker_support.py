@@ -1,7 +1,7 @@
 """A real tracker in a temporary directory, and peers that talk to it over in-memory streams."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import URL
 
 from protocol.address import Address
 from protocol.drivers.on_trio import TrioChannel
@@ -37,14 +38,16 @@ from tracker.tracker import Tracker
 
 PIECE = 256 << 10
 NOW = 1_800_000_000_000
+make_place: Callable[[], URL] | None = None
+"""Where `found` makes its databases; in the data directory while this is None."""
 
 
 def found(root: Path) -> tuple[DataDir, Database, SwarmKeys, Identity]:
     """A swarm that has just been made."""
-    directory = DataDir(root / "tracker")
+    directory = DataDir(root / "tracker", make_place() if make_place else None)
     directory.create()
     keys, identity = directory.make_swarm_keys(), directory.make_identity()
-    database = open_database(directory.database)
+    database = open_database(directory.place())
     database.write_now(
         lambda connection: swarm.found_swarm(connection, keys.signing, "club", ("nas.local:4100",))
     )

@@ -1,0 +1,138 @@
+"""The two engines: how each is connected to, and what differs but for the index of words.
+
+Invariant: on both, a write sees all writes before it and no other goes on beside it, and a read has
+one snapshot, which begins with its first question.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from tracker.database_place import Place
+from tracker.errors import DataDirectoryError
+
+if TYPE_CHECKING:
+    import psycopg
+
+READERS = 4
+_MIGRATING = 0x74776F666F6C64
+"""The advisory lock of migrations: "twofold"."""
+_LOCK_WRITES = text("SELECT id FROM swarm FOR UPDATE")
+_SETTINGS: dict[str, Any] = {
+    "application_name": "twofold-tracker",
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 15_000,
+    # What is prepared is planned without its words; poolers do not know it either.
+    "prepare_threshold": None,
+}
+_AGAIN = frozenset({"40001", "40P01"})
+"""Serialization failures, which engines of several machines have, and deadlocks."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One database: `writer` has one connection, `reader` a few."""
+
+    writer: Engine
+    reader: Engine
+    lock_writes: Callable[[Connection], None]
+    """Called first in each transaction that writes."""
+    lock_migration: Callable[[Connection], None]
+
+    def dispose(self) -> None:
+        """Let go of it."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def open_engines(place: Place) -> Engines:
+    """Connect to nothing yet, but make a missing file."""
+    return _sqlite(place) if isinstance(place, Path) else _postgres(place)
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether the server cannot be reached or is not able to; what was asked may be right."""
+    from_server = isinstance(error, OperationalError) and hasattr(error.orig, "sqlstate")
+    return error.connection_invalidated or from_server
+
+
+def is_to_repeat(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed when it is tried again."""
+    return getattr(error.orig, "sqlstate", None) in _AGAIN
+
+
+def _sqlite(path: Path) -> Engines:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise DataDirectoryError(f"cannot open {path}: {error.strerror}") from None
+    url = URL.create("sqlite", database=str(path))
+    writer = create_engine(url, pool_size=1, max_overflow=0)
+    reader = create_engine(url, pool_size=READERS, max_overflow=0)
+    _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
+    return Engines(writer, reader, _nothing, _nothing)
+
+
+def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
+    def connected(raw: Any, _record: object) -> None:
+        # Python's own transaction control would commit before DDL and begin too late for reads.
+        raw.isolation_level = None
+        for pragma in ("busy_timeout=10000", *pragmas):
+            raw.execute(f"PRAGMA {pragma}")
+
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {begin}")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+
+
+def _postgres(url: URL) -> Engines:
+    settings = {key: value for key, value in _SETTINGS.items() if key not in url.query}
+    options: dict[str, Any] = {"connect_args": settings, "pool_pre_ping": True, "max_overflow": 0}
+    writer = create_engine(url, pool_size=1, **options)
+    reader = create_engine(url, pool_size=READERS, **options)
+    event.listen(writer, "connect", _prepare_writer)
+    event.listen(reader, "connect", _prepare_reader)
+    return Engines(writer, reader, _lock_swarm, _lock_migration)
+
+
+def _prepare_writer(raw: "psycopg.Connection[Any]", _record: object) -> None:
+    # Here, as it takes 8 MB that a tracker on SQLite need not have.
+    import psycopg
+
+    # After the wait for its lock a write must see what the one before has left.
+    raw.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    # A tracker that hangs, or is cut off, must not keep the lock from others for long.
+    raw.execute("SET idle_in_transaction_session_timeout = '60s'")
+    raw.commit()
+
+
+def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
+    import psycopg
+
+    raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    raw.read_only = True
+
+
+def _lock_swarm(connection: Connection) -> None:
+    connection.execute(_LOCK_WRITES)
+
+
+def _lock_migration(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise DataDirectoryError(f"the database must have the encoding UTF8, not {encoding}")
+
+
+def _nothing(_connection: Connection) -> None:
+    return

@@ -1,0 +1,52 @@
+"""What an index of words does, whichever engine keeps it, and how entries come to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Connection
+
+SHORT_TERM = 2
+
+
+@dataclass(frozen=True)
+class Worded:
+    """An entry as its words are kept: its folded text, and the words of its name."""
+
+    number: int
+    text: str
+    named: tuple[str, ...]
+
+
+class WordIndex(Protocol):
+    """One engine's index of words. All words are folded and not empty."""
+
+    def put(self, connection: Connection, added: Sequence[Worded]) -> None:
+        """Take in entries of which nothing is kept."""
+
+    def remove(self, connection: Connection, number: int) -> None:
+        """Forget an entry."""
+
+    def numbers_with(self, connection: Connection, word: str) -> Sequence[int]:
+        """The entries that have a word somewhere in their text."""
+
+    def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
+        """The entries whose name has this as a word."""
+
+    def those_with(
+        self, connection: Connection, words: Sequence[str], numbers: Sequence[int]
+    ) -> list[int]:
+        """Those of a few entries that have each word somewhere in their text."""
+
+    def contains(self, column: Any, part: str) -> ColumnElement[bool]:
+        """Whether a text column has this in it, byte for byte."""
+
+
+def terms(folded: str) -> list[str]:
+    """Every one- and two-character run inside the words of a folded text, once each."""
+    found: dict[str, None] = {}
+    for word in folded.split():
+        for at in range(len(word)):
+            found[word[at]] = None
+            found[word[at : at + SHORT_TERM]] = None
+    return list(found)
