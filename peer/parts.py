@@ -35,6 +35,7 @@ from peer.operator.renditions import Renditions
 from peer.operator.status import StatusMaker
 from peer.operator_parts import make_requests
 from peer.presence import Presence
+from peer.rebuilding import Rebuilding
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
 from peer.standing import Standing
@@ -108,6 +109,7 @@ class Parts:
             self.present,
             chance,
         )
+        self.rebuilding = Rebuilding(me, database, self.catalogue, self.tracker)
         self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
         self.handing_on = HandingOn(database, lambda: self.wall())
         self.room = Room(me, self.contents, self.rosters, self.capacity)
@@ -290,6 +292,7 @@ class Parts:
             stored=self.contents.stored_bytes(),
             digest=self.announcer.digest(),
             seen=self.catalogue.seen_change,
+            epoch=self.rebuilding.epoch,
         )
 
     def tracker_addresses(self) -> tuple[str, ...]:
@@ -306,6 +309,7 @@ class Parts:
         """Read what an earlier run left."""
         self.rosters.load()
         self.catalogue.load()
+        self.rebuilding.load()
         self.contents.load()
         self.trash.load()
         self.approvals.load()

@@ -38,6 +38,7 @@ from tracker.database import open_database
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
 from tracker.operator_client import ask
 from tracker.output import LogLevel, Printer, moment, start_log
+from tracker.tracker import wall_clock
 from tracker.version import program_version
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, REFUSED = 1, 2, 3, 4, 5
@@ -103,13 +104,15 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
         raise UsageError("a swarm needs a name")
     directory.create()
     with directory.locked():
+        # With a key that was there, there was a swarm, which members know.
+        rebuilt = wall_clock() if directory.swarm_key.exists() else 0
         keys = directory.make_swarm_keys()
         directory.make_identity()
         database = open_database(directory.database)
         try:
             database.write_now(
                 lambda connection: swarm.found_swarm(
-                    connection, keys.signing, name.strip(), addresses
+                    connection, keys.signing, name.strip(), addresses, rebuilt
                 )
             )
         finally:

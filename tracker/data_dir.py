@@ -77,8 +77,8 @@ class DataDir:
             os.close(descriptor)
 
     def check_made(self) -> None:
-        """DataDirectoryError unless `init` has been here."""
-        if not self.swarm_key.exists() or not self.database.exists():
+        """DataDirectoryError unless `init` has been here. The database may be lost."""
+        if not self.swarm_key.exists():
             raise DataDirectoryError(
                 f"there is no tracker in {self.root}: make one with `twofold-tracker init`"
             )

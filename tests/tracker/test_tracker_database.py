@@ -24,6 +24,9 @@ from tracker.errors import DataDirectoryError, InUseError
 _BEFORE_0008 = """
 ALTER TABLE entries DROP COLUMN rendition;
 DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
+CREATE INDEX ix_entries_newest ON entries (created, id);
+ALTER TABLE swarm DROP COLUMN epoch; ALTER TABLE swarm DROP COLUMN floor;
+ALTER TABLE swarm DROP COLUMN base; ALTER TABLE swarm DROP COLUMN rebuilt;
 """
 _BEFORE_0006 = """
 ALTER TABLE entries DROP COLUMN learnt;
@@ -46,7 +49,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0010",)]
+        assert [tuple(row) for row in versions] == [("0011",)]
         database.close()
 
 
