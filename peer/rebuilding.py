@@ -101,12 +101,17 @@ class Rebuilding:
                     again.append((after, known[-1][0]))
                 after = known[-1][0]
         while again:
+            await self._offer([])
             await trio.sleep(AGAIN_AFTER)
             again = [part for part in again if await self._offer(await self._known(*part))]
+        await self._offer([])
         log.info("the tracker knows all that is known here")
 
     async def _offer(self, known: list[KnownEntry]) -> bool:
-        """Offer a portion and give what is asked for; whether to offer it again later."""
+        """Offer a portion and give what is asked for; whether to offer it again later.
+
+        An empty one says that the last was given: what is left of it may be asked of others.
+        """
         wanted, _ = await self._tracker.call(
             lambda call: OfferEntries(call=call, known=tuple(known)), Wanted
         )

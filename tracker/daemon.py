@@ -122,7 +122,7 @@ async def run_tracker(
     keys, identity = directory.load_swarm_keys(), directory.make_identity()
     database = open_database(directory.database)
     try:
-        _found_again(database, keys)
+        begin_anew(database, keys)
         database.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
         listeners = await _listen(listen)
         bound = [_bound(listener) for listener in listeners]
@@ -145,8 +145,8 @@ async def run_tracker(
         database.close()
 
 
-def _found_again(database: Database, keys: SwarmKeys) -> None:
-    """Begin anew in a database that has nothing in it: the members know what there was."""
+def begin_anew(database: Database, keys: SwarmKeys) -> bool:
+    """Begin in a database if it has nothing in it: the members know what there was."""
 
     def begin(connection: Connection) -> bool:
         lost = not swarm.has_swarm(connection)
@@ -154,8 +154,10 @@ def _found_again(database: Database, keys: SwarmKeys) -> None:
             swarm.found_swarm(connection, keys.signing, swarm.NAMELESS, (), rebuilt=wall_clock())
         return lost
 
-    if database.write_now(begin):
+    lost = database.write_now(begin)
+    if lost:
         _log.warning("the database is empty: members are asked for what was in it")
+    return lost
 
 
 async def _serve_until_told(

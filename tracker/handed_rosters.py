@@ -94,15 +94,9 @@ def _take_member(connection: Connection, member: Member) -> None:
 def _revoke_too(connection: Connection, roster: Roster) -> bool:
     """Revoke whom an older roster says was; whether somebody had not been."""
     revoked = [member for member in roster.members if member.state == "revoked"]
-    known = dict(
-        connection.execute(
-            select(_members.c.peer, _members.c.state).where(
-                _members.c.peer.in_([member.peer for member in revoked])
-            )
-        )
-        .tuples()
-        .all()
-    )
+    wanted = _members.c.peer.in_([member.peer for member in revoked])
+    rows = connection.execute(select(_members.c.peer, _members.c.state).where(wanted))
+    known = {row.peer: row.state for row in rows}
     missed = [member for member in revoked if known.get(member.peer) != "revoked"]
     for member in missed:
         if member.peer in known:

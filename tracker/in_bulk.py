@@ -204,9 +204,10 @@ def _row(
 
 def _index(connection: Connection, shown: list[tuple[int, Record]]) -> None:
     table = tables.members
-    names = dict(connection.execute(select(table.c.peer, table.c.name)).tuples().all())
+    rows = connection.execute(select(table.c.peer, table.c.name))
+    names = {row.peer: row.name for row in rows}
     added = [
-        (number, record, names.get(PeerId(record.author), ""))
+        (number, record, names.get(record.author, ""))
         for number, record in shown
         if isinstance(record, Entry) and not is_rendition(record)
     ]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from processes import run_command
 from swarm import Peer, Swarm, write_random
 from trees import same_file
 
@@ -35,7 +36,7 @@ def test_an_empty_tracker_is_rebuilt_from_what_members_know(swarm: Swarm, tmp_pa
     for peer, name in ((a, "one"), (b, "two"), (c, "three")):
         ids[name] = swarm.ok(peer, "add", str(files[name]), "--wait")["id"]
     swarm.ok(a, "edit", ids["one"], "--name", "uno")
-    swarm.ok(b, "rm", ids["two"], "--yes")
+    swarm.ok(b, "rm", ids["two"])
     swarm.tracker_ok("zone", "b", "attic")
     swarm.tracker_ok("set", "grace", "40m")
     swarm.tracker_ok("revoke", swarm.add_peer("d").name)
@@ -77,8 +78,8 @@ def test_what_was_shared_while_there_was_no_tracker_is_listed_by_a_new_one(
     swarm.kill_tracker()
     swarm.wait_until(lambda: swarm.cli(a, "status", "--wait", "1").code == 4, "it is noticed")
     entry = swarm.ok(a, "add", str(write_random(tmp_path / "late", 300_000)))["id"]
-    answer = swarm.cli(a, "search", "late")
-    assert answer.result["local"] is True
+    assert swarm.ok(a, "search", "late")["local"] is True
+    answer = run_command("peer", "search", "late", "--data", str(a.data))
     assert "tracker unreachable, searching what this machine knows" in answer.errors
     lose_database(swarm)
     swarm.wait_until(
