@@ -43,7 +43,7 @@ def test_an_empty_tracker_is_rebuilt_from_what_members_know(swarm: Swarm, tmp_pa
     # Placement is at rest: what the roster's changes moved has moved.
     names = {"uno", "three"}
     swarm.wait_until(
-        lambda: all(row[1] == 2 for row in listed(swarm, c).values()), "two copies of each"
+        lambda: all(row[1] >= 2 for row in listed(swarm, c).values()), "two copies of each"
     )
     before = swarm.tracker_ok("members")["members"]
     roster = swarm.ok(a, "status")["swarm"]
@@ -52,7 +52,7 @@ def test_an_empty_tracker_is_rebuilt_from_what_members_know(swarm: Swarm, tmp_pa
     swarm.wait_until(
         lambda: (
             listed(swarm, c).keys() == names
-            and all(row[1] == 2 for row in listed(swarm, c).values())
+            and all(row[1] >= 2 for row in listed(swarm, c).values())
         ),
         "everything is listed again, with its holders",
         seconds=60,
