@@ -62,6 +62,7 @@ from peer.swarm.proving import Proving
 from peer.swarm.replication import Replication
 from peer.swarm.room import Room
 from peer.swarm.services import Traffic
+from peer.swarm.whereabouts import WhereMembersAre
 from peer.tracker_link import TrackerLink
 from peer.trash import Trash
 from peer.web_process import WebLogins
@@ -114,6 +115,9 @@ class Parts:
         self.handing_on = HandingOn(database, lambda: self.wall())
         self.room = Room(me, self.contents, self.rosters, self.capacity)
         self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
+        self.whereabouts = WhereMembersAre(
+            me, self.address_book, self.rosters, self.links, lambda: self.addresses
+        )
         self.presence = Presence(
             lambda peer: self.links.find(peer) is not None,
             me,

@@ -45,6 +45,7 @@ class Reactions:
             take_approval=self._deletions.take_approval,
             consider_offer=parts.replication.consider,
             locate_here=parts.locator.here,
+            take_whereabouts=parts.whereabouts.take,
             traffic=parts.traffic,
             pacing=parts.pacing,
         )
@@ -136,6 +137,7 @@ class Reactions:
 
     def _link_opened(self, link: PeerLink) -> None:
         self._look_who_is_near()
+        self._parts.whereabouts.tell(link)
         self._deletions.tell(link)
         self._parts.presence_watch.wake()
         self._parts.replication.wake()

@@ -32,10 +32,10 @@ from protocol.signing import Signed
 
 log = structlog.get_logger()
 
-AGAIN_AFTER = 5.0
+AGAIN_AFTER = 2.0
 """Seconds until portions are offered again of which others had just been asked for something."""
-RECORD_BYTES = 24_000
-"""One more record, of 33,000 bytes at most, still fits a message."""
+RECORD_BYTES = 60_000
+"""Of records in one message, which has 65,519 at most."""
 MANIFEST_BYTES = 1 << 20
 _LAST = b"\xff" * 17
 
@@ -187,10 +187,10 @@ def _read_records(
         row = connection.execute(
             "SELECT body, signature FROM records WHERE entry = ?", (entry,)
         ).fetchone()
-        found.append(Signed(*row) if row else None)
         size += sum(map(len, row)) + 32 if row else 0
-        if size > RECORD_BYTES:
+        if size > RECORD_BYTES and found:
             break
+        found.append(Signed(*row) if row else None)
     return found
 
 

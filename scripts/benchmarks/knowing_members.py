@@ -1,4 +1,4 @@
-"""Members that know and hold much: those parts of real peers that speak to the tracker, and no more.
+"""Members that know and hold much: those parts of real peers that speak to the tracker.
 
     python -m benchmarks.knowing_members fill ENTRIES DATA...
     python -m benchmarks.knowing_members run DATA...
@@ -103,7 +103,10 @@ def _write(connection: sqlite3.Connection, place: int, members: int, rows: list[
     connection.executemany(
         "INSERT INTO records (entry, manifest, sequence, dead, copies, published, body, signature) "
         "VALUES (?, ?, 1, 0, 2, 1, ?, ?)",
-        [(entry.id, entry.manifest, signed.body, signed.signature) for _, entry, signed, _ in known],
+        [
+            (entry.id, entry.manifest, signed.body, signed.signature)
+            for _, entry, signed, _ in known
+        ],
     )
     connection.executemany(
         "INSERT INTO contents (manifest, pieces, size, passing) VALUES (?, 1, ?, 0)",
