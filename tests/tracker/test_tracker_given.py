@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from clocks import autojump_clock as autojump_clock
 from sqlalchemy import func, select
 from tracker_support import NOW, Swarm, entry_of, manifest_of, running, signed, tombstone_of
 
