@@ -35,6 +35,7 @@ from peer.operator.renditions import Renditions
 from peer.operator.status import StatusMaker
 from peer.operator_parts import make_requests
 from peer.presence import Presence
+from peer.rebuilding import Rebuilding
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
 from peer.standing import Standing
@@ -61,6 +62,7 @@ from peer.swarm.proving import Proving
 from peer.swarm.replication import Replication
 from peer.swarm.room import Room
 from peer.swarm.services import Traffic
+from peer.swarm.whereabouts import WhereMembersAre
 from peer.tracker_link import TrackerLink
 from peer.trash import Trash
 from peer.web_process import WebLogins
@@ -108,10 +110,14 @@ class Parts:
             self.present,
             chance,
         )
+        self.rebuilding = Rebuilding(me, database, self.catalogue, self.tracker)
         self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
         self.handing_on = HandingOn(database, lambda: self.wall())
         self.room = Room(me, self.contents, self.rosters, self.capacity)
         self.links = Links(me, self.address_book, self.admission.dialling, self.rosters.name_of)
+        self.whereabouts = WhereMembersAre(
+            me, self.address_book, self.rosters, self.links, lambda: self.addresses
+        )
         self.presence = Presence(
             lambda peer: self.links.find(peer) is not None,
             me,
@@ -290,6 +296,7 @@ class Parts:
             stored=self.contents.stored_bytes(),
             digest=self.announcer.digest(),
             seen=self.catalogue.seen_change,
+            epoch=self.rebuilding.epoch,
         )
 
     def tracker_addresses(self) -> tuple[str, ...]:
@@ -306,6 +313,7 @@ class Parts:
         """Read what an earlier run left."""
         self.rosters.load()
         self.catalogue.load()
+        self.rebuilding.load()
         self.contents.load()
         self.trash.load()
         self.approvals.load()

@@ -45,6 +45,7 @@ class Reactions:
             take_approval=self._deletions.take_approval,
             consider_offer=parts.replication.consider,
             locate_here=parts.locator.here,
+            take_whereabouts=parts.whereabouts.take,
             traffic=parts.traffic,
             pacing=parts.pacing,
         )
@@ -84,6 +85,8 @@ class Reactions:
         tracker.take_peer = self._take_peer
         tracker.take_approval = self._deletions.take_approval
         tracker.on_connected = self._tracker_connected
+        tracker.is_lacking = self._parts.rebuilding.is_lacking
+        tracker.roster = lambda: (self._parts.rosters.number, self._parts.rosters.encoded)
 
     def _tie_limits(self) -> None:
         parts = self._parts
@@ -134,6 +137,7 @@ class Reactions:
 
     def _link_opened(self, link: PeerLink) -> None:
         self._look_who_is_near()
+        self._parts.whereabouts.tell(link)
         self._deletions.tell(link)
         self._parts.presence_watch.wake()
         self._parts.replication.wake()
@@ -203,7 +207,7 @@ class Reactions:
 
     # From the tracker
 
-    async def _tracker_connected(self, _: Presented) -> None:
+    async def _tracker_connected(self, presented: Presented) -> None:
         parts = self._parts
         # First, as till then nothing it said of others is believed.
         machines, _reply = await parts.tracker.call(lambda call: GetMachines(call=call), Machines)
@@ -213,6 +217,7 @@ class Reactions:
                 await parts.address_book.learn(machine.peer, machine.addresses)
         parts.presence.told_all()
         parts.presence_watch.wake()
+        await parts.rebuilding.begin(presented)
         await parts.publishing.send_unpublished()
         parts.replication.wake()
 

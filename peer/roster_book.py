@@ -52,6 +52,11 @@ class RosterBook:
             if roster.number == self.number and encoded != self.encoded:
                 log.error("two rosters with one number", number=roster.number)
             return False
+        forgotten = self._revoked() - _revoked(roster)
+        if forgotten:
+            # Revoked is for good: who made this does not know what the tracker once knew.
+            log.error("roster refused: it forgets who was revoked", number=roster.number)
+            return False
         self._install(encoded, roster)
         await self._database.run(
             lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES ('roster', ?)", (encoded,))
@@ -85,6 +90,9 @@ class RosterBook:
         member = self.find(PeerId(key))
         return member.name if member else key.hex()[:12]
 
+    def _revoked(self) -> frozenset[PeerId]:
+        return _revoked(self.roster) if self.roster else frozenset()
+
     def _install(self, encoded: bytes, roster: Roster) -> None:
         try:
             ring = roster.ring()
@@ -92,3 +100,7 @@ class RosterBook:
             raise RemoteProtocolError(f"roster refused: {error}") from None
         self.encoded, self.roster, self.ring = encoded, roster, ring
         self._members = {member.peer: member for member in roster.members}
+
+
+def _revoked(roster: Roster) -> frozenset[PeerId]:
+    return frozenset(m.peer for m in roster.members if m.state == "revoked")

@@ -25,6 +25,7 @@ from protocol.hello import Credentials
 from protocol.liveness import PING_EVERY, SILENT_AFTER
 from protocol.messages.base import Done, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn
+from protocol.messages.rebuilding import HandRoster
 from protocol.messages.shared import RosterDocument
 from protocol.messages.tracking import (
     Announce,
@@ -71,6 +72,10 @@ class TrackerLink:
         self.take_approval: Callable[[Signed], Awaitable[None]] = _ignore
         self.take_peer: Callable[[PeerChanged], Awaitable[None]] = _ignore
         self.on_connected: Callable[[Presented], Awaitable[None]] = _ignore
+        self.roster: Callable[[], tuple[int, bytes]] = lambda: (0, b"")
+        """The number of our roster, and the roster."""
+        self.is_lacking: Callable[[Presented], bool] = lambda _: False
+        """Whether the tracker does not know what it once did."""
 
     @property
     def connected(self) -> bool:
@@ -109,6 +114,8 @@ class TrackerLink:
 
     async def _try(self, text: str) -> bool:
         """One connection from dial to end; whether the tracker ever took this peer in."""
+        # As it is now: the tracker may give us one that says less.
+        number, roster = self.roster()
         try:
             address = Address.parse(text)
             with trio.fail_after(CONNECT_TIMEOUT):
@@ -124,11 +131,11 @@ class TrackerLink:
             log.error("refused by the tracker", reason=str(error))
             return False
         before = self._introduced
-        reason = await self._serve(channel)
+        reason = await self._serve(channel, number, roster)
         log.info("tracker connection ended", address=text, reason=reason)
         return self._introduced > before
 
-    async def _serve(self, channel: TrioChannel) -> str:
+    async def _serve(self, channel: TrioChannel, number: int, roster: bytes) -> str:
         self._outbox = outbox = Outbox()
         calls = Calls(outbox.put, "the tracker")
         reason = "closed by the tracker"
@@ -136,7 +143,7 @@ class TrackerLink:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_write, channel, outbox)
                 nursery.start_soon(_watch, channel, outbox)
-                nursery.start_soon(self._introduce, calls)
+                nursery.start_soon(self._introduce, calls, number, roster)
                 await self._read(channel, calls)
                 nursery.cancel_scope.cancel()
         except* (RemoteProtocolError, ConnectionLostError, PeerError) as group:
@@ -151,10 +158,19 @@ class TrackerLink:
             await channel.aclose()
         return reason
 
-    async def _introduce(self, calls: Calls) -> None:
-        # Cleared in the same step that takes the digest: what changes later is marked anew.
-        self._announcer.clear()
-        presented, _ = await calls.call(self._present, Presented)
+    async def _introduce(self, calls: Calls, number: int, roster: bytes) -> None:
+        presented = await self._say_present(calls)
+        if roster and (number > presented.roster or self.is_lacking(presented)):
+            try:
+                await calls.call(
+                    lambda call: HandRoster(call=call, length=len(roster)), Done, document=roster
+                )
+            except NotPermittedError:
+                raise
+            except PeerError as error:
+                log.error("the tracker will not have our roster", reason=str(error))
+        if not presented.listed:
+            presented = await self._say_present(calls)
         if not presented.in_sync:
             self._announcer.mark_all()
             await self._announce(calls, reset=True)
@@ -172,6 +188,12 @@ class TrackerLink:
             await trio.sleep_until(announced + ANNOUNCE_PAUSE)
             await self._announce(calls, reset=False)
             announced = trio.current_time()
+
+    async def _say_present(self, calls: Calls) -> Presented:
+        # Cleared in the same step that takes the digest: what changes later is marked anew.
+        self._announcer.clear()
+        presented, _ = await calls.call(self._present, Presented)
+        return presented
 
     async def _announce(self, calls: Calls, *, reset: bool) -> None:
         while self._announcer.pending or reset:

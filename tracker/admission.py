@@ -1,7 +1,7 @@
 """Who may connect: decided at once from the roster in memory, inside the handshake.
 
-Refuses whoever is not listed in the newest roster. A joiner gets in only to join; an operator is
-known by the key this very run wrote into `operator.json`.
+Whoever is not listed in the newest roster may only hand over one that lists it. A joiner gets in
+only to join; an operator is known by the key this very run wrote into `operator.json`.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,9 @@ from tracker.data_dir import SwarmKeys
 from tracker.swarm import StoredRoster
 from tracker.version import program_version
 
-Role = Literal["member", "joiner", "operator"]
+Role = Literal["member", "returning", "joiner", "operator"]
+"""`returning`: the swarm key made it a member, and the roster does not list it. So ours is too old,
+and it may hand over a newer one."""
 
 
 class Admission:
@@ -65,14 +67,17 @@ class Admission:
             raise RefusedError("this is not the operator's key of the running tracker")
 
     def member(self, hello: MemberHello, static: StaticKey) -> Member:
-        """The member as the newest roster lists it; RefusedError when it does not."""
+        """The member as the newest roster lists it, or as it was admitted if that does not.
+
+        RefusedError when it is no member, or none any more.
+        """
         shown = open_membership_untrusted(hello.membership, self._keys.public, static)
         roster = self._roster().roster
         check_not_revoked(roster, shown)
         listed = roster.find(shown.peer)
-        if listed is None:
+        if listed is None and shown.role != "peer":
             raise RefusedError("the roster does not list this machine")
-        return listed
+        return listed or shown
 
 
 def role_of(hello: Hello) -> Role:

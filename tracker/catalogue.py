@@ -100,7 +100,7 @@ def put_record(connection: Connection, signed: Signed, record: Record, now: int)
         _index(connection, number, record)
     elif old is not None:
         search_index.remove(connection, number)
-    return Stored(missing, change, _holders(connection, record), restored)
+    return Stored(missing, change, holders_of(connection, record), restored)
 
 
 def manifest_arrived(connection: Connection, manifest: ManifestId) -> None:
@@ -164,6 +164,30 @@ def changes_about(
     return [_change(row) for row in connection.execute(found)]
 
 
+def columns_of(signed: Signed, record: Record) -> dict[str, object]:
+    """What a row says of a record itself."""
+    return {
+        "author": record.author,
+        "manifest": record.manifest,
+        "sequence": record.sequence,
+        "body": signed.body,
+        "signature": signed.signature,
+        "deleted": isinstance(record, Tombstone),
+        "created": record.deleted if isinstance(record, Tombstone) else record.created,
+        "copies": 0 if isinstance(record, Tombstone) else record.copies,
+        "size": 0 if isinstance(record, Tombstone) else record.size,
+        "rendition": is_rendition(record),
+    }
+
+
+def holders_of(connection: Connection, record: Record) -> tuple[PeerId, ...]:
+    """Who holds a manifest that the entry of a record names or named."""
+    holdings = tables.holdings
+    ever = select(_named.c.manifest).where(_named.c.entry == record.id)
+    found = select(holdings.c.peer).where(holdings.c.manifest.in_(ever)).distinct()
+    return tuple(connection.execute(found).scalars())
+
+
 def _change(row: Any) -> Change:
     return Change(row.change, Signed(row.body, row.signature))
 
@@ -194,19 +218,7 @@ def _put_row(
     *,
     known: bool,
 ) -> None:
-    values = {
-        "author": record.author,
-        "manifest": record.manifest,
-        "sequence": record.sequence,
-        "body": signed.body,
-        "signature": signed.signature,
-        "deleted": isinstance(record, Tombstone),
-        "created": record.deleted if isinstance(record, Tombstone) else record.created,
-        "copies": 0 if isinstance(record, Tombstone) else record.copies,
-        "size": 0 if isinstance(record, Tombstone) else record.size,
-        "rendition": is_rendition(record),
-        **ours,
-    }
+    values = columns_of(signed, record) | ours
     if known:
         connection.execute(update(_table).where(_table.c.number == number).values(**values))
     else:
@@ -220,13 +232,6 @@ def _put_change(connection: Connection, record: Record, change: int) -> None:
     if connection.execute(named).first() is None:
         row = {"entry": record.id, "manifest": record.manifest, "change": change}
         connection.execute(insert(_named).values(**row))
-
-
-def _holders(connection: Connection, record: Record) -> tuple[PeerId, ...]:
-    holdings = tables.holdings
-    ever = select(_named.c.manifest).where(_named.c.entry == record.id)
-    found = select(holdings.c.peer).where(holdings.c.manifest.in_(ever)).distinct()
-    return tuple(connection.execute(found).scalars())
 
 
 def _index(connection: Connection, number: int, record: Record) -> None:

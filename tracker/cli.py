@@ -39,6 +39,7 @@ from tracker.keeping import backup, migrate, restore
 from tracker.operator_client import ask
 from tracker.options import Common
 from tracker.output import Printer, moment, start_log
+from tracker.tracker import wall_clock
 from tracker.version import program_version
 
 FAILED, USAGE, NOT_FOUND, UNREACHABLE, REFUSED = 1, 2, 3, 4, 5
@@ -89,12 +90,14 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
         raise UsageError("a swarm needs a name")
     directory.create()
     with directory.locked():
+        # With a key that was there, there was a swarm, which members know.
+        rebuilt = wall_clock() if directory.swarm_key.exists() else 0
         keys = directory.make_swarm_keys()
         directory.make_identity()
         place = directory.place()
 
         def found(connection: Connection) -> None:
-            swarm.found_swarm(connection, keys.signing, name.strip(), addresses)
+            swarm.found_swarm(connection, keys.signing, name.strip(), addresses, rebuilt)
             # Before it is on disk: killed in between, `init` can be done again.
             directory.keep_place(place)
 

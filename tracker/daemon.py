@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import Connection
 
 from protocol.address import Address
 from protocol.connection import Established
@@ -21,14 +22,14 @@ from protocol.ids import StaticKey
 from protocol.operator_access import encode_operator_access, make_operator_access
 from tracker import swarm
 from tracker.admission import Admission, role_of
-from tracker.data_dir import DataDir, write_secret
-from tracker.database import open_database
+from tracker.data_dir import DataDir, SwarmKeys, write_secret
+from tracker.database import Database, open_database
 from tracker.dispatch import serve
 from tracker.errors import DataDirectoryError
 from tracker.listening import reachable
 from tracker.peer_requests import keep_up
 from tracker.session import Session, linger
-from tracker.tracker import Tracker, roster_document
+from tracker.tracker import Tracker, roster_document, wall_clock
 
 HANDSHAKE_TIME = 10.0
 MAX_UNFINISHED = 256
@@ -89,12 +90,15 @@ class Reception:
 
     def _session(self, channel: TrioChannel, established: Established, host: str | None) -> Session:
         hello, static = established.hello, established.static
-        member = None
+        member, role = None, role_of(hello)
         if isinstance(hello, MemberHello):
             member = self._admission.member(hello, static)
-        session = Session(channel, role_of(hello), static, member, host)
+            if self._tracker.roster.roster.find(member.peer) is None:
+                role = "returning"
+        session = Session(channel, role, static, member, host)
         self._tracker.enter(session)
-        if isinstance(hello, MemberHello) and hello.roster < self._tracker.roster.number:
+        old = isinstance(hello, MemberHello) and hello.roster < self._tracker.roster.number
+        if old and role == "member":
             session.push(roster_document(self._tracker.roster))
         return session
 
@@ -118,6 +122,7 @@ async def run_tracker(
     keys, identity = directory.load_swarm_keys(), directory.make_identity()
     database = open_database(directory.place())
     try:
+        begin_anew(database, keys)
         database.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
         listeners = await _listen(listen)
         bound = [_bound(listener) for listener in listeners]
@@ -138,6 +143,21 @@ async def run_tracker(
             directory.operator.unlink(missing_ok=True)
     finally:
         database.close()
+
+
+def begin_anew(database: Database, keys: SwarmKeys) -> bool:
+    """Begin in a database if it has nothing in it: the members know what there was."""
+
+    def begin(connection: Connection) -> bool:
+        lost = not swarm.has_swarm(connection)
+        if lost:
+            swarm.found_swarm(connection, keys.signing, swarm.NAMELESS, (), rebuilt=wall_clock())
+        return lost
+
+    lost = database.write_now(begin)
+    if lost:
+        _log.warning("the database is empty: members are asked for what was in it")
+    return lost
 
 
 async def _serve_until_told(

@@ -103,9 +103,8 @@ class DataDir:
             self.database_url.unlink(missing_ok=True)
 
     def check_made(self) -> None:
-        """DataDirectoryError unless `init` has been here."""
-        place = self.place()
-        if not self.swarm_key.exists() or (isinstance(place, Path) and not place.exists()):
+        """DataDirectoryError unless `init` has been here. The database may be lost."""
+        if not self.swarm_key.exists():
             raise DataDirectoryError(
                 f"there is no tracker in {self.root}: make one with `twofold-tracker init`"
             )

@@ -12,6 +12,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.messages.base import Failed, Message, Ping, Request
 from protocol.messages.deleting import DecideBurst, GetBursts, GetHeld, PublishApproval, SetAdmin
 from protocol.messages.health import GetHealth
+from protocol.messages.rebuilding import GiveEntries, GiveManifests, HandRoster, OfferEntries
 from protocol.messages.shared import GetMachines, GetManifest, Locate
 from protocol.messages.tracking import (
     Announce,
@@ -30,7 +31,7 @@ from protocol.messages.tracking import (
     SetGrace,
     SetZone,
 )
-from tracker import joining, peer_requests, questions
+from tracker import joining, peer_requests, questions, rebuilding
 from tracker.admission import Role
 from tracker.errors import RequestFailedError
 from tracker.operating import Office
@@ -78,6 +79,7 @@ _QUESTIONS: dict[type[Message], Step] = {
 }
 STEPS: dict[Role, dict[type[Message], Step]] = {
     "joiner": {Join: joining.join},
+    "returning": {Present: rebuilding.greet, HandRoster: rebuilding.hand_roster},
     "member": _QUESTIONS
     | {
         Present: peer_requests.present,
@@ -88,6 +90,10 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         GetHeld: peer_requests.get_held,
         GetBursts: peer_requests.get_bursts,
         PutManifest: peer_requests.put_manifest,
+        HandRoster: rebuilding.hand_roster,
+        OfferEntries: rebuilding.offer_entries,
+        GiveEntries: rebuilding.give_entries,
+        GiveManifests: rebuilding.give_manifests,
         ChangeCapacity: peer_requests.change_capacity,
         ChangeState: peer_requests.change_state,
         CreateInvite: manage,

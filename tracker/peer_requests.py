@@ -34,7 +34,7 @@ from tracker.catalogue import Change, Stored
 from tracker.errors import RequestFailedError
 from tracker.reports import MOST_REPORTS
 from tracker.session import Session
-from tracker.swarm import StoredRoster, newest_change
+from tracker.swarm import StoredRoster, load_epoch, newest_change
 from tracker.tracker import Tracker
 
 
@@ -50,25 +50,32 @@ async def present(tracker: Tracker, session: Session, request: Present) -> None:
         machines.note_present(connection, member.peer, addresses, request.stored, now)
         return roster
 
-    def compare(connection: Connection) -> tuple[bool, int]:
-        known = holdings.digest(connection, member.peer)
-        return known == request.digest, newest_change(connection)
+    def compare(connection: Connection) -> Presented:
+        return Presented(
+            call=request.call,
+            in_sync=holdings.digest(connection, member.peer) == request.digest,
+            change=newest_change(connection),
+            epoch=load_epoch(connection),
+            roster=tracker.roster.number,
+        )
 
     await tracker.database.write(note, then=tracker.adopt)
-    in_sync, change = await tracker.database.read(compare)
-    await session.send(Presented(call=request.call, in_sync=in_sync, change=change))
-    session.seen = request.seen
+    presented = await tracker.database.read(compare)
+    await session.send(presented)
+    # By the numbers of another database nothing can be said: it offers what it knows instead.
+    same = request.epoch in (b"", presented.epoch) and request.seen <= presented.change
+    seen = session.seen = request.seen if same else presented.change
     tracker.arrive(session, addresses)
     for peer, known in list(tracker.presence.live(trio.current_time())):
         if peer != member.peer:
             await session.send(PeerChanged(peer=peer, state="live", addresses=known))
     decided = await tracker.database.read(
-        lambda connection: approvals.approvals_after(connection, request.seen)
+        lambda connection: approvals.approvals_after(connection, request.seen if same else 0)
     )
     # Before the tombstones they set free.
     for approval in decided:
         await session.send(ApprovalPassedOn(approval=approval))
-    await _catch_up(tracker, session, member, request.seen)
+    await _catch_up(tracker, session, member, seen)
 
 
 async def change_capacity(tracker: Tracker, session: Session, request: ChangeCapacity) -> None:

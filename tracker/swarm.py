@@ -3,6 +3,7 @@
 Every roster is made here, in the transaction that changes what it lists, with the next number.
 """
 
+import os
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,6 +17,9 @@ from tracker.errors import DataDirectoryError
 
 DEFAULT_GRACE = 1800
 DEFAULT_COPIES = 2
+NAMELESS = "swarm"
+"""What a swarm is called while nobody has handed its roster over."""
+_EPOCH_LENGTH = 16
 _MAX_TRACKERS = 16
 
 
@@ -33,9 +37,16 @@ class StoredRoster:
 
 
 def found_swarm(
-    connection: Connection, signing: Ed25519PrivateKey, name: str, public: tuple[str, ...]
+    connection: Connection,
+    signing: Ed25519PrivateKey,
+    name: str,
+    public: tuple[str, ...],
+    rebuilt: int = 0,
 ) -> StoredRoster:
-    """Make the swarm, with nobody in it; DataDirectoryError when there is one already."""
+    """Make the swarm, with nobody in it; DataDirectoryError when there is one already.
+
+    `rebuilt` is when the database of a swarm that there was had been lost, 0 for a new swarm.
+    """
     if connection.execute(select(tables.swarm.c.id)).first() is not None:
         raise DataDirectoryError("there is a tracker in this directory or database already")
     if not 1 <= len(name) <= MAX_NAME:
@@ -52,9 +63,30 @@ def found_swarm(
             change=0,
             roster_number=0,
             roster=b"",
+            epoch=os.urandom(_EPOCH_LENGTH),
+            floor=1,
+            base=0,
+            rebuilt=rebuilt,
         )
     )
     return make_roster(connection, signing)
+
+
+def has_swarm(connection: Connection) -> bool:
+    """Whether there is a swarm in the database; in a new one there is none."""
+    return connection.execute(select(tables.swarm.c.id)).first() is not None
+
+
+def load_epoch(connection: Connection) -> bytes:
+    """What tells this database from any other of the swarm."""
+    epoch: bytes = connection.execute(select(tables.swarm.c.epoch)).scalar_one()
+    return epoch
+
+
+def renew_epoch(connection: Connection, now: int) -> None:
+    """The database is an older copy: members are to give it what it lacks."""
+    fresh = {"epoch": os.urandom(_EPOCH_LENGTH), "rebuilt": now}
+    connection.execute(update(tables.swarm).values(**fresh))
 
 
 def check_swarm(connection: Connection, key: SwarmKey) -> None:
@@ -118,9 +150,9 @@ def newest_change(connection: Connection) -> int:
     return number
 
 
-def next_change(connection: Connection) -> int:
-    """A number for the change this transaction makes, higher than all before."""
-    drawn = update(tables.swarm).values(change=tables.swarm.c.change + 1)
+def next_change(connection: Connection, several: int = 1) -> int:
+    """A number for this transaction's change, higher than all before; of several, the last."""
+    drawn = update(tables.swarm).values(change=tables.swarm.c.change + several)
     number: int = connection.execute(drawn.returning(tables.swarm.c.change)).scalar_one()
     return number
 

@@ -39,8 +39,15 @@ swarm = Table(
     Column("change", BigInteger, nullable=False),
     Column("roster_number", BigInteger, nullable=False),
     Column("roster", LargeBinary, nullable=False),
+    Column("epoch", LargeBinary, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("rebuilt", BigInteger, nullable=False),
 )
-"""One row. `public` and `trackers` hold addresses, one a line; `roster` is the signed document."""
+"""One row. `public` and `trackers` hold addresses, one a line; `roster` is the signed document.
+`epoch` is another in each database: numbers of changes are of one epoch. Rosters from number
+`floor` on were made here, `base` is the highest that was handed over (`handed_rosters`); `rebuilt`
+is when this database took the place of a lost one, in milliseconds since 1970, 0 for never."""
 
 members = Table(
     "members",

@@ -18,6 +18,7 @@ from protocol.messages.tracking import EntryChanged, PeerChanged
 from protocol.signing import Signed
 from tracker import machines
 from tracker.approvals import Decision
+from tracker.asked import Asked
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -61,6 +62,7 @@ class Tracker:
         self.roster = database.read_now(lambda connection: load_roster(connection, keys.public))
         self.health = HealthCounter(database)
         self.reports = Reports()
+        self.asked = Asked()
         self.shelf = Shelf(database.notes)
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
@@ -79,6 +81,7 @@ class Tracker:
     def leave(self, session: Session) -> None:
         """A connection is over."""
         self.sessions.discard(session)
+        self.asked.forget(session)
         peer = session.member.peer if session.member else None
         if peer is not None and self._present.get(peer) is session:
             del self._present[peer]

@@ -124,11 +124,12 @@ class Links:
                     link = await self._dial(peer, address)
                 except (ConnectionLostError, RemoteProtocolError, RefusedError) as error:
                     failures.append(str(error))
-                    continue
                 except trio.TooSlowError:
                     failures.append(f"{address} did not answer")
-                    continue
-                return link
+                else:
+                    await self._addresses.proven(peer, address)
+                    return link
+                self._addresses.failed(peer, address)
         name = self._name_of(peer)
         raise UnreachableError(f"cannot reach {name}: {'; '.join(failures) or 'no address known'}")
 

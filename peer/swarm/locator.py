@@ -68,7 +68,7 @@ class Locator:
         others = [holder for holder in located.holders if self._is_other_member(holder.peer)]
         for holder in others:
             if not self._addresses.candidates(holder.peer):
-                await self._addresses.learn(holder.peer, holder.addresses)
+                self._addresses.hear(holder.peer, holder.addresses, loopback=link.from_here)
         return [Place(holder.peer, b"") for holder in others]
 
     def _is_other_member(self, peer: PeerId) -> bool:

@@ -7,11 +7,13 @@ the remote does wrong ends only its own link.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 import structlog
 import trio
 
 from peer.errors import PeerError
+from peer.lan import remote_ip
 from peer.rpc import Calls
 from peer.swarm.lanes import UNREAD_AFTER, DialLane, Lanes
 from peer.swarm.outbox import Outbox, PieceRequest
@@ -36,6 +38,7 @@ from protocol.messages.peering import (
     OfferAnswer,
     Piece,
     Unfollow,
+    Whereabouts,
     Widen,
 )
 from protocol.messages.shared import (
@@ -109,6 +112,12 @@ class PeerLink:
         self._cancelled -= 1
         if self._cancelled < 0:
             raise RemoteProtocolError("it sends pieces that were never asked for")
+
+    @property
+    def from_here(self) -> bool:
+        """Whether the other side is on this very machine."""
+        ip = remote_ip(self.channel.stream)
+        return ip is not None and ip_address(ip).is_loopback
 
     @property
     def connections(self) -> int:
@@ -216,6 +225,8 @@ class PeerLink:
                 self.followed.discard(manifest)
             case Widen(lanes=lanes):
                 self.lanes.widen(lanes)
+            case Whereabouts():
+                self._services.take_whereabouts(self, message)
             case Offer():
                 await self._answer_offer(message)
             case Keep():

@@ -13,7 +13,15 @@ from peer.swarm.rate import Rate
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.keeping import Audit, Doubt, Keep, Kept, Release
-from protocol.messages.peering import Follow, Have, Holds, NoPiece, Offer, Piece
+from protocol.messages.peering import (
+    Follow,
+    Have,
+    Holds,
+    NoPiece,
+    Offer,
+    Piece,
+    Whereabouts,
+)
 from protocol.messages.shared import Holder
 from protocol.signing import Signed
 
@@ -101,6 +109,7 @@ class PeerServices:
     take_approval: Callable[[Signed], Awaitable[None]]
     consider_offer: Callable[["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]]
     locate_here: Callable[[ManifestId], tuple[Holder, ...]]
+    take_whereabouts: Callable[["PeerLink", Whereabouts], None]
     pacing: Pacing = field(default_factory=Pacing)
     traffic: Traffic = field(default_factory=Traffic)
     serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))

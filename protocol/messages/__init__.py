@@ -1,9 +1,9 @@
 """Every control message there is, and the one way to read them.
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
-`operating` are the three conversations, `keeping` is part of the second, `limiting`, `settings` and
-`linking` of the last, `scrubbing`, `verifying`, `standing`, `editing`, `logins` and `upload_rules`
-too, `health` of the first and the last, `deleting` of all.
+`operating` are the three conversations, `rebuilding` is part of the first, `keeping` of the second,
+`limiting`, `settings`, `linking`, `scrubbing`, `verifying`, `standing`, `editing`, `logins` and
+`upload_rules` of the last, `health` of the first and the last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -23,6 +23,7 @@ from protocol.messages import (
     logins,
     operating,
     peering,
+    rebuilding,
     scrubbing,
     settings,
     shared,
@@ -51,6 +52,7 @@ ALL: tuple[type[Message], ...] = tuple(
         base,
         shared,
         tracking,
+        rebuilding,
         peering,
         keeping,
         operating,

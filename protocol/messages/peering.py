@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from protocol.fields import Bits, Count, ManifestIdField, PieceIndex
+from protocol.fields import AddressText, Bits, Count, ManifestIdField, PeerIdField, PieceIndex
 from protocol.geometry import MAX_PIECE_LENGTH
 from protocol.messages.base import Message, Reply, Request
 from protocol.signing import Signed
@@ -12,6 +12,8 @@ from protocol.signing import Signed
 MAX_OFFER_RECORDS = 16
 MOST_LANES = 64
 """Connections of one link, beside its own, that carry pieces one way."""
+MOST_WHEREABOUTS = 4
+"""Addresses that are told of one member."""
 
 
 class Follow(Message, frozen=True, kw_only=True, tag=True):
@@ -79,6 +81,24 @@ class Widen(Message, frozen=True, kw_only=True, tag=True):
     """Pieces go slowly over this way: open lanes for me to send on, until there are so many."""
 
     lanes: Annotated[int, Meta(ge=1, le=MOST_LANES)]
+
+
+class Whereabouts(Message, frozen=True, kw_only=True, tag=True):
+    """Where members are: the sender, and others where it reached them, or as they said themselves.
+
+    Worth a try, no more: who answers there has to prove its key.
+    """
+
+    members: Annotated[
+        tuple[
+            tuple[
+                PeerIdField,
+                Annotated[tuple[AddressText, ...], Meta(max_length=MOST_WHEREABOUTS)],
+            ],
+            ...,
+        ],
+        Meta(max_length=200),
+    ]
 
 
 class Offer(Request, frozen=True, kw_only=True, tag=True):

@@ -24,6 +24,7 @@ from protocol.messages.shared import PeerState
 from protocol.pictures import RenditionQuality, Side
 from protocol.signing import Signed
 
+Epoch = Annotated[bytes, Meta(max_length=16)]
 PAGE = 50
 """Most entries in one answer, so that it fits a control message."""
 
@@ -51,7 +52,8 @@ class Joined(Reply, frozen=True, kw_only=True, tag=True):
 class Present(Request, frozen=True, kw_only=True, tag=True):
     """First words of a peer after connecting: how to reach it and a digest of what it holds.
 
-    `seen` is the number of the last catalogue change this peer knows.
+    `seen` is the number of the last catalogue change this peer knows, `epoch` of which database of
+    the tracker: b"" before it was told of any.
     """
 
     addresses: Addresses
@@ -59,17 +61,23 @@ class Present(Request, frozen=True, kw_only=True, tag=True):
     stored: Count
     digest: DigestField
     seen: Count
+    epoch: Epoch = b""
 
 
 class Presented(Reply, frozen=True, kw_only=True, tag=True):
     """`in_sync` is False when the peer must announce everything again.
 
     `change` is the newest catalogue change; EntryChanged messages for the manifests this peer holds
-    follow for everything after its `seen`, and PeerChanged for every peer that is live.
+    follow for everything after its `seen`, and PeerChanged for every peer that is live. `roster` is
+    the number of the tracker's roster; a peer that this does not list hands over its own, and
+    presents itself again: till then nothing else is noted of it.
     """
 
     in_sync: bool
     change: Count
+    epoch: Epoch = b""
+    roster: Count = 0
+    listed: bool = True
 
 
 class ChangeCapacity(Request, frozen=True, kw_only=True, tag=True):

@@ -68,6 +68,19 @@ async def test_forged_rosters_are_refused(database: Database, swarm: SwarmOfPeer
     assert again.number == 1
 
 
+@pytest.mark.trio
+async def test_a_roster_that_forgets_who_was_revoked_is_refused(
+    database: Database, swarm: SwarmOfPeers
+) -> None:
+    book = RosterBook(database, swarm.key)
+    revoked = frozenset({swarm.members[0].peer})
+    assert await book.offer(swarm.roster(revoked=revoked))
+    swarm.number += 1_000_000
+    assert not await book.offer(swarm.roster())
+    assert book.number == 1
+    assert await book.offer(swarm.roster(revoked=revoked))
+
+
 # The catalogue
 
 

@@ -21,6 +21,7 @@ from protocol.messages import ALL, decode_message_untrusted
 from protocol.messages.base import Close, Done, Message, Ping, Reply, Request, bytes_following
 from protocol.messages.operating import Fetched
 from protocol.messages.peering import GetPiece, Have, Piece
+from protocol.messages.rebuilding import GiveManifests, HandRoster
 from protocol.messages.shared import Holder, Located, ManifestDocument, RosterDocument
 from protocol.messages.tracking import Announce, Publish, PutManifest
 from protocol.signing import Signed
@@ -125,7 +126,8 @@ def test_nested_structs_refuse_unknown_fields_too() -> None:
 
 def test_the_headers_are_these() -> None:
     headers = {kind for kind in ALL if kind.max_bytes}
-    assert headers == {Piece, RosterDocument, ManifestDocument, PutManifest}
+    asked = {Piece, RosterDocument, ManifestDocument, PutManifest, HandRoster, GiveManifests}
+    assert headers == asked
     assert all("length" in kind.__struct_fields__ for kind in headers)
 
 

@@ -25,6 +25,8 @@ _BEFORE_0008 = """
 CREATE INDEX ix_entries_newest ON entries (shown, created, id);
 ALTER TABLE entries DROP COLUMN rendition;
 DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
+ALTER TABLE swarm DROP COLUMN epoch; ALTER TABLE swarm DROP COLUMN floor;
+ALTER TABLE swarm DROP COLUMN base; ALTER TABLE swarm DROP COLUMN rebuilt;
 """
 _BEFORE_0006 = """
 ALTER TABLE entries DROP COLUMN learnt;

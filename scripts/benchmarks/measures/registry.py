@@ -15,6 +15,7 @@ from benchmarks.measures.page_upload import measure_page_upload
 from benchmarks.measures.repair import measure_repair
 from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
+from benchmarks.measures.tracker_rebuild import measure_tracker_rebuild
 from benchmarks.measures.tracker_search import measure_tracker_search
 from benchmarks.measures.tracker_writes import (
     measure_tracker_announce,
@@ -56,6 +57,7 @@ MEASURES = {
     "scrub": Registered(measure_scrub, 2048 * _MIB),
     "wan": Registered(measure_wan, 128 * _MIB, needs=WAN_NEEDS),
     "idle": Registered(measure_idle, 0),
+    "tracker-rebuild": Registered(measure_tracker_rebuild, 0),
     "page-download": Registered(measure_page_download, 1024 * _MIB),
     "page-upload": Registered(measure_page_upload, 1024 * _MIB),
     "page-search": Registered(measure_page_search, 0),
