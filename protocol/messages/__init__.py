@@ -3,7 +3,7 @@
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
 `operating` are the three conversations, `keeping` is part of the second, `limiting`, `settings` and
 `linking` of the last, `scrubbing`, `verifying`, `standing`, `editing`, `logins` and `upload_rules`
-too, `health` of the first and the last, `deleting` of all.
+too, `tending` of the first, `health` of the first and the last, `deleting` of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 
@@ -27,6 +27,7 @@ from protocol.messages import (
     settings,
     shared,
     standing,
+    tending,
     tracking,
     upload_rules,
     verifying,
@@ -65,6 +66,7 @@ ALL: tuple[type[Message], ...] = tuple(
         verifying,
         upload_rules,
         health,
+        tending,
     )
     for message in _concrete(module)
 )
