@@ -13,6 +13,7 @@ from protocol.ids import EntryId
 from protocol.messages.tending import AUDIT_PAGE, AuditAct, AuditLine, AuditLog, GetAudit
 from tracker import tables
 from tracker.errors import RequestFailedError
+from tracker.listing import REPLY_SPACE
 
 MOST = 100_000
 _LOOK = 3
@@ -50,9 +51,9 @@ def note(
         trim(connection)
 
 
-def trim(connection: Connection, most: int = MOST) -> None:
+def trim(connection: Connection) -> None:
     """Forget all but the newest lines."""
-    oldest = select(_table.c.moment).order_by(_table.c.moment.desc()).offset(most).limit(1)
+    oldest = select(_table.c.moment).order_by(_table.c.moment.desc()).offset(MOST).limit(1)
     connection.execute(delete(_table).where(_table.c.moment <= oldest.scalar_subquery()))
 
 
@@ -66,21 +67,19 @@ def page(connection: Connection, request: GetAudit) -> AuditLog:
         found = found.where(tuple_(_table.c.moment, _table.c.id) > after)
     in_order = found.order_by(_table.c.moment, _table.c.id)
     rows = connection.execute(in_order.limit(AUDIT_PAGE + 1)).all()
-    shown = rows[:AUDIT_PAGE]
-    lines = tuple(
-        AuditLine(
-            moment=row.moment,
-            act=row.act,
-            who=row.who,
-            host=row.host,
-            what=row.what,
-            note=row.note,
-        )
-        for row in shown
-    )
-    more = len(rows) > AUDIT_PAGE
-    cursor = shown[-1].moment.to_bytes(_MOMENT, "big") + shown[-1].id if more else b""
-    return AuditLog(call=request.call, lines=lines, cursor=cursor)
+    shown: list[AuditLine] = []
+    space = REPLY_SPACE
+    for row in rows[:AUDIT_PAGE]:
+        texts = {name: getattr(row, name) for name in ("act", "who", "host", "what", "note")}
+        space -= 64 + sum(len(each.encode()) for each in texts.values())
+        if shown and space < 0:
+            break
+        shown.append(AuditLine(moment=row.moment, **texts))
+    if len(shown) == len(rows):
+        return AuditLog(call=request.call, lines=tuple(shown))
+    last = rows[len(shown) - 1]
+    cursor = last.moment.to_bytes(_MOMENT, "big") + last.id
+    return AuditLog(call=request.call, lines=tuple(shown), cursor=cursor)
 
 
 def entry_name(connection: Connection, entry: EntryId) -> str:

@@ -118,8 +118,9 @@ def run(
     metrics
         HOST:PORT for /metrics, /healthz and /readyz, or none; 127.0.0.1:4190 if free.
     limit
-        KIND=RATE, at most so many a second, or none; may be repeated. Kinds: handshakes and
-        sessions of one address; searches, publishes and announces of one machine.
+        KIND=RATE or KIND=RATE/BURST, at most so many a second, and at once after a rest; none for
+        no limit; may be repeated. Kinds: handshakes and sessions of one address; searches,
+        publishes and announces of one machine.
     """
     directory, printer = common.open()
     address = _address(listen)

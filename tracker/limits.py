@@ -118,26 +118,33 @@ def cost_of(request: Request) -> tuple[LimitKind, float] | None:
 
 
 def parse_rates(texts: tuple[str, ...]) -> dict[LimitKind, Rate]:
-    """The rates with those of `KIND=RATE` texts instead; UsageError when one makes no sense."""
+    """The rates with those of `KIND=RATE` or `KIND=RATE/BURST` texts instead.
+
+    UsageError when one makes no sense.
+    """
     rates = dict(DEFAULTS)
     for each in texts:
         name, _, number = each.partition("=")
         kind = next((kind for kind in KINDS if kind == name), None)
         if kind is None:
             raise UsageError(f"a limit is one of {', '.join(KINDS)}, as in searches=500")
-        before = DEFAULTS[kind]
-        rate = _parse_rate(number)
-        rates[kind] = Rate(rate, rate * before.at_once / before.each)
+        rates[kind] = _parse_rate(number, DEFAULTS[kind])
     return rates
 
 
-def _parse_rate(text: str) -> float:
+def _parse_rate(text: str, usual: Rate) -> Rate:
     if text == "none":
-        return 0.0
+        return Rate(0, 0)
+    each, slash, at_once = text.partition("/")
+    rate = _parse_number(each)
+    return Rate(rate, _parse_number(at_once) if slash else rate * usual.at_once / usual.each)
+
+
+def _parse_number(text: str) -> float:
     try:
-        rate = float(text)
+        number = float(text)
     except ValueError:
-        rate = 0.0
-    if not 0.01 <= rate <= _MOST_RATE:
+        number = 0.0
+    if not 0.01 <= number <= _MOST_RATE:
         raise UsageError(f"{text!r} is no rate: a number a second, or none")
-    return rate
+    return number

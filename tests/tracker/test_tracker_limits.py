@@ -98,7 +98,17 @@ def test_a_network_of_ipv6_counts_as_one_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "searches", "searches=", "searches=-1", "x=1", "searches=inf"]
+    "text",
+    [
+        "",
+        "searches",
+        "searches=",
+        "searches=-1",
+        "x=1",
+        "searches=inf",
+        "searches=nan",
+        "searches=1/",
+    ],
 )
 def test_limits_that_make_no_sense(text: str) -> None:
     with pytest.raises(UsageError):
@@ -106,7 +116,8 @@ def test_limits_that_make_no_sense(text: str) -> None:
 
 
 def test_limits_are_set_one_by_one() -> None:
-    rates = parse_rates(("searches=50", "announces=none"))
+    rates = parse_rates(("searches=50", "announces=none", "sessions=3/4"))
+    assert rates["sessions"] == Rate(3, 4)
     assert rates["searches"] == Rate(50, 5000)
     assert rates["publishes"] == DEFAULTS["publishes"]
     limits = Limits(rates)
