@@ -14,7 +14,7 @@ import pytest
 import yaml
 from cyclopts import App
 
-from peer.cli.app import app as peer_app
+from peer.cli.command import app as peer_app
 from protocol.address import Address
 from tracker.cli import app as tracker_app
 

@@ -8,6 +8,7 @@ import functools
 import math
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -41,6 +42,8 @@ from tracker.tracker import Tracker, roster_document
 
 HANDSHAKE_TIME = 10.0
 MAX_UNFINISHED = 256
+MOST_OF_SOURCE = 128
+"""Of the unfinished handshakes, those of one address: nobody alone keeps all others out."""
 MOST_IN_LINE = 10_000
 """Connections that wait for their handshake, of all addresses."""
 STOP_TIME = 5.0
@@ -60,6 +63,7 @@ class Reception:
         self._tracker = tracker
         self._admission = admission
         self._unfinished = self._in_line = 0
+        self._of_source: Counter[str] = Counter()
         self.stopping = False
 
     async def receive(self, stream: trio.abc.HalfCloseableStream) -> None:
@@ -96,16 +100,21 @@ class Reception:
         return True
 
     async def _open(self, stream: trio.abc.HalfCloseableStream, host: str | None) -> Session | None:
-        if self._unfinished >= MAX_UNFINISHED:
+        source = source_of(host) if host is not None else ""
+        if self._unfinished >= MAX_UNFINISHED or self._of_source[source] >= MOST_OF_SOURCE:
             _log.warning("too many connections at once", host=host)
             self._tracker.metrics.turned_away("crowded")
             return None
         self._unfinished += 1
+        self._of_source[source] += host is not None
         try:
             channel = TrioChannel(stream, self._admission.credentials(), initiator=False)
             established = await self._handshake(channel, host)
         finally:
             self._unfinished -= 1
+            self._of_source[source] -= host is not None
+            if not self._of_source[source]:
+                del self._of_source[source]
         return self._session(channel, established, host) if established else None
 
     async def _handshake(self, channel: TrioChannel, host: str | None) -> Established | None:

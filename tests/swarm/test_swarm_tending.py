@@ -76,7 +76,7 @@ def test_peers_that_are_pushed_back_all_come_in(swarm: Swarm) -> None:
     peers = swarm.add_peers("a", "b", "c")
     assert swarm.tracker is not None
     swarm.tracker.stop()
-    swarm.start_tracker("--limit", "sessions=0.5/1")
+    swarm.start_tracker("--limit", "sessions=0.5/1", "--limit", "handshakes=3/2")
     for peer in peers:
         swarm.ok(peer, "status", "--wait", "40")
     assert sum(logged(peer, "too many at once") for peer in peers) >= 1

@@ -2,12 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from protocol.inventory import inventory_digest
 from protocol.invite import Invite, decode_invite
 from protocol.messages.shared import GetMachines
 from protocol.messages.tracking import Join, Present
+from tracker.daemon import MOST_OF_SOURCE
 from tracker.sockets import METRICS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -176,6 +178,24 @@ def test_a_usual_place_that_is_taken_keeps_nobody_from_starting(
                 process.kill()
             assert metrics != taken
             assert bool(metrics) is told
+
+
+def test_one_address_cannot_take_all_places_of_handshakes(
+    running: tuple[subprocess.Popen[str], str],
+) -> None:
+    host, _, port = running[1].rpartition(":")
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(socket.create_connection((host, int(port))))
+            for _ in range(MOST_OF_SOURCE + 20)
+        ]
+        # Those that are too many are shut at once, the others when their time is over.
+        shut, _, _ = select.select(crowd, [], [], 8)
+        assert 0 < len(shut) <= 20
+        other = stack.enter_context(
+            socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0))
+        )
+        assert select.select([other], [], [], 1)[0] == []
 
 
 def test_after_a_kill_everything_is_there(
