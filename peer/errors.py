@@ -34,6 +34,14 @@ class UnreachableError(PeerError):
     kind: FailureKind = "unreachable"
 
 
+class BusyError(UnreachableError):
+    """The other side has been asked too much; `again` is in how many seconds it may be asked."""
+
+    def __init__(self, text: str, again: float) -> None:
+        super().__init__(text)
+        self.again = again
+
+
 class NotPermittedError(PeerError):
     """The other side refuses: not a member, wrong invite, not the author."""
 
@@ -63,10 +71,11 @@ EXIT_CODES: dict[FailureKind, int] = {
     "invalid": 2,
     "not_found": 3,
     "unreachable": 4,
+    "busy": 4,
     "refused": 5,
 }
 
-_ERRORS: dict[FailureKind, type[PeerError]] = {
+_ERRORS: dict[str, type[PeerError]] = {
     "not_found": NotFoundError,
     "unreachable": UnreachableError,
     "refused": NotPermittedError,
@@ -77,4 +86,6 @@ _ERRORS: dict[FailureKind, type[PeerError]] = {
 
 def error_of(failed: Failed) -> PeerError:
     """The error a Failed reply stands for."""
+    if failed.kind == "busy":
+        return BusyError(failed.text, failed.again / 1000)
     return _ERRORS[failed.kind](failed.text, failed.field)

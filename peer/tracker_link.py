@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from peer.announcer import Announcer
-from peer.errors import NotPermittedError, PeerError, UnreachableError
+from peer.errors import BusyError, NotPermittedError, PeerError, UnreachableError
 from peer.rpc import Calls
 from peer.swarm.outbox import Outbox
 from peer.swarm.peer_link import first_reason
@@ -27,6 +27,7 @@ from protocol.messages.base import Done, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.rebuilding import HandRoster
 from protocol.messages.shared import RosterDocument
+from protocol.messages.tending import ComeBack
 from protocol.messages.tracking import (
     Announce,
     EntryChanged,
@@ -41,6 +42,10 @@ log = structlog.get_logger()
 CONNECT_TIMEOUT = 10.0
 ANNOUNCE_PAUSE = 0.3
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+LONGEST_PAUSE = 300.0
+"""Seconds that a tracker may ask this peer to stay away, at most."""
+PATIENCE = 20.0
+"""Seconds for which a request is made again, as the tracker says when, before it is given up."""
 _R = TypeVar("_R", bound=Reply)
 
 
@@ -63,6 +68,7 @@ class TrackerLink:
         self._outbox: Outbox | None = None
         self._introduced = 0
         self._marked = trio.Event()
+        self._pause = 0.0
         self.refused = ""
         """Why the tracker turned this machine away, if it did at the last attempt."""
         self._present = present
@@ -89,8 +95,10 @@ class TrackerLink:
             for address in self._addresses():
                 if await self._try(address):
                     wait = FIRST_WAIT
-            await trio.sleep(wait * self._chance.uniform(0.7, 1.3))
-            wait = min(LONGEST_WAIT, wait * 1.7)
+            pause, self._pause = self._pause, 0.0
+            await trio.sleep(pause or wait * self._chance.uniform(0.7, 1.3))
+            # Who was asked to stay away for a while has not failed.
+            wait = FIRST_WAIT if pause else min(LONGEST_WAIT, wait * 1.7)
 
     async def call(
         self,
@@ -98,10 +106,23 @@ class TrackerLink:
         reply: type[_R],
         document: bytes | None = None,
     ) -> tuple[_R, bytes]:
-        """Ask the tracker, as `Calls.call`.
+        """Ask the tracker, as `Calls.call`; again when it says so, if it has too much to do.
 
         UnreachableError when it is away, NotPermittedError when it turned this machine away.
         """
+        began = trio.current_time()
+        while True:
+            try:
+                return await self._ask(make, reply, document)
+            except BusyError as error:
+                if trio.current_time() + error.again > began + PATIENCE:
+                    raise
+                log.info("the tracker is busy", again=error.again)
+                await trio.sleep(error.again)
+
+    async def _ask(
+        self, make: Callable[[int], Message], reply: type[_R], document: bytes | None
+    ) -> tuple[_R, bytes]:
         if self._calls is None:
             if self.refused:
                 raise NotPermittedError(self.refused)
@@ -174,7 +195,7 @@ class TrackerLink:
         if not presented.in_sync:
             self._announcer.mark_all()
             await self._announce(calls, reset=True)
-        self.refused = ""
+        self.refused, self._pause = "", 0.0
         self._introduced += 1
         self._calls = calls
         log.info("tracker connected", in_sync=presented.in_sync)
@@ -199,11 +220,11 @@ class TrackerLink:
         while self._announcer.pending or reset:
             holdings = self._announcer.take()
             stored, first = self.stored(), reset
-            await calls.call(
+            await _call_until_taken(
+                calls,
                 lambda call, h=holdings, s=stored, r=first: Announce(  # type: ignore[misc]
                     call=call, reset=r, stored=s, holdings=h
                 ),
-                Done,
             )
             reset = False
 
@@ -230,8 +251,28 @@ class TrackerLink:
                 await self.take_approval(approval)
             case PeerChanged() as changed:
                 await self.take_peer(changed)
+            case ComeBack(after=after, spread=spread, why=why):
+                self._stay_away(after, spread, why)
             case other:
                 raise RemoteProtocolError(f"a tracker may not send {type(other).__name__}")
+
+    def _stay_away(self, after: int, spread: int, why: str) -> None:
+        pause = (after + self._chance.uniform(0, spread)) / 1000
+        # Never 0, which is no pause: the least there is must do.
+        self._pause = min(LONGEST_PAUSE, max(pause, self._pause, 0.001))
+        log.info("the tracker asks to come back later", why=why, seconds=round(self._pause, 1))
+
+
+async def _call_until_taken(calls: Calls, make: Callable[[int], Message]) -> None:
+    """What must be told before anything else may: however long the tracker puts it off."""
+    while True:
+        try:
+            await calls.call(make, Done)
+        except BusyError as error:
+            log.info("the tracker is busy", again=error.again)
+            await trio.sleep(min(LONGEST_PAUSE, error.again))
+        else:
+            return
 
 
 async def _write(channel: TrioChannel, outbox: Outbox) -> None:

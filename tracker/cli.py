@@ -5,7 +5,7 @@ prints its result, or one line that says why there is none; never a traceback.
 """
 
 import sys
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 import structlog
@@ -16,9 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from protocol.address import Address
 from protocol.drivers.on_trio import ConnectionLostError
-from protocol.durations import parse_duration
 from protocol.errors import InvalidTextError, ProtocolError, RefusedError
-from protocol.messages.base import Reply, Request
+from protocol.messages.base import Reply
 from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, SetAdmin
 from protocol.messages.tracking import (
     CreateInvite,
@@ -30,14 +29,15 @@ from protocol.messages.tracking import (
     SetGrace,
     SetZone,
 )
-from tracker import swarm
+from tracker import swarm, tending_commands
+from tracker.command import COMMON, Common, asked, seconds_in
 from tracker.daemon import run_tracker
 from tracker.data_dir import DataDir
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
 from tracker.keeping import backup, migrate, restore
-from tracker.operator_client import ask
-from tracker.options import Common
+from tracker.limits import parse_rates
+from tracker.options import Options
 from tracker.output import Printer, moment, start_log
 from tracker.tracker import wall_clock
 from tracker.version import program_version
@@ -49,8 +49,8 @@ _CODES = {
     "refused": REFUSED,
     "invalid": FAILED,
     "failed": FAILED,
+    "busy": UNREACHABLE,
 }
-_R = TypeVar("_R", bound=Reply)
 _MAX_ZONE = 64
 _MAX_TARGET = 255
 
@@ -68,13 +68,12 @@ app.command(settings)
 app.command(backup)
 app.command(restore)
 app.command(migrate)
-
-
-_COMMON = Common()
+app.command(tending_commands.status)
+app.command(tending_commands.audit)
 
 
 @app.command
-def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> None:
+def init(*, name: str, public: str | None = None, common: Common = COMMON) -> None:
     """Make a new swarm: its key, the tracker's identity and the database.
 
     Parameters
@@ -115,31 +114,44 @@ def init(*, name: str, public: str | None = None, common: Common = _COMMON) -> N
 
 
 @app.command
-def run(*, listen: str = "0.0.0.0:4100", common: Common = _COMMON) -> None:
+def run(
+    *,
+    listen: str = "0.0.0.0:4100",
+    metrics: str = "",
+    limit: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    common: Common = COMMON,
+) -> None:
     """Run the tracker until it is told to stop.
 
     Parameters
     ----------
     listen
         HOST:PORT to listen at; port 0 takes a free one.
+    metrics
+        HOST:PORT for /metrics, /healthz and /readyz, or none; 127.0.0.1:4190 if free.
+    limit
+        KIND=RATE or KIND=RATE/BURST, at most so many a second, and at once after a rest; none for
+        no limit; may be repeated. Kinds: handshakes and sessions of one address; searches,
+        publishes and announces of one machine.
     """
     directory, printer = common.open()
     address = _address(listen)
+    options = Options(metrics=_metrics(metrics), rates=parse_rates(limit))
 
-    def announce(name: str, where: str) -> None:
+    def announce(name: str, where: str, watched: str) -> None:
         if printer.as_json:
-            printer.line({"type": "listening", "swarm": name, "listen": where})
+            printer.line({"type": "listening", "swarm": name, "listen": where, "metrics": watched})
         else:
             print(f"tracker of {name} listening on {where}", flush=True)
 
     directory.check_made()
     with directory.locked():
-        trio.run(run_tracker, directory, address, announce)
+        trio.run(run_tracker, directory, address, announce, options)
     printer.result({}, "")
 
 
 @app.command
-def invite(*, expires: str = "24h", zone: str = "", common: Common = _COMMON) -> None:
+def invite(*, expires: str = "24h", zone: str = "", common: Common = COMMON) -> None:
     """Make an invite: one machine may join with it, once.
 
     Parameters
@@ -152,18 +164,18 @@ def invite(*, expires: str = "24h", zone: str = "", common: Common = _COMMON) ->
     directory, printer = common.open()
     if len(zone) > _MAX_ZONE:
         raise UsageError(f"a zone has at most {_MAX_ZONE} characters")
-    request = CreateInvite(call=0, expires=_seconds(expires), zone=zone)
-    made = _ask(directory, request, Invited)
+    request = CreateInvite(call=0, expires=seconds_in(expires), zone=zone)
+    made = asked(directory, request, Invited)
     fields = {"invite": made.invite, "id": made.id, "expires": made.expires}
     printer.result(fields, made.invite)
     printer.qr_code(made.invite)
 
 
 @app.command
-def members(*, common: Common = _COMMON) -> None:
+def members(*, common: Common = COMMON) -> None:
     """List the machines of the swarm, and its invites."""
     directory, printer = common.open()
-    found = _ask(directory, GetMembers(call=0), Members)
+    found = asked(directory, GetMembers(call=0), Members)
     names = ("id", "name", "zone", "state", "capacity")
     admins = set(found.admins)
     machines = [
@@ -197,7 +209,7 @@ def members(*, common: Common = _COMMON) -> None:
 
 
 @app.command
-def revoke(target: str, /, *, common: Common = _COMMON) -> None:
+def revoke(target: str, /, *, common: Common = COMMON) -> None:
     """Shut a machine out for good, or make an invite worthless.
 
     Parameters
@@ -206,13 +218,13 @@ def revoke(target: str, /, *, common: Common = _COMMON) -> None:
         The name of a machine, or the beginning (6 digits at least) of its id or an invite's.
     """
     directory, printer = common.open()
-    done = _ask(directory, Revoke(call=0, target=_target(target)), Revoked)
+    done = asked(directory, Revoke(call=0, target=_target(target)), Revoked)
     fields = {"what": done.what, "name": done.name, "id": done.id, "roster": done.roster}
     printer.result(fields, f"revoked {done.what} {done.name or done.id}")
 
 
 @app.command
-def zone(target: str, label: str, /, *, common: Common = _COMMON) -> None:
+def zone(target: str, label: str, /, *, common: Common = COMMON) -> None:
     """Say what a machine shares its fate with: two copies are kept in different zones.
 
     Parameters
@@ -225,7 +237,7 @@ def zone(target: str, label: str, /, *, common: Common = _COMMON) -> None:
     directory, printer = common.open()
     if len(label) > _MAX_ZONE:
         raise UsageError(f"a zone has at most {_MAX_ZONE} characters")
-    _ask(directory, SetZone(call=0, target=_target(target), zone=label), Reply)
+    asked(directory, SetZone(call=0, target=_target(target), zone=label), Reply)
     where = f"zone {label!r}" if label.strip() else "a zone of its own"
     printer.result({"name": target, "zone": label}, f"{target} is in {where} now")
 
@@ -236,7 +248,7 @@ def admin(
     /,
     *,
     remove: Annotated[bool, Parameter(negative="")] = False,
-    common: Common = _COMMON,
+    common: Common = COMMON,
 ) -> None:
     """Let a machine invite and revoke, delete and restore all entries, and approve deletions.
 
@@ -248,7 +260,7 @@ def admin(
         Take that away again.
     """
     directory, printer = common.open()
-    _ask(directory, SetAdmin(call=0, target=_target(target), admin=not remove), Reply)
+    asked(directory, SetAdmin(call=0, target=_target(target), admin=not remove), Reply)
     text = f"{target} is {'no admin any more' if remove else 'an admin now'}"
     printer.result({"name": target, "admin": not remove}, text)
 
@@ -259,7 +271,7 @@ def approve(
     /,
     *,
     reject: Annotated[bool, Parameter(negative="")] = False,
-    common: Common = _COMMON,
+    common: Common = COMMON,
 ) -> None:
     """List deletions that are held, as one machine made too many at once, or let them go.
 
@@ -274,7 +286,7 @@ def approve(
     if target is None:
         if reject:
             raise UsageError("--reject needs the name of the machine whose deletions are rejected")
-        found = _ask(directory, GetBursts(call=0), Bursts)
+        found = asked(directory, GetBursts(call=0), Bursts)
         printer.table(
             "Held deletions",
             ("NAME", "ENTRIES", "SINCE", "AMONG THEM"),
@@ -286,14 +298,14 @@ def approve(
         printer.result({"bursts": [msgspec.to_builtins(each) for each in found.bursts]}, "")
         return
     request = DecideBurst(call=0, target=_target(target), approve=not reject)
-    done = _ask(directory, request, BurstDecided)
+    done = asked(directory, request, BurstDecided)
     fields: dict[str, object] = {"name": done.name, "entries": done.entries, "approved": not reject}
     did = "rejected" if reject else "approved"
     printer.result(fields, f"{did} {done.entries} deletions by {done.name}")
 
 
 @settings.command
-def grace(duration: str, /, *, common: Common = _COMMON) -> None:
+def grace(duration: str, /, *, common: Common = COMMON) -> None:
     """How long a silent machine keeps its place before its pieces are copied elsewhere.
 
     Parameters
@@ -302,8 +314,8 @@ def grace(duration: str, /, *, common: Common = _COMMON) -> None:
         30s, 15m, 24h, 7d.
     """
     directory, printer = common.open()
-    seconds = _seconds(duration)
-    _ask(directory, SetGrace(call=0, seconds=seconds), Reply)
+    seconds = seconds_in(duration)
+    asked(directory, SetGrace(call=0, seconds=seconds), Reply)
     printer.result({"grace": seconds}, f"the grace time is {seconds} s")
 
 
@@ -354,13 +366,6 @@ def _target(text: str) -> str:
     return text
 
 
-def _seconds(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except InvalidTextError as error:
-        raise UsageError(str(error)) from None
-
-
 def _address(text: str) -> Address:
     try:
         return Address.parse(text)
@@ -368,15 +373,14 @@ def _address(text: str) -> Address:
         raise UsageError(str(error)) from None
 
 
+def _metrics(text: str) -> Address | Literal["usual"] | None:
+    if text == "none":
+        return None
+    return _address(text) if text else "usual"
+
+
 def _public_address(text: str) -> Address:
     address = _address(text)
     if address.port == 0:
         raise UsageError("--public needs the port that other machines connect to, not 0")
     return address
-
-
-def _ask(directory: DataDir, request: Request, kind: type[_R]) -> _R:
-    reply = ask(directory, request)
-    if not isinstance(reply, kind):
-        raise ProtocolError(f"the tracker answered with {type(reply).__name__}")
-    return reply

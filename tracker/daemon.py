@@ -5,7 +5,10 @@ connection alone. A stranger gets no byte back, and 10 s.
 """
 
 import functools
+import math
+import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -19,20 +22,36 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError, RefusedError
 from protocol.hello import MemberHello
 from protocol.ids import StaticKey
+from protocol.messages.tending import ComeBack
 from protocol.operator_access import encode_operator_access, make_operator_access
+from protocol.roster import Member
 from tracker import swarm
 from tracker.admission import Admission, role_of
 from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
-from tracker.errors import DataDirectoryError
+from tracker.figures import gauges
+from tracker.limits import Limits, source_of
 from tracker.listening import reachable
+from tracker.options import Options
 from tracker.peer_requests import keep_up
+from tracker.plain_http import PlainHttp
+from tracker.probes import Probes
 from tracker.session import Session, linger
+from tracker.sockets import address_of, bound_at, listen_for_watchers, open_listeners
 from tracker.tracker import Tracker, roster_document, wall_clock
 
 HANDSHAKE_TIME = 10.0
 MAX_UNFINISHED = 256
+MOST_OF_SOURCE = 128
+"""Of the unfinished handshakes, those of one address: nobody alone keeps all others out."""
+MOST_IN_LINE = 10_000
+"""Connections that wait for their handshake, of all addresses."""
+STOP_TIME = 5.0
+"""Seconds for what is being served to be answered when the tracker stops."""
+_COME_BACK, _PER_PEER = 500, 5
+"""Milliseconds that peers stay away when the tracker stops, and by how many each adds to the time
+over which they come back."""
 _REFUSAL_TIME = 2.0
 _STOPPING = "the tracker is stopping"
 _log = structlog.get_logger()
@@ -44,13 +63,16 @@ class Reception:
     def __init__(self, tracker: Tracker, admission: Admission) -> None:
         self._tracker = tracker
         self._admission = admission
-        self._unfinished = 0
+        self._unfinished = self._in_line = 0
+        self._of_source: Counter[str] = Counter()
+        self.stopping = False
 
     async def receive(self, stream: trio.abc.HalfCloseableStream) -> None:
         """One connection, to its end. Raises nothing but Cancelled."""
+        structlog.contextvars.bind_contextvars(connection=secrets.token_hex(4))
         host = _remote_host(stream)
         try:
-            session = await self._open(stream, host)
+            session = await self._open(stream, host) if await self._has_turn(host) else None
             if session is not None:
                 await self._serve(session)
         except RefusedError as error:
@@ -60,16 +82,40 @@ class Reception:
         finally:
             await trio.aclose_forcefully(stream)
 
+    async def _has_turn(self, host: str | None) -> bool:
+        """Whether a connection gets a handshake, when its address has its turn."""
+        if host is None:
+            return True
+        wait = self._tracker.limits.handshake(source_of(host), trio.current_time())
+        if wait == 0.0:
+            return True
+        self._tracker.metrics.limited("handshakes")
+        if wait is None or self._in_line >= MOST_IN_LINE:
+            _log.debug("too many connections from one address", host=host)
+            return False
+        self._in_line += 1
+        try:
+            await trio.sleep(wait)
+        finally:
+            self._in_line -= 1
+        return True
+
     async def _open(self, stream: trio.abc.HalfCloseableStream, host: str | None) -> Session | None:
-        if self._unfinished >= MAX_UNFINISHED:
+        source = source_of(host) if host is not None else ""
+        if self._unfinished >= MAX_UNFINISHED or self._of_source[source] >= MOST_OF_SOURCE:
             _log.warning("too many connections at once", host=host)
+            self._tracker.metrics.turned_away("crowded")
             return None
         self._unfinished += 1
+        self._of_source[source] += host is not None
         try:
             channel = TrioChannel(stream, self._admission.credentials(), initiator=False)
             established = await self._handshake(channel, host)
         finally:
             self._unfinished -= 1
+            self._of_source[source] -= host is not None
+            if not self._of_source[source]:
+                del self._of_source[source]
         return self._session(channel, established, host) if established else None
 
     async def _handshake(self, channel: TrioChannel, host: str | None) -> Established | None:
@@ -80,12 +126,15 @@ class Reception:
                 raise
             except RefusedError as error:
                 _log.info("turned away", host=host, why=str(error))
+                self._tracker.metrics.turned_away("refused")
                 await _let_read(channel.stream)
                 return None
             except (ProtocolError, ConnectionLostError, OSError) as error:
                 _log.debug("a stranger", host=host, why=str(error))
+                self._tracker.metrics.turned_away("stranger")
                 return None
         _log.debug("a handshake took too long", host=host)
+        self._tracker.metrics.turned_away("slow")
         return None
 
     def _session(self, channel: TrioChannel, established: Established, host: str | None) -> Session:
@@ -97,10 +146,38 @@ class Reception:
                 role = "returning"
         session = Session(channel, role, static, member, host)
         self._tracker.enter(session)
+        if self.stopping:
+            session.finish(_STOPPING, self._farewell())
+        elif member is not None and host is not None:
+            self._push_back(session, member, host)
         old = isinstance(hello, MemberHello) and hello.roster < self._tracker.roster.number
         if old and role == "member":
             session.push(roster_document(self._tracker.roster))
         return session
+
+    def _push_back(self, session: Session, member: Member, host: str) -> None:
+        """Too many came from there lately: this one has its place later."""
+        limits, now = self._tracker.limits, trio.current_time()
+        wait = limits.session(source_of(host), member.peer, now)
+        if wait > 0:
+            self._tracker.metrics.limited("sessions")
+            later = ComeBack(after=math.ceil(wait * 1000), spread=1000, why="too many at once")
+            session.finish("too many machines come from this address at once", later)
+
+    async def stop(self) -> None:
+        """Answer what is being asked, tell all peers to come back, and end within STOP_TIME."""
+        self.stopping = True
+        farewell = self._farewell()
+        for session in list(self._tracker.sessions):
+            session.finish(_STOPPING, farewell)
+        with trio.move_on_after(STOP_TIME):
+            await self._tracker.wait_empty()
+        for session in list(self._tracker.sessions):
+            session.cut(_STOPPING)
+
+    def _farewell(self) -> ComeBack:
+        spread = max(1000, _PER_PEER * len(self._tracker.sessions))
+        return ComeBack(after=_COME_BACK, spread=spread, why="stopping")
 
     async def _serve(self, session: Session) -> None:
         try:
@@ -112,9 +189,12 @@ class Reception:
 
 
 async def run_tracker(
-    directory: DataDir, listen: Address, announce: Callable[[str, str], None]
+    directory: DataDir,
+    listen: Address,
+    announce: Callable[[str, str, str], None],
+    options: Options,
 ) -> None:
-    """Run until SIGTERM or SIGINT. `announce` is told the swarm's name and where we listen.
+    """Run until SIGTERM or SIGINT. `announce` is told the swarm's name, and where we listen.
 
     The caller holds the directory's lock. DataDirectoryError when it cannot start.
     """
@@ -124,21 +204,25 @@ async def run_tracker(
     try:
         begin_anew(database, keys)
         database.read_now(lambda connection: swarm.check_swarm(connection, keys.public))
-        listeners = await _listen(listen)
-        bound = [_bound(listener) for listener in listeners]
+        listeners = await open_listeners(listen)
+        watched = await listen_for_watchers(options.metrics)
+        bound = [bound_at(listener) for listener in listeners]
         public = database.read_now(swarm.public_addresses)
         addresses = public or reachable(bound)
         database.write_now(
             lambda connection: swarm.set_trackers(connection, keys.signing, addresses)
         )
         tracker = Tracker(database, keys, identity, addresses)
+        tracker.limits = Limits(options.rates)
+        tracker.metrics.look(gauges(tracker))
+        tracker.metrics_address = address_of(watched[0]) if watched else ""
         operator = X25519PrivateKey.generate()
         access = make_operator_access(_local(bound[0]), keys.psk, operator, identity.static_key)
         write_secret(directory.operator, encode_operator_access(access))
         public_key = StaticKey(operator.public_key().public_bytes_raw())
         admission = Admission(keys, identity, public_key, lambda: tracker.roster)
         try:
-            await _serve_until_told(tracker, admission, listeners, bound[0], announce)
+            await _serve_until_told(tracker, admission, listeners, watched, announce)
         finally:
             directory.operator.unlink(missing_ok=True)
     finally:
@@ -164,38 +248,55 @@ async def _serve_until_told(
     tracker: Tracker,
     admission: Admission,
     listeners: list[trio.SocketListener],
-    bound: tuple[str, int],
-    announce: Callable[[str, str], None],
+    watched: list[trio.SocketListener],
+    announce: Callable[[str, str, str], None],
 ) -> None:
     reception = Reception(tracker, admission)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
             nursery.start_soon(tracker.get_ready)
-            await nursery.start(trio.serve_listeners, reception.receive, listeners)
-            address = str(Address(host=bound[0], port=bound[1]))
-            _log.info("listening", address=address, roster=tracker.roster.number)
-            announce(tracker.roster.roster.name, address)
+            probes = Probes(tracker.database, tracker.metrics, tracker.sizes, nursery)
+            if watched:
+                http = PlainHttp(probes.paths())
+                await nursery.start(trio.serve_listeners, http.serve, watched)
+            let_in = trio.CancelScope()
+            await nursery.start(_let_in, let_in, reception, listeners)
+            address = address_of(listeners[0])
+            _log.info(
+                "listening",
+                address=address,
+                metrics=tracker.metrics_address,
+                roster=tracker.roster.number,
+            )
+            announce(tracker.roster.roster.name, address, tracker.metrics_address)
+            probes.listening = True
             async for _ in signals:
                 break
             _log.info("stopping")
+            probes.listening = False
+            let_in.cancel()
             await tracker.save_everything()
-            for session in list(tracker.sessions):
-                session.cut(_STOPPING)
+            await reception.stop()
             nursery.cancel_scope.cancel()
+    _log.info("stopped")
 
 
-async def _listen(listen: Address) -> list[trio.SocketListener]:
-    try:
-        return list(await trio.open_tcp_listeners(listen.port, host=listen.host))
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise DataDirectoryError(f"cannot listen on {listen}: {why}") from None
-
-
-def _bound(listener: trio.SocketListener) -> tuple[str, int]:
-    name = listener.socket.getsockname()
-    return name[0], name[1]
+async def _let_in(
+    scope: trio.CancelScope,
+    reception: Reception,
+    listeners: list[trio.SocketListener],
+    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Take connections until `scope` is cancelled; those that are open go on."""
+    async with trio.open_nursery() as connections:
+        with scope:
+            await trio.serve_listeners(
+                reception.receive,
+                listeners,
+                handler_nursery=connections,
+                task_status=task_status,
+            )
 
 
 def _local(bound: tuple[str, int]) -> Address:

@@ -4,8 +4,12 @@ Anything else a remote says is against the protocol and ends its connection. A r
 be done is answered with why.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import trio
+from structlog.contextvars import bound_contextvars
 
 from protocol.connection import Received
 from protocol.errors import RemoteProtocolError
@@ -14,6 +18,7 @@ from protocol.messages.deleting import DecideBurst, GetBursts, GetHeld, PublishA
 from protocol.messages.health import GetHealth
 from protocol.messages.rebuilding import GiveEntries, GiveManifests, HandRoster, OfferEntries
 from protocol.messages.shared import GetMachines, GetManifest, Locate
+from protocol.messages.tending import GetAudit, GetTrackerStatus
 from protocol.messages.tracking import (
     Announce,
     ChangeCapacity,
@@ -31,9 +36,10 @@ from protocol.messages.tracking import (
     SetGrace,
     SetZone,
 )
-from tracker import joining, peer_requests, questions, rebuilding
+from tracker import figures, joining, peer_requests, questions, rebuilding
 from tracker.admission import Role
 from tracker.errors import RequestFailedError
+from tracker.limits import Wait
 from tracker.operating import Office
 from tracker.session import Session
 from tracker.tracker import Tracker
@@ -49,6 +55,7 @@ async def operate(tracker: Tracker, session: Session, request: Request) -> None:
         addresses=tracker.addresses,
         states=tracker.states(),
         now=tracker.wall(),
+        actor=session.actor,
     )
     outcome = await tracker.database.write(
         lambda connection: office.perform(connection, request),
@@ -111,6 +118,8 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         GetBursts: operate,
         DecideBurst: operate,
         SetZone: operate,
+        GetTrackerStatus: figures.get_status,
+        GetAudit: operate,
     },
 }
 
@@ -123,8 +132,39 @@ async def serve(tracker: Tracker, session: Session, received: Received) -> None:
     step = STEPS[session.role].get(type(message))
     if step is None or not isinstance(message, Request):
         raise RemoteProtocolError(f"{type(message).__name__} is not for a {session.role} to say")
+    name, began, outcome = type(message).__name__, trio.current_time(), "cut"
     try:
-        await step(tracker, session, message)
+        with bound_contextvars(call=message.call):
+            outcome = await _do(tracker, session, step, message, received.following)
+            session.log.debug("served", request=name, outcome=outcome)
+    finally:
+        now = trio.current_time()
+        tracker.metrics.request(name, outcome, now - began, now)
+
+
+async def _do(
+    tracker: Tracker, session: Session, step: Step, request: Request, following: int
+) -> str:
+    """How it ended; `following` bytes come behind it."""
+    if session.member is not None:
+        wait = tracker.limits.request(session.member.peer, request, trio.current_time())
+        if wait is not None:
+            tracker.metrics.limited(wait.kind)
+            session.log.info("put off", request=type(request).__name__, seconds=wait.seconds)
+            if following:
+                await session.receive_document(following)
+            await session.send(_busy(request, wait))
+            return "busy"
+    try:
+        await step(tracker, session, request)
     except RequestFailedError as error:
-        session.log.info("request failed", request=type(message).__name__, why=error.text)
-        await session.send(Failed(call=message.call, kind=error.kind, text=error.text))
+        session.log.info("request failed", request=type(request).__name__, why=error.text)
+        await session.send(Failed(call=request.call, kind=error.kind, text=error.text))
+        return error.kind
+    return "done"
+
+
+def _busy(request: Request, wait: Wait) -> Failed:
+    again = math.ceil(wait.seconds * 1000)
+    text = f"too many {wait.kind} by this machine: again in {again / 1000:.1f} s"
+    return Failed(call=request.call, kind="busy", text=text, again=again)

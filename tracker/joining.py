@@ -5,9 +5,11 @@ Refuses keys that were not proven on this very connection.
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection
 
 from protocol.messages.tracking import Join, Joined, join_proof_body
-from tracker import members
+from tracker import audit, members
+from tracker.audit import Actor
 from tracker.errors import RequestFailedError
 from tracker.session import Session
 from tracker.tracker import Tracker, roster_document
@@ -17,11 +19,18 @@ async def join(tracker: Tracker, session: Session, request: Join) -> None:
     """Admit the machine: it gets its membership, and everybody the new roster."""
     _check_proof(request, session.channel.connection.handshake_hash)
     signing, static = tracker.keys.signing, session.static
+
+    def admit(connection: Connection) -> members.Admitted:
+        now = tracker.wall()
+        admitted = members.admit_machine(connection, signing, request, static, now)
+        member = admitted.member
+        actor = Actor(member.name, session.host)
+        what, more = f"member {member.name}", member.peer.hex()[:12]
+        audit.note(connection, actor, "joined", what, now, more)
+        return admitted
+
     admitted = await tracker.database.write(
-        lambda connection: members.admit_machine(
-            connection, signing, request, static, tracker.wall()
-        ),
-        then=lambda admitted: tracker.adopt(admitted.roster),
+        admit, then=lambda admitted: tracker.adopt(admitted.roster)
     )
     session.log.info("joined", name=admitted.member.name, roster=admitted.roster.number)
     await session.send(Joined(call=request.call, membership=admitted.membership))

@@ -13,15 +13,14 @@ from tracker.copying import copy_database
 from tracker.database import open_database
 from tracker.database_place import Place, parse_flag, parse_place, shown
 from tracker.errors import DataDirectoryError, UsageError
-from tracker.options import Common
+from tracker.command import COMMON, Common
 
 PASSPHRASE = "TWOFOLD_PASSPHRASE"
 MIGRATE_TO = "TWOFOLD_MIGRATE_TO"
 _SHORTEST = 8
-_COMMON = Common()
 
 
-def backup(file: Path, /, *, passphrase_file: Path | None = None, common: Common = _COMMON) -> None:
+def backup(file: Path, /, *, passphrase_file: Path | None = None, common: Common = COMMON) -> None:
     """Write the swarm's keys and the whole database to a file, also while the tracker runs.
 
     The passphrase is read from a file, from the environment (TWOFOLD_PASSPHRASE), or asked for.
@@ -41,7 +40,7 @@ def backup(file: Path, /, *, passphrase_file: Path | None = None, common: Common
 
 
 def restore(
-    file: Path, /, *, passphrase_file: Path | None = None, common: Common = _COMMON
+    file: Path, /, *, passphrase_file: Path | None = None, common: Common = COMMON
 ) -> None:
     """Make a tracker from a backup, in a data directory and database that have none.
 
@@ -62,7 +61,7 @@ def restore(
     printer.result(fields, f"the swarm is in {directory.root}: {sum(rows.values())} rows")
 
 
-def migrate(*, to: str | None = None, common: Common = _COMMON) -> None:
+def migrate(*, to: str | None = None, common: Common = COMMON) -> None:
     """Copy everything to another database, and use that from then on; the tracker must be stopped.
 
     Parameters

@@ -15,19 +15,22 @@ from protocol.address import Address
 from protocol.ids import PeerId, StaticKey
 from protocol.invite import MOST_ADDRESSES, TOKEN_LENGTH, Invite, encode_invite
 from protocol.messages.base import Done, Reply, Request
-from protocol.messages.deleting import Bursts, DecideBurst, GetBursts, SetAdmin
+from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, SetAdmin
 from protocol.messages.shared import PeerState
+from protocol.messages.tending import AuditAct, GetAudit, GetTrackerStatus
 from protocol.messages.tracking import (
     CreateInvite,
     GetMembers,
     Invited,
     Members,
     Revoke,
+    Revoked,
     SetGrace,
     SetZone,
 )
-from tracker import approvals, invites, members, swarm
+from tracker import approvals, audit, invites, members, swarm
 from tracker.approvals import Decision
+from tracker.audit import Actor
 from tracker.data_dir import SwarmKeys
 from tracker.errors import RequestFailedError
 from tracker.listing import REPLY_SPACE
@@ -55,9 +58,18 @@ class Office:
     """Where the tracker listens; () when nobody knows."""
     states: States
     now: int
+    actor: Actor
 
     def perform(self, connection: Connection, request: Request) -> Outcome:
         """Do what an operator asks; RequestFailedError when it cannot be done."""
+        outcome = self._perform(connection, request)
+        noted = _noted(request, outcome.reply)
+        if noted is not None:
+            act, what, more = noted
+            audit.note(connection, self.actor, act, what, self.now, more)
+        return outcome
+
+    def _perform(self, connection: Connection, request: Request) -> Outcome:
         signing: Ed25519PrivateKey = self.keys.signing
         if isinstance(request, CreateInvite):
             return Outcome(self._invite(connection, request))
@@ -79,6 +91,10 @@ class Office:
             return Outcome(Bursts(call=request.call, bursts=approvals.bursts(connection)))
         if isinstance(request, DecideBurst):
             return self._decide(connection, request)
+        if isinstance(request, GetAudit):
+            return Outcome(audit.page(connection, request))
+        if isinstance(request, GetTrackerStatus):
+            raise RequestFailedError("unreachable", "the tracker is not running")
         raise RequestFailedError("invalid", "the tracker does not do this for an operator")
 
     def _decide(self, connection: Connection, request: DecideBurst) -> Outcome:
@@ -130,3 +146,15 @@ class Office:
             invites=tuple(summaries),
             admins=tuple(admins),
         )
+
+
+def _noted(request: Request, reply: Reply) -> tuple[AuditAct, str, str] | None:
+    """What of a request that was done belongs into the audit log: act, what, and more of it."""
+    if isinstance(reply, Revoked):
+        return "revoked", f"{reply.what} {reply.name or reply.id}", reply.id[:12]
+    if isinstance(request, SetAdmin):
+        return "admin", request.target, "made an admin" if request.admin else "no admin any more"
+    if isinstance(request, DecideBurst) and isinstance(reply, BurstDecided):
+        did = "approved" if request.approve else "rejected"
+        return "decided", f"deletions of {reply.name}", f"{did} {reply.entries}"
+    return None

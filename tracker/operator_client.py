@@ -17,6 +17,7 @@ from protocol.messages.base import Failed, Reply, Request
 from protocol.messages.shared import PeerState
 from protocol.operator_access import decode_operator_access, operator_credentials
 from tracker import machines, swarm
+from tracker.audit import Actor
 from tracker.data_dir import DataDir
 from tracker.database import open_database
 from tracker.errors import InUseError, RequestFailedError
@@ -63,6 +64,7 @@ def _perform_here(directory: DataDir, request: Request) -> Reply:
             addresses=database.read_now(swarm.public_addresses),
             states=_states(seen, now, roster.roster.grace),
             now=now,
+            actor=Actor("operator"),
         )
         return database.write_now(lambda connection: office.perform(connection, request)).reply
     finally:

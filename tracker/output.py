@@ -16,6 +16,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from structlog.typing import Processor
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 _WIDE = 10_000
@@ -71,19 +72,28 @@ def moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def start_log(level: LogLevel) -> None:
-    """Log from this level on, to standard error."""
-    terminal = sys.stderr.isatty()
+def start_log(level: LogLevel, *, as_json: bool = False) -> None:
+    """Log from this level on, to standard error: lines for people, or JSON documents."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=terminal, exception_formatter=structlog.dev.plain_traceback
-            ),
+            *(_JSON if as_json else [_for_people()]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
+    )
+
+
+_JSON: list[Processor] = [
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(ensure_ascii=False),
+]
+
+
+def _for_people() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )

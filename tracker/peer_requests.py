@@ -3,7 +3,7 @@
 import trio
 from sqlalchemy import Connection
 
-from protocol.entry import open_record_untrusted
+from protocol.entry import Tombstone, open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.manifest import decode_manifest_untrusted
 from protocol.messages.base import Done
@@ -29,7 +29,7 @@ from protocol.messages.tracking import (
     Report,
 )
 from protocol.roster import Member
-from tracker import approvals, catalogue, holdings, machines, manifests, members
+from tracker import approvals, audit, catalogue, holdings, machines, manifests, members
 from tracker.catalogue import Change, Stored
 from tracker.errors import RequestFailedError
 from tracker.reports import MOST_REPORTS
@@ -91,12 +91,15 @@ async def change_capacity(tracker: Tracker, session: Session, request: ChangeCap
 async def change_state(tracker: Tracker, session: Session, request: ChangeState) -> None:
     """A member drains, leaves, has left, or is as it was."""
     member, signing = _member(session), tracker.keys.signing
-    await tracker.database.write(
-        lambda connection: members.set_state(
-            connection, signing, member.peer, request.state, request.roster
-        ),
-        then=tracker.adopt,
-    )
+
+    def change(connection: Connection) -> StoredRoster | None:
+        roster = members.set_state(connection, signing, member.peer, request.state, request.roster)
+        if roster is not None:
+            what, now = f"member {member.name}", tracker.wall()
+            audit.note(connection, session.actor, "state", what, now, request.state)
+        return roster
+
+    await tracker.database.write(change, then=tracker.adopt)
     session.log.info("changed its state", state=request.state)
     await session.send(Done(call=request.call))
 
@@ -149,7 +152,13 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
 
     def store(connection: Connection) -> Stored:
         members.require_active(connection, member.peer)
-        return catalogue.store_record(connection, request.record, record, tracker.wall())
+        now = tracker.wall()
+        deleted = isinstance(record, Tombstone)
+        name = audit.entry_name(connection, record.id) if deleted else ""
+        stored = catalogue.store_record(connection, request.record, record, now)
+        if deleted and stored.change is not None:
+            audit.note(connection, session.actor, "deleted", name, now)
+        return stored
 
     stored = await tracker.database.write(
         store, then=lambda stored: tracker.tell_entry(stored, request.record)
@@ -168,7 +177,18 @@ async def publish_approval(tracker: Tracker, session: Session, request: PublishA
     def store(connection: Connection) -> approvals.Decision | None:
         members.require_active(connection, member.peer)
         roster = tracker.roster.roster
-        return approvals.decide(connection, request.approval, roster, tracker.wall())
+        now = tracker.wall()
+        decision = approvals.decide(connection, request.approval, roster, now)
+        if decision is not None and decision.released:
+            audit.note(
+                connection,
+                session.actor,
+                "decided",
+                "held deletions",
+                now,
+                f"approved {len(decision.released)}",
+            )
+        return decision
 
     await tracker.database.write(
         store, then=lambda decision: tracker.tell_decisions([decision] if decision else [])

@@ -18,6 +18,7 @@ from protocol.liveness import PING_EVERY
 from protocol.messages.base import Message, Ping
 from protocol.roster import Member
 from tracker.admission import Role
+from tracker.audit import Actor
 from tracker.errors import RequestFailedError
 
 LINE = 4096
@@ -71,12 +72,19 @@ class Session:
         self.catching_up = trio.Lock()
         self._behind: int | None = None
         self._fell_behind = trio.Event()
-        self._put, self._line = trio.open_memory_channel[Message | Document](LINE)
+        self._put, self._line = trio.open_memory_channel[Message | Document | trio.Event](LINE)
+        self._waiting: trio.CancelScope | None = None
+        self._finishing = False
         self._scope = trio.CancelScope()
         self._sending = False
         self._reason = ""
         self._refused = False
         self.log = _log.bind(role=role, peer=member.name if member else None, host=host)
+
+    @property
+    def actor(self) -> Actor:
+        """Who this is, for the audit log."""
+        return Actor(self.member.name if self.member else self.role, self.host)
 
     async def run(
         self,
@@ -134,6 +142,13 @@ class Session:
         """The bytes that follow the message being served."""
         return await self.channel.receive_document(length)
 
+    def finish(self, reason: str, last: Message) -> None:
+        """End it in good order: with `last`, when what is being served is answered and sent."""
+        self._reason, self._finishing = reason, True
+        self.push(last)
+        if self._waiting is not None:
+            self._waiting.cancel()
+
     def cut(self, reason: str, *, refused: bool = False) -> None:
         """End the connection now, telling the other side why if that is possible."""
         self._reason, self._refused = reason, refused
@@ -154,18 +169,37 @@ class Session:
 
     async def _read(self, serve: Callable[["Session", Received], Awaitable[None]]) -> None:
         while True:
-            event = await self.channel.receive()
+            event = await self._next_event()
+            if event is None:
+                await self._send_the_rest()
+                return
             if isinstance(event, Ended):
                 self.log.debug("connection ended", why=event.reason)
                 return
             await serve(self, event)
             self.channel.connection.trim()
 
+    async def _next_event(self) -> Received | Ended | None:
+        """What the other side says next; None when nobody listens any more."""
+        if self._finishing:
+            return None
+        with trio.CancelScope() as self._waiting:
+            return await self.channel.receive()
+        return None
+
+    async def _send_the_rest(self) -> None:
+        sent = trio.Event()
+        await self._put.send(sent)
+        await sent.wait()
+
     async def _write(self) -> None:
         while True:
-            item: Message | Document = Ping()
+            item: Message | Document | trio.Event = Ping()
             with trio.move_on_after(PING_EVERY):
                 item = await self._line.receive()
+            if isinstance(item, trio.Event):
+                item.set()
+                continue
             self._sending = True
             if isinstance(item, Document):
                 with trio.fail_after(STALLED + len(item.content) / SLOWEST):

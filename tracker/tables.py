@@ -238,3 +238,17 @@ holdings = Table(
 )
 """What each peer said it holds, exactly as it said it; `bits` is NULL for all pieces. Reported as
 failed in an audit, it does not count until `doubted`, milliseconds since 1970."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("moment", BigInteger, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("ix_audit_moment", "moment", "id"),
+)
+"""Who did what: by chance in order within a millisecond, as `id` is random."""

@@ -4,6 +4,7 @@ Notes are with the connection until its transaction is on disk; one that fails l
 """
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -43,17 +44,26 @@ class Notes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._touched = Touched(everything=True)
+        self._since: float | None = None
 
     def add(self, touched: Touched) -> None:
         """One more transaction is on disk."""
         with self._lock:
             self._touched.add(touched)
+            if touched and self._since is None:
+                self._since = time.monotonic()
 
     def take(self) -> Touched:
         """All since this was last asked; everything at first."""
         with self._lock:
             taken, self._touched = self._touched, Touched()
+            self._since = None
         return taken
+
+    def age(self) -> float:
+        """For how many seconds the oldest of it waits; 0 for none."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
 
 
 def note_entries(connection: Connection, numbers: Iterable[int]) -> None:

@@ -24,11 +24,14 @@ from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.health import HealthCounter
+from tracker.limits import Limits
+from tracker.metrics import Metrics
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
 from tracker.reports import Reports
 from tracker.session import Document, Session
 from tracker.shelf import Shelf
+from tracker.sizes import Sizes
 from tracker.swarm import StoredRoster, load_roster
 
 TICK = 1.0
@@ -64,10 +67,16 @@ class Tracker:
         self.reports = Reports()
         self.asked = Asked()
         self.shelf = Shelf(database.notes)
+        self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
+        self.metrics_address = ""
+        """Where programs that watch ask, if anywhere."""
+        self.started = trio.current_time()
         self.presence = Presence(self.roster.roster.grace)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}
         self._left: dict[PeerId, int] = {}
+        self._received = self._sent = 0
+        self._emptied = trio.Event()
         self._saved = trio.current_time()
         for peer, known in database.read_now(machines.load_addresses).items():
             self.presence.expect(peer, known, trio.current_time())
@@ -82,6 +91,10 @@ class Tracker:
         """A connection is over."""
         self.sessions.discard(session)
         self.asked.forget(session)
+        if not self.sessions:
+            self._emptied.set()
+        self._received += session.channel.connection.bytes_in
+        self._sent += session.channel.connection.bytes_out
         peer = session.member.peer if session.member else None
         if peer is not None and self._present.get(peer) is session:
             del self._present[peer]
@@ -102,6 +115,18 @@ class Tracker:
         self.presence.arrive(peer, addresses, trio.current_time())
         self.tell_changes()
 
+    async def wait_empty(self) -> None:
+        """Until no connection is open."""
+        while self.sessions:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    def bytes_moved(self) -> tuple[int, int]:
+        """Bytes received and sent since the start, of those who were let in."""
+        open_now = [session.channel.connection for session in self.sessions]
+        received = self._received + sum(each.bytes_in for each in open_now)
+        return received, self._sent + sum(each.bytes_out for each in open_now)
+
     # News
 
     def adopt(self, stored: StoredRoster | None) -> None:
@@ -112,6 +137,7 @@ class Tracker:
         if stored is None or stored.number <= self.roster.number:
             return
         self.roster = stored
+        self.limits.keep_members(frozenset(member.peer for member in stored.roster.peers()))
         self.presence.grace = stored.roster.grace
         for peer in stored.roster.outside():
             self.presence.forget(peer)

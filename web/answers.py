@@ -16,7 +16,14 @@ from web.words import RIGHT_TO_LEFT, in_language
 
 ONLY_ON_THE_WIRE = ("type", "call")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-_STATUS = {"not_found": 404, "refused": 403, "invalid": 400, "unreachable": 503, "failed": 500}
+_STATUS = {
+    "not_found": 404,
+    "refused": 403,
+    "invalid": 400,
+    "unreachable": 503,
+    "busy": 503,
+    "failed": 500,
+}
 
 _PAGE = """<!doctype html>
 <html lang="{language}" dir="{direction}">

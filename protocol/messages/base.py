@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.errors import RemoteProtocolError
-from protocol.fields import Call, Text
+from protocol.fields import Call, Count, Text
 
 
 class Message(
@@ -48,15 +48,19 @@ class Close(Message, frozen=True, kw_only=True, tag=True):
     refused: bool = False
 
 
-FailureKind = Literal["not_found", "unreachable", "refused", "invalid", "failed"]
+FailureKind = Literal["not_found", "unreachable", "refused", "invalid", "failed", "busy"]
 
 
 class Failed(Reply, frozen=True, kw_only=True, tag=True):
-    """The request was not done; `text` says why, to a person, and `field` what of it was wrong."""
+    """The request was not done; `text` says why, to a person, and `field` what of it was wrong.
+
+    Who is told "busy" has asked too much, and may ask again `again` milliseconds later.
+    """
 
     kind: FailureKind
     text: Text
     field: Annotated[str, Meta(max_length=64)] = ""
+    again: Count = 0
 
 
 class Done(Reply, frozen=True, kw_only=True, tag=True):

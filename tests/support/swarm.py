@@ -33,6 +33,7 @@ class Peer:
     name: str
     data: Path
     web: str = "off"
+    listen: str = "127.0.0.1:0"
     daemon: Running | None = None
 
     @property
@@ -51,6 +52,8 @@ class Swarm:
     """Where the tracker's is; without a password."""
     peers: dict[str, Peer] = field(default_factory=dict)
     tracker: Running | None = None
+    metrics: str = ""
+    """Where the tracker tells how it does."""
     _listen: str = "127.0.0.1:0"
     _started: list[Running] = field(default_factory=list)
 
@@ -83,14 +86,15 @@ class Swarm:
         """Where the tracker listens on 127.0.0.1."""
         return int(self._listen.rpartition(":")[2])
 
-    def start_tracker(self) -> None:
+    def start_tracker(self, *options: str) -> None:
         """Start the tracker: where it was before, if it ran before."""
-        data = str(self.tracker_data)
-        arguments = ("run", "--data", data, "--listen", self._listen, "--json")
+        where = ("--data", str(self.tracker_data), "--listen", self._listen)
+        arguments = ("run", *where, "--metrics", "127.0.0.1:0", "--json", *options)
         running = self.tracker = self._run("tracker", "tracker", *arguments)
         self.wait_until(lambda: running.said() or not running.alive(), "the tracker listens")
         assert running.said(), self.describe()
         self._listen = str(running.said()[0]["listen"])
+        self.metrics = str(running.said()[0]["metrics"])
 
     def kill_tracker(self) -> None:
         """Kill the tracker; `start_tracker` brings it back."""
@@ -143,10 +147,15 @@ class Swarm:
 
     def start(self, peer: Peer, *, connected: bool = True) -> None:
         """Start a peer's daemon, and wait until it is ready."""
-        options = ("--data", str(peer.data), "--listen", "127.0.0.1:0", "--web", peer.web)
+        options = ("--data", str(peer.data), "--listen", peer.listen, "--web", peer.web)
         peer.daemon = self._run(peer.name, "peer", "run", *options, "--no-lan", "--json")
         if connected:
             self.ok(peer, "status", "--wait", str(READY_SECONDS))
+
+    def pin(self, *peers: Peer) -> None:
+        """Let them listen where they do now after each restart, as machines do."""
+        for peer in peers:
+            peer.listen = self.ok(peer, "status")["peer"]["listen"]
 
     def stop(self, peer: Peer) -> int:
         """Stop a peer's daemon in good order; its exit code."""

@@ -2,10 +2,13 @@
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from protocol.inventory import inventory_digest
 from protocol.invite import Invite, decode_invite
 from protocol.messages.shared import GetMachines
 from protocol.messages.tracking import Join, Present
+from tracker.daemon import MOST_OF_SOURCE
+from tracker.sockets import METRICS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "TWOFOLD_DATA"}
@@ -127,6 +132,72 @@ def test_the_running_tracker_is_asked(
     assert [each["id"] for each in listed["invites"]] == [invite["id"]]
 
 
+def test_how_it_does_is_told_while_it_runs(
+    made: Command, running: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, address = running
+    status = as_json(made("status", "--json"))
+    assert (status["swarm"], status["addresses"], status["live"]) == ("club", [address], 0)
+    assert status["database"] > 4096
+    shown = made("status").stdout
+    assert "0 live, 0 suspect, 0 gone" in shown
+    assert address in shown
+    made("revoke", as_json(made("invite", "--json"))["id"])
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert as_json(made("status", "--json"))["code"] == 4
+    (line,) = as_json(made("audit", "--json", "--since", "1h"))["lines"]
+    assert (line["act"], line["who"], line["host"]) == ("revoked", "operator", "127.0.0.1")
+    assert "invite" in made("audit").stdout
+
+
+def test_a_usual_place_that_is_taken_keeps_nobody_from_starting(
+    made: Command, tmp_path: Path
+) -> None:
+    with socket.socket() as usual:
+        with suppress(OSError):  # then somebody else has it
+            usual.bind(("127.0.0.1", METRICS.port))
+            usual.listen()
+        taken = str(METRICS)
+        refused = made("run", "--listen", "127.0.0.1:0", "--metrics", taken)
+        assert refused.returncode == 1
+        assert f"cannot listen on {taken}" in refused.stderr
+        for option, told in (((), True), (("--metrics", "none"), False)):
+            with subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tracker", "run", "--json", *option),
+                    *("--listen", "127.0.0.1:0", "--data", str(tmp_path / "d")),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=ENVIRONMENT,
+            ) as process:
+                assert process.stdout is not None
+                metrics = json.loads(process.stdout.readline())["metrics"]
+                process.kill()
+            assert metrics != taken
+            assert bool(metrics) is told
+
+
+def test_one_address_cannot_take_all_places_of_handshakes(
+    running: tuple[subprocess.Popen[str], str],
+) -> None:
+    host, _, port = running[1].rpartition(":")
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(socket.create_connection((host, int(port))))
+            for _ in range(MOST_OF_SOURCE + 20)
+        ]
+        # Those that are too many are shut at once, the others when their time is over.
+        shut, _, _ = select.select(crowd, [], [], 8)
+        assert 0 < len(shut) <= 20
+        other = stack.enter_context(
+            socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0))
+        )
+        assert select.select([other], [], [], 1)[0] == []
+
+
 def test_after_a_kill_everything_is_there(
     made: Command, running: tuple[subprocess.Popen[str], str]
 ) -> None:
@@ -191,6 +262,10 @@ async def talk_to(invite: Invite, machine: Identity, hello: Hello) -> Talk:
         (["init", "--name", " "], 2),
         (["invite", "--expires", "5y"], 2),
         (["run", "--listen", "nowhere"], 2),
+        (["run", "--metrics", "nowhere"], 2),
+        (["run", "--limit", "searches=many"], 2),
+        (["audit", "--since", "5y"], 2),
+        (["status"], 1),
         (["revoke"], 2),
         (["revoke", ""], 2),
         (["invite", "--zone", "z" * 65], 2),
@@ -214,7 +289,9 @@ def test_an_address_that_is_taken(made: Command, running: tuple[Any, str], tmp_p
     assert f"cannot listen on {running[1]}" in taken.stderr
 
 
-@pytest.mark.parametrize("name", ["init", "run", "invite", "members", "revoke", "set"])
+@pytest.mark.parametrize(
+    "name", ["init", "run", "invite", "members", "revoke", "set", "status", "audit"]
+)
 def test_every_command_has_help(command: Command, name: str) -> None:
     shown = command(name, "--help", data=None)
     assert shown.returncode == 0
