@@ -32,7 +32,6 @@ from protocol.messages.tracking import (
 from tracker import swarm, tending_commands
 from tracker.command import COMMON, Common, asked, seconds_in
 from tracker.daemon import run_tracker
-from tracker.data_dir import DataDir
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, RequestFailedError, UsageError
 from tracker.keeping import backup, migrate, restore

@@ -9,11 +9,11 @@ from pathlib import Path
 from protocol.ids import SwarmKey
 from tracker import swarm
 from tracker.backup import restore_backup, write_backup
+from tracker.command import COMMON, Common
 from tracker.copying import copy_database
 from tracker.database import open_database
 from tracker.database_place import Place, parse_flag, parse_place, shown
 from tracker.errors import DataDirectoryError, UsageError
-from tracker.command import COMMON, Common
 
 PASSPHRASE = "TWOFOLD_PASSPHRASE"
 MIGRATE_TO = "TWOFOLD_MIGRATE_TO"
@@ -39,9 +39,7 @@ def backup(file: Path, /, *, passphrase_file: Path | None = None, common: Common
     printer.result(fields, f"{file} has the keys of the swarm and {sum(rows.values())} rows")
 
 
-def restore(
-    file: Path, /, *, passphrase_file: Path | None = None, common: Common = COMMON
-) -> None:
+def restore(file: Path, /, *, passphrase_file: Path | None = None, common: Common = COMMON) -> None:
     """Make a tracker from a backup, in a data directory and database that have none.
 
     Parameters

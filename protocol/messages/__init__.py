@@ -1,9 +1,10 @@
 """Every control message there is, and the one way to read them.
 
 `base` is the shape they share, `shared` serves several conversations, `tracking`, `peering` and
-`operating` are the three conversations, `rebuilding` and `tending` are part of the first, `keeping` of
-the second, `limiting`, `settings`, `linking`, `scrubbing`, `verifying`, `standing`, `editing`, `logins`
-and `upload_rules` of the last, `health` of the first and the last, `deleting` of all.
+`operating` are the three conversations, `rebuilding` and `tending` are part of the first,
+`keeping` of the second, `limiting`, `settings`, `linking`, `scrubbing`, `verifying`, `standing`,
+`editing`, `logins` and `upload_rules` of the last, `health` of the first and the last, `deleting`
+of all.
 What a remote may say depends on its role: the reader of a connection refuses the rest by type.
 """
 

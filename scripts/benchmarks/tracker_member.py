@@ -93,9 +93,7 @@ async def present(directory: DataDir, digest: bytes = NOTHING_HELD) -> AsyncIter
     address = Address.parse(joined.tracker_addresses[0])
     channel = await open_channel(address.host, address.port, _credentials(identity, joined))
     member = TrackerMember(channel, identity)
-    introduction = Present(
-        call=0, addresses=(), capacity=0, stored=0, digest=digest, seen=1 << 40
-    )
+    introduction = Present(call=0, addresses=(), capacity=0, stored=0, digest=digest, seen=1 << 40)
     ((_, presented),) = await member.ask([Asked(introduction)], 1)
     assert isinstance(presented, Presented), presented
     assert presented.in_sync, "the tracker wants to be told anew"

@@ -34,7 +34,10 @@ _MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Registered:
-    """One measure. `size` is in bytes, or a number of what it does; `in_memory`: a disk's own moods would drown it."""
+    """One measure. `size` is in bytes, or how many of what it does.
+
+    `in_memory`: a disk's own moods would drown it.
+    """
 
     run: Measure
     size: int

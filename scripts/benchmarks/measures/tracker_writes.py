@@ -95,7 +95,9 @@ async def _ask(folders: list[DataDir], tracker: int, load: Load, each: float) ->
         await _at_once(members, asked)
         seconds = time.perf_counter() - began
         account.note()
-        await _at_once(members, [[Asked(Announce(call=0, reset=True, stored=0, holdings=()))]] * MEMBERS)
+        await _at_once(
+            members, [[Asked(Announce(call=0, reset=True, stored=0, holdings=()))]] * MEMBERS
+        )
     done = each * sum(map(len, asked))
     cpu = account.cpu_seconds
     return {"seconds": seconds, "per_second": done / seconds, "per_cpu_second": done / cpu}
