@@ -52,6 +52,7 @@ class Metrics:
         self._limited = self._counter(
             "limited", "Connections and requests that were put off.", "limit"
         )
+        self._found: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._seconds = Histogram(
             "twofold_tracker_request_seconds",
             "Time until a request was answered.",
@@ -66,8 +67,13 @@ class Metrics:
 
     def request(self, name: str, outcome: str, seconds: float, now: float) -> None:
         """A request was served."""
-        self._requests.labels(name, outcome).inc()
-        self._seconds.labels(name).observe(seconds)
+        found = self._found.get((name, outcome))
+        if found is None:
+            # To look them up each time would take longer than to count.
+            found = (self._requests.labels(name, outcome), self._seconds.labels(name))
+            self._found[name, outcome] = found
+        found[0].inc()
+        found[1].observe(seconds)
         self.rates.count(name, now)
         if outcome != "done":
             self.failed.count(name, now)

@@ -143,9 +143,10 @@ class Session:
         return await self.channel.receive_document(length)
 
     def finish(self, reason: str, last: Message) -> None:
-        """End it in good order: with `last`, when what is being served is answered and sent."""
+        """End it in good order, when what is being served is answered; members are told `last`."""
         self._reason, self._finishing = reason, True
-        self.push(last)
+        if self.role == "member":
+            self.push(last)
         if self._waiting is not None:
             self._waiting.cancel()
 

@@ -4,11 +4,13 @@ import pytest
 import trio
 import trio.testing
 from sqlalchemy import Connection, func, select
-from tracker_support import Swarm, entry_of, manifest_of, signed
+from tracker_support import Swarm, entry_of, join_request, manifest_of, new_token, signed
 
 from protocol.connection import Ended
+from protocol.identity import generate_identity
+from protocol.messages.shared import RosterDocument
 from protocol.messages.tending import ComeBack
-from protocol.messages.tracking import Publish, Published, Search
+from protocol.messages.tracking import Join, Joined, Publish, Published, Search
 from tracker import tables
 from tracker.daemon import STOP_TIME
 
@@ -64,6 +66,23 @@ async def test_what_takes_for_ever_does_not_keep_it_from_ending(
     assert (await talk.told(ComeBack)).why == "stopping"
     await trio.testing.wait_all_tasks_blocked()
     assert not club.tracker.sessions
+
+
+@pytest.mark.trio
+async def test_who_joins_just_then_still_joins(club: Swarm) -> None:
+    machine = generate_identity()
+    joiner = await club.joiner(machine)
+    request = join_request(machine, joiner, new_token(club.database))
+    async with trio.open_nursery() as nursery:
+        async with club.database._writing:
+            await joiner.channel.send(Join(call=7, **request))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(club.reception.stop)
+            await trio.testing.wait_all_tasks_blocked()
+        joined = await joiner.told(Joined)
+        assert joined.call == 7
+        await joiner.told(RosterDocument)
+    assert joiner.kept(ComeBack) == []
 
 
 @pytest.mark.trio
