@@ -13,11 +13,13 @@ from typing import Any, BinaryIO
 import msgpack
 from sqlalchemy import Connection, Table
 
+from tracker import swarm
 from tracker.copying import COPIED, Portion, count_rows, fill_database, load_version, portions_of
 from tracker.data_dir import DataDir, write_secret
 from tracker.database import connect_database, open_database
 from tracker.errors import DataDirectoryError
 from tracker.sealed_file import read_sealed, write_sealed
+from tracker.tracker import wall_clock
 
 _BY_NAME = {table.name: table for table in COPIED}
 _MOST_BUFFERED = 1 << 30
@@ -93,6 +95,8 @@ def _fill(
     rows = fill_database(connection, _portions(values))
     if rows != expected:
         raise DataDirectoryError("the backup does not hold what it says: nothing is restored")
+    # What came to pass after the backup was made, members give again.
+    swarm.renew_epoch(connection, wall_clock())
     directory.keep_place(directory.place())
     return rows
 
