@@ -22,6 +22,7 @@ from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
 
 _BEFORE_0008 = """
+CREATE INDEX ix_entries_newest ON entries (shown, created, id);
 ALTER TABLE entries DROP COLUMN rendition;
 DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
 """
