@@ -120,7 +120,7 @@ async def test_what_is_new_is_announced_at_once_and_then_now_and_then(
                 told.append(round(trio.current_time() - began, 3))
 
     nursery.start_soon(answer)
-    nursery.start_soon(link._introduce, calls)
+    nursery.start_soon(link._introduce, calls, 0, b"")
     await trio.testing.wait_all_tasks_blocked()
     began = trio.current_time()
     for moment in (0.0, 0.1, 0.2, 5.0):
