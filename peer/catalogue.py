@@ -120,19 +120,19 @@ class Catalogue:
         kept = await self._database.run(lambda c: records.kept_of(c, every))
         now, checked = self._now(), [self._checked(signed, kept) for signed in every]
 
-        def keep(connection: sqlite3.Connection) -> list[tuple[records.Outcome, bool] | None]:
+        def keep(connection: sqlite3.Connection) -> list[tuple[records.Outcome | None, bool]]:
             return [
-                _keep_listed(connection, *each, now) if each and each[1] not in kept else None
+                _keep_listed(connection, *each, now, new=each[1] not in kept)
+                if each is not None
+                else (None, False)
                 for each in checked
             ]
 
         found: list[Entry | None] = []
-        for each, learnt in zip(checked, await self._database.run(keep), strict=True):
-            entry = each[0] if each else None
-            if each is not None and learnt is not None:
-                outcome, live = learnt
+        for each, (outcome, live) in zip(checked, await self._database.run(keep), strict=True):
+            if each is not None and outcome is not None:
                 self._go_by(*each, outcome, now)
-                entry = entry if live else None
+            entry = each[0] if each is not None and live else None
             found.append(entry if isinstance(entry, Entry) else None)
         return found
 
@@ -334,9 +334,11 @@ def _entries_of(rows: list[tuple[bytes]]) -> list[Entry]:
 
 
 def _keep_listed(
-    connection: sqlite3.Connection, record: Record, signed: Signed, now: int
-) -> tuple[records.Outcome, bool]:
-    """What came of learning a record, and whether its entry lives."""
-    outcome = records.learn(connection, record, signed, now, published=True, hold=False)
+    connection: sqlite3.Connection, record: Record, signed: Signed, now: int, *, new: bool
+) -> tuple[records.Outcome | None, bool]:
+    """What came of learning a record if it is new, and whether its entry lives."""
+    outcome = None
+    if new:
+        outcome = records.learn(connection, record, signed, now, published=True, hold=False)
     known = records.read(connection, record.id)
     return outcome, known is None or isinstance(read_record(known.body), Entry)

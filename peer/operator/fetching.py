@@ -28,7 +28,7 @@ from protocol.messages.shared import GetManifest, ManifestDocument
 
 PROGRESS_EVERY = 0.25
 MANIFEST_AGAIN = (0.3, 2.0)
-"""Pauses in seconds before machines that could not be reached are asked again for a manifest.
+"""Pauses in seconds before machines whose link ended are asked again for a manifest.
 
 Two that dial each other at once keep one connection: what was asked for on the other is lost.
 """
@@ -160,22 +160,24 @@ class Fetching:
     async def _manifest_from_peers(self, manifest: ManifestId) -> Manifest:
         asked = self._presence.others()
         for pause in (*MANIFEST_AGAIN, None):
-            unreached = []
+            lost = []
             for peer in asked:
                 try:
                     link = await self._links.connect(peer)
+                except PeerError:
+                    continue
+                try:
                     _, encoded = await link.calls.call(
                         lambda call: GetManifest(call=call, manifest=manifest), ManifestDocument
                     )
                     return decode_manifest_untrusted(encoded, manifest)
-                except UnreachableError:
-                    unreached.append(peer)
                 except (PeerError, RemoteProtocolError):
-                    continue
-            if pause is None or not unreached:
+                    if link.closed:
+                        lost.append(peer)
+            if pause is None or not lost:
                 break
             await trio.sleep(pause)
-            asked = unreached
+            asked = lost
         raise UnreachableError("no machine that has this entry can be reached")
 
     async def _copy_to(self, manifest: ManifestId, path: Path) -> None:

@@ -17,7 +17,7 @@ from peer.roster_book import RosterBook
 from peer.swarm.address_book import MOST_ADDRESSES, AddressBook
 from peer.units import parse_size
 from peer.web_process import LOGIN_LIFETIME, MOST_LOGINS, WebLogins
-from protocol.entry import Entry, Tombstone, open_record_untrusted, sign_record
+from protocol.entry import Entry, Record, Tombstone, open_record_untrusted, sign_record
 from protocol.errors import RemoteProtocolError
 from protocol.identity import Identity
 from protocol.ids import AuthorKey, ManifestId, PeerId
@@ -181,6 +181,28 @@ async def test_the_most_copies_anyone_wants_count(shelf: Shelf) -> None:
     assert len(await catalogue.naming(M1)) == 2
     await catalogue.learn(author.entry(2, salt=b"t" * 16, copies=1))
     assert catalogue.copies_wanted(M1) == 2
+
+
+@pytest.mark.trio
+async def test_what_is_kept_is_not_checked_again_but_a_forgery_of_it_is(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue, author, _ = shelf
+    good, other = author.entry(1), author.entry(1, salt=b"t" * 16)
+    checked: list[Signed] = []
+
+    def check(signed: Signed) -> Record:
+        checked.append(signed)
+        return open_record_untrusted(signed)
+
+    monkeypatch.setattr("peer.catalogue.open_record_untrusted", check)
+    assert all(await catalogue.learn_listed([good]))
+    forged = Signed(good.body, other.signature)
+    found = await catalogue.learn_listed([good, forged, other])
+    assert [each is not None for each in found] == [True, False, True]
+    assert checked == [good, forged, other]
+    await catalogue.learn(author.tombstone(2))
+    assert await catalogue.learn_listed([good]) == [None]
 
 
 @pytest.mark.trio

@@ -82,6 +82,30 @@ def test_typed_filtered_and_the_same_after_a_reload(tmp_path: Path) -> None:
     run_with_page(tmp_path, work)
 
 
+TYPE_AND_CHOOSE = """() => {
+  const field = document.querySelector("#search");
+  field.value = "film";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  const kind = [...document.querySelectorAll(".filters select")][0];
+  kind.value = "video";
+  kind.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+
+
+def test_a_filter_that_is_set_while_one_types_stays(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        some_entries(page)
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            await tab.get_by_role("button", name="Filters").click()
+            await expect(tab.get_by_role("combobox", name="Kind")).to_be_visible()
+            await tab.evaluate(TYPE_AND_CHOOSE)
+            await expect(rows(tab)).to_have_count(1)
+            await expect(tab).to_have_url(f"{page.origin}/#/?q=film&kind=video")
+
+    run_with_page(tmp_path, work)
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [

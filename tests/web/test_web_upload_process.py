@@ -32,6 +32,13 @@ class KilledPage:
         async with self.http.get(f"{self.url}/login?token=token") as answer:
             assert answer.status == 200
 
+    async def begin(self, size: int) -> tuple[str, dict[str, str]]:
+        """Begin an upload; its path, and the headers to send all of it."""
+        named = {"Upload_Metadata": metadata(name="film"), "Upload_Length": str(size)}
+        _, headers, _ = await self.ask("POST", UPLOADS, **named)
+        content = {"Content_Length": str(size), "Content_Type": BODY["Content-Type"]}
+        return headers["Location"], {"Upload_Offset": "0"} | content
+
     async def kill(self) -> None:
         self.process.kill()
         await self.process.wait()
@@ -62,12 +69,8 @@ def test_a_killed_page_has_all_but_the_last_part(tmp_path: Path, spared: bool) -
         ):
             page = KilledPage(tmp_path, http)
             await page.start(double)
-            named = {"Upload_Metadata": metadata(name="film"), "Upload_Length": str(SIZE)}
-            _, headers, _ = await page.ask("POST", UPLOADS, **named)
-            path, sent = headers["Location"], 2 * PART_LENGTH + (5 << 20)
-            patch = {"Upload_Offset": "0", "Content_Length": str(SIZE)} | {
-                "Content_Type": BODY["Content-Type"]
-            }
+            path, patch = await page.begin(SIZE)
+            sent = 2 * PART_LENGTH + (5 << 20)
             sending = asyncio.create_task(page.ask("PATCH", path, body(sent), **patch))
             part = tmp_path / "spool" / f"{path.rpartition('/')[2]}.part"
             await until(lambda: part.exists() and part.stat().st_size >= sent)
@@ -111,13 +114,7 @@ def test_a_page_that_stops_throws_nothing_away(tmp_path: Path) -> None:
         ):
             page = KilledPage(tmp_path, http)
             await page.start(double)
-            length = str(8 << 30)
-            named = {"Upload_Metadata": metadata(name="film"), "Upload_Length": length}
-            _, headers, _ = await page.ask("POST", UPLOADS, **named)
-            path = headers["Location"]
-            patch = {"Upload_Offset": "0", "Content_Length": length} | {
-                "Content_Type": BODY["Content-Type"]
-            }
+            path, patch = await page.begin(8 << 30)
             sending = asyncio.create_task(page.ask("PATCH", path, body(), **patch))
             part = tmp_path / "spool" / f"{path.rpartition('/')[2]}.part"
             await until(lambda: part.exists() and part.stat().st_size > 1 << 20)
