@@ -1,12 +1,13 @@
 """The database: one connection that writes, a few that read, and the migrations.
 
 Invariant: only the holder of the data directory's lock opens one, and writes happen one after the
-other, each in one transaction that is on disk when it returns. Which engine it is, `engines` knows.
+other; what is written is on disk when its task hears of it. Those that wait for one another share a
+transaction (`group_commit`). Which engine it is, `engines` knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 from alembic import command
@@ -19,11 +20,13 @@ from sqlalchemy.exc import DBAPIError
 from tracker.database_place import Place, shown
 from tracker.engines import READERS, Engines, is_away, is_to_repeat, open_engines
 from tracker.errors import DataDirectoryError, RequestFailedError
+from tracker.group_commit import GroupCommit, Pending, Together, do_group
 from tracker.touched import Notes, Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
 
 
 class Database:
@@ -34,7 +37,7 @@ class Database:
 
     def __init__(self, engines: Engines) -> None:
         self.engines = engines
-        self._writing = trio.Lock()
+        self._line = GroupCommit(self._commit)
         self._reading = trio.CapacityLimiter(READERS)
         self.notes = Notes()
         """What was changed of what searches keep in memory."""
@@ -42,15 +45,32 @@ class Database:
     async def write(
         self, work: Callable[[Connection], _T], then: Callable[[_T], None] | None = None
     ) -> _T:
-        """Do `work` in one transaction; `then` sees what it gave before the next write starts.
+        """Do `work` as one part of a transaction; `then` sees what it gave before later ones do.
 
-        So whatever `then` tells others, they hear in the order of the transactions.
+        So whatever `then` tells others, they hear in the order of the works.
         """
-        async with self._writing:
-            result = await trio.to_thread.run_sync(self.write_now, work)
-            if then is not None:
-                then(result)
-            return result
+        result: _T = await self.outcome(self.submit(work, then))
+        return result
+
+    def submit(
+        self, work: Callable[[Connection], _T], then: Callable[[_T], None] | None = None
+    ) -> Pending:
+        """The same in two steps: it has its place now; who then waits for `outcome` gets it."""
+        pending = Pending(work, then)
+        self._line.put(pending)
+        return pending
+
+    def submit_together(
+        self, together: Together[_Item, _T], item: _Item, then: Callable[[_T], None] | None = None
+    ) -> Pending:
+        """As `submit`, of a work that is done with others of its kind."""
+        pending = Pending(None, then, together, item)
+        self._line.put(pending)
+        return pending
+
+    async def outcome(self, pending: Pending) -> Any:
+        """What a work that was submitted gives, once it is on disk. Raises what that does."""
+        return await self._line.wait(pending)
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Do `work` on one snapshot of the database."""
@@ -58,13 +78,12 @@ class Database:
 
     def write_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `write`, in this thread; not while tasks write."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._write_once(work)
-            except DBAPIError as error:
-                if not is_to_repeat(error) or attempt + 1 == _ATTEMPTS:
-                    raise _explained(error) from error
-        raise AssertionError
+        pending = Pending(work, None)
+        self._commit([pending])
+        if pending.error is not None:
+            raise pending.error
+        result: _T = pending.given
+        return result
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `read`, in this thread."""
@@ -78,18 +97,32 @@ class Database:
         """Let go of it."""
         self.engines.dispose()
 
-    def _write_once(self, work: Callable[[Connection], _T]) -> _T:
+    def _commit(self, group: Sequence[Pending]) -> None:
+        """Put works on disk, and note how each ended."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._commit_once(group)
+            except DBAPIError as error:
+                if not is_to_repeat(error) or attempt + 1 == _ATTEMPTS:
+                    return self._fail(group, _explained(error))
+            except Exception as error:
+                return self._fail(group, error)
+        raise AssertionError
+
+    def _fail(self, group: Sequence[Pending], error: Exception) -> None:
+        for each in group:
+            each.given, each.error = None, error
+
+    def _commit_once(self, group: Sequence[Pending]) -> None:
         touched = Touched()
         try:
             with self.engines.writer.begin() as connection:
                 take_notes(connection)  # a transaction that failed may have left some
                 self.engines.lock_writes(connection)
-                result = work(connection)
-                touched = take_notes(connection)
+                touched = do_group(connection, group)
         finally:
             # Also when the answer to the commit was lost: it may be on disk.
             self.notes.add(touched)
-        return result
 
 
 def open_database(place: Place) -> Database:

@@ -4,8 +4,10 @@ Anything else a remote says is against the protocol and ends its connection. A r
 be done is answered with why.
 """
 
+import functools
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -41,10 +43,12 @@ from tracker.admission import Role
 from tracker.errors import RequestFailedError
 from tracker.limits import Wait
 from tracker.operating import Office
+from tracker.peer_requests import Rest
 from tracker.session import Session
 from tracker.tracker import Tracker
 
-Step = Callable[[Tracker, Session, Any], Awaitable[None]]
+Step = Callable[[Tracker, Session, Any], Awaitable[Rest | None]]
+"""Does what is asked, or has begun to: the rest is done while the next request is read."""
 
 
 async def operate(tracker: Tracker, session: Session, request: Request) -> None:
@@ -122,6 +126,8 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
         GetAudit: operate,
     },
 }
+_SIDE_BY_SIDE = (Announce, Publish, PutManifest)
+"""Written in the order in which they come; the rest of one may end while others are read."""
 
 
 async def serve(tracker: Tracker, session: Session, received: Received) -> None:
@@ -132,37 +138,64 @@ async def serve(tracker: Tracker, session: Session, received: Received) -> None:
     step = STEPS[session.role].get(type(message))
     if step is None or not isinstance(message, Request):
         raise RemoteProtocolError(f"{type(message).__name__} is not for a {session.role} to say")
-    name, began, outcome = type(message).__name__, trio.current_time(), "cut"
-    try:
-        # Until the next one: to unbind it each time would cost as much again.
-        bind_contextvars(call=message.call)
-        outcome = await _do(tracker, session, step, message, received.following)
-        session.log.debug("served", request=name, outcome=outcome)
-    finally:
-        now = trio.current_time()
-        tracker.metrics.request(name, outcome, now - began, now)
+    # Until the next one: to unbind it each time would cost as much again.
+    bind_contextvars(call=message.call)
+    asked = _Asked(tracker, session, message, trio.current_time())
+    if await asked.is_put_off(received.following):
+        return
+    if type(message) not in _SIDE_BY_SIDE:
+        # It finds all that was written before on this connection.
+        await session.alone()
+    rest = await asked.do(functools.partial(step, tracker, session, message))
+    if rest is not None:
+        await session.alongside(functools.partial(asked.do, rest))
 
 
-async def _do(
-    tracker: Tracker, session: Session, step: Step, request: Request, following: int
-) -> str:
-    """How it ended; `following` bytes come behind it."""
-    if session.member is not None:
-        wait = tracker.limits.request(session.member.peer, request, trio.current_time())
-        if wait is not None:
-            tracker.metrics.limited(wait.kind)
-            session.log.info("put off", request=type(request).__name__, seconds=wait.seconds)
-            if following:
-                await session.receive_document(following)
-            await session.send(_busy(request, wait))
-            return "busy"
-    try:
-        await step(tracker, session, request)
-    except RequestFailedError as error:
-        session.log.info("request failed", request=type(request).__name__, why=error.text)
-        await session.send(Failed(call=request.call, kind=error.kind, text=error.text))
-        return error.kind
-    return "done"
+@dataclass(frozen=True)
+class _Asked:
+    """A request, and when it came."""
+
+    tracker: Tracker
+    session: Session
+    request: Request
+    began: float
+
+    async def is_put_off(self, following: int) -> bool:
+        """Whether this member asks too much just now; `following` bytes come behind it."""
+        tracker, session, request = self.tracker, self.session, self.request
+        if session.member is None:
+            return False
+        wait = tracker.limits.request(session.member.peer, request, self.began)
+        if wait is None:
+            return False
+        tracker.metrics.limited(wait.kind)
+        session.log.info("put off", request=type(request).__name__, seconds=wait.seconds)
+        if following:
+            await session.receive_document(following)
+        await session.send(_busy(request, wait))
+        self._count("busy")
+        return True
+
+    async def do(self, part: Callable[[], Awaitable[Rest | None]]) -> Rest | None:
+        """Do it, or a part: what is left of it then. Whoever asked is told if it fails."""
+        outcome, rest = "cut", None
+        try:
+            rest = await part()
+            outcome = "done"
+        except RequestFailedError as error:
+            request = self.request
+            self.session.log.info("request failed", request=type(request).__name__, why=error.text)
+            await self.session.send(Failed(call=request.call, kind=error.kind, text=error.text))
+            outcome = error.kind
+        finally:
+            if rest is None:
+                self._count(outcome)
+        return rest
+
+    def _count(self, outcome: str) -> None:
+        name, now = type(self.request).__name__, trio.current_time()
+        self.tracker.metrics.request(name, outcome, now - self.began, now)
+        self.session.log.debug("served", request=name, outcome=outcome)
 
 
 def _busy(request: Request, wait: Wait) -> Failed:

@@ -4,8 +4,9 @@ The rules are those of `catalogue` and `manifests`; what is new is written with 
 all. A record that replaces another, or must be looked at more closely, goes the usual way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, insert, select, update
@@ -51,6 +52,16 @@ class Giver:
     rebuilding: bool
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """A record that was written, under its change's number; `shown` when its manifest is here."""
+
+    change: int
+    signed: Signed
+    record: Record
+    shown: bool
+
+
 def check_records(records: Iterable[Signed]) -> list[Checked]:
     """Those of some records that are what their signers signed."""
     checked = []
@@ -67,13 +78,13 @@ def put_records(
 ) -> list[tuple[Stored, Signed]]:
     """Put records into the catalogue; those of which others may have to hear."""
     allowed = _Signers(connection, giver).allowed(checked)
-    known = _known(connection, allowed.keys())
+    there = known(connection, allowed.keys())
     fresh: list[Checked] = []
     others: list[Checked] = []
     for entry, each in allowed.items():
-        usual = entry in known or (isinstance(each[1], Tombstone) and not _vouched(giver, each[1]))
+        usual = entry in there or (isinstance(each[1], Tombstone) and not _vouched(giver, each[1]))
         (others if usual else fresh).append(each)
-    news = _put_fresh(connection, fresh, giver.now)
+    news = _news_of(connection, put_fresh(connection, fresh, giver.now))
     for signed, record in others:
         try:
             news.append((_put_other(connection, giver, signed, record), signed))
@@ -82,29 +93,79 @@ def put_records(
     return news
 
 
-def put_manifests(connection: Connection, given: list[Manifest]) -> None:
-    """Keep checked manifests that entries name, and show those entries."""
+def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[ManifestId]:
+    """Keep checked manifests, and show the entries that name them; those that nothing names."""
     by_id = {manifest.id: manifest for manifest in given}
     manifests = tables.manifests
     there = select(manifests.c.id).where(manifests.c.id.in_(list(by_id)))
-    for known in connection.execute(there).scalars():
-        by_id.pop(ManifestId(known), None)
+    for each in connection.execute(there).scalars():
+        by_id.pop(ManifestId(each), None)
+    if not by_id:
+        return set()
     live = _entries.c.manifest.in_(list(by_id)) & _entries.c.deleted.is_(False)
     rows = connection.execute(select(_entries).where(live)).all()
     named = {row.manifest for row in rows}
+    unnamed = {each for each in by_id if each not in named and not brake.names(connection, each)}
     kept = [
         {"id": manifest.id, "pieces": manifest.pieces, "encoded": manifest.encoded}
         for manifest in by_id.values()
-        if manifest.id in named or brake.names(connection, manifest.id)
+        if manifest.id not in unnamed
     ]
     if kept:
         connection.execute(insert(manifests), kept)
-    waiting = [row for row in rows if not row.shown]
+    _show(connection, [row for row in rows if not row.shown], by_id)
+    return unnamed
+
+
+def _show(
+    connection: Connection, waiting: Sequence[Any], by_id: dict[ManifestId, Manifest]
+) -> None:
+    """Show entries whose manifests have come."""
     if not waiting:
         return
     numbers = [row.number for row in waiting]
     connection.execute(update(_entries).where(_entries.c.number.in_(numbers)).values(shown=True))
-    _index(connection, [(row.number, read_record(row.body)) for row in waiting])
+    records = [(row.number, read_record(row.body)) for row in waiting]
+    for _, record in records:
+        manifest = by_id[record.manifest]
+        if isinstance(record, Entry) and (record.size, record.pieces) != (
+            manifest.size,
+            manifest.pieces,
+        ):
+            _log.warning("an entry disagrees with its manifest", entry=record.id.hex())
+    _index(connection, records)
+
+
+def put_fresh(connection: Connection, fresh: Sequence[Checked], now: int) -> list[Fresh]:
+    """Write records of entries of which nothing is `known` here, by signers who may."""
+    if not fresh:
+        return []
+    named = {record.manifest for _, record in fresh}
+    there = select(tables.manifests.c.id).where(tables.manifests.c.id.in_(list(named)))
+    manifests = set(connection.execute(there).scalars())
+    first = next_change(connection, len(fresh)) - len(fresh) + 1
+    written = [
+        Fresh(number, signed, record, isinstance(record, Entry) and record.manifest in manifests)
+        for number, (signed, record) in enumerate(fresh, start=first)
+    ]
+    connection.execute(insert(_entries), [_row(each, now) for each in written])
+    of_manifests = [
+        {"entry": each.record.id, "manifest": each.record.manifest, "change": each.change}
+        for each in written
+    ]
+    connection.execute(insert(_named), of_manifests)
+    _index(connection, [(each.change, each.record) for each in written if each.shown])
+    return written
+
+
+def known(connection: Connection, entries: Iterable[EntryId]) -> set[EntryId]:
+    """Those of some entries of which there is a record here, or one that is held."""
+    wanted = list(entries)
+    held = tables.held_tombstones.c.entry
+    found: set[EntryId] = set()
+    for column in (_entries.c.id, held):
+        found |= set(connection.execute(select(column).where(column.in_(wanted))).scalars())
+    return found
 
 
 class _Signers:
@@ -137,16 +198,6 @@ class _Signers:
         return None
 
 
-def _known(connection: Connection, entries: Iterable[EntryId]) -> set[EntryId]:
-    """Those of some entries of which there is a record here, or one that is held."""
-    wanted = list(entries)
-    held = tables.held_tombstones.c.entry
-    found: set[EntryId] = set()
-    for column in (_entries.c.id, held):
-        found |= set(connection.execute(select(column).where(column.in_(wanted))).scalars())
-    return found
-
-
 def _vouched(giver: Giver, record: Record) -> bool:
     return giver.rebuilding and PeerId(record.signer) != giver.peer
 
@@ -159,47 +210,25 @@ def _put_other(connection: Connection, giver: Giver, signed: Signed, record: Rec
     return catalogue.store_record(connection, signed, record, giver.now)
 
 
-def _put_fresh(
-    connection: Connection, fresh: list[Checked], now: int
-) -> list[tuple[Stored, Signed]]:
-    """Write records of entries of which nothing is known here."""
-    if not fresh:
-        return []
-    named = {record.manifest for _, record in fresh}
-    there = select(tables.manifests.c.id).where(tables.manifests.c.id.in_(list(named)))
-    manifests = set(connection.execute(there).scalars())
-    last = next_change(connection, len(fresh))
-    rows, shown, news = [], [], []
-    for number, (signed, record) in enumerate(fresh, start=last - len(fresh) + 1):
-        shows = isinstance(record, Entry) and record.manifest in manifests
-        rows.append(_row(number, signed, record, now, shown=shows))
-        if shows:
-            shown.append((number, record))
-    connection.execute(insert(_entries), rows)
-    of_manifests = [
-        {"entry": row["id"], "manifest": row["manifest"], "change": row["number"]} for row in rows
-    ]
-    connection.execute(insert(_named), of_manifests)
-    _index(connection, shown)
-    for row, (signed, record) in zip(rows, fresh, strict=True):
+def _news_of(connection: Connection, written: list[Fresh]) -> list[tuple[Stored, Signed]]:
+    news = []
+    for each in written:
         # Who holds what a live entry names knows it, or is told when it offers what it knows.
-        if isinstance(record, Tombstone | RestoredEntry):
-            holders = catalogue.holders_of(connection, record)
-            restored = isinstance(record, RestoredEntry)
-            change = int(str(row["number"]))
-            news.append((Stored(False, change, holders, restored), signed))
+        if isinstance(each.record, Tombstone | RestoredEntry):
+            holders = catalogue.holders_of(connection, each.record)
+            restored = isinstance(each.record, RestoredEntry)
+            news.append((Stored(False, each.change, holders, restored), each.signed))
     return news
 
 
-def _row(
-    number: int, signed: Signed, record: Record, now: int, *, shown: bool
-) -> dict[str, object]:
+def _row(each: Fresh, now: int) -> dict[str, object]:
     ours = {
-        "shown": shown,
-        "restored": isinstance(record, RestoredEntry),
+        "shown": each.shown,
+        "restored": isinstance(each.record, RestoredEntry),
         "learnt": now,
     }
-    return {"number": number, "id": record.id, **catalogue.columns_of(signed, record), **ours}
+    values = catalogue.columns_of(each.signed, each.record)
+    return {"number": each.change, "id": each.record.id, **values, **ours}
 
 
 def _index(connection: Connection, shown: list[tuple[int, Record]]) -> None:

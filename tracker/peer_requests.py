@@ -1,9 +1,12 @@
 """What a member asks, apart from questions: to be known, and to change holdings and catalogue."""
 
+import functools
+from collections.abc import Awaitable, Callable
+
 import trio
 from sqlalchemy import Connection
 
-from protocol.entry import Tombstone, open_record_untrusted
+from protocol.entry import open_record_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.manifest import decode_manifest_untrusted
 from protocol.messages.base import Done
@@ -29,13 +32,19 @@ from protocol.messages.tracking import (
     Report,
 )
 from protocol.roster import Member
-from tracker import approvals, audit, catalogue, holdings, machines, manifests, members
+from tracker import approvals, audit, catalogue, holdings, machines, members
 from tracker.catalogue import Change, Stored
 from tracker.errors import RequestFailedError
+from tracker.publishing import KEEP, PUBLISH, Keeping, Publishing
 from tracker.reports import MOST_REPORTS
 from tracker.session import Session
 from tracker.swarm import StoredRoster, load_epoch, newest_change
 from tracker.tracker import Tracker
+
+_SMALL = 64 << 10
+"""Bytes of a manifest that is looked at in less time than a thread takes to begin."""
+Rest = Callable[[], Awaitable[None]]
+"""What is left of a request when the next one may be read: to wait for the disk, and answer."""
 
 
 async def present(tracker: Tracker, session: Session, request: Present) -> None:
@@ -104,7 +113,7 @@ async def change_state(tracker: Tracker, session: Session, request: ChangeState)
     await session.send(Done(call=request.call))
 
 
-async def announce(tracker: Tracker, session: Session, request: Announce) -> None:
+async def announce(tracker: Tracker, session: Session, request: Announce) -> Rest:
     """Note what the peer holds; tell it of records that it missed about what is new to it."""
     member = _member(session)
     seen = session.seen
@@ -115,9 +124,14 @@ async def announce(tracker: Tracker, session: Session, request: Announce) -> Non
         fresh = holdings.apply_announce(connection, member.peer, request)
         return catalogue.changes_about(connection, fresh, seen)
 
-    changes = await tracker.database.write(apply)
-    await session.send(Done(call=request.call))
-    await _tell(session, changes)
+    pending = tracker.database.submit(apply)
+
+    async def answer() -> None:
+        changes = await tracker.database.outcome(pending)
+        await session.send(Done(call=request.call))
+        await _tell(session, changes)
+
+    return answer
 
 
 async def report(tracker: Tracker, session: Session, request: Report) -> None:
@@ -142,32 +156,27 @@ async def report(tracker: Tracker, session: Session, request: Report) -> None:
     await session.send(Done(call=request.call))
 
 
-async def publish(tracker: Tracker, session: Session, request: Publish) -> None:
+async def publish(tracker: Tracker, session: Session, request: Publish) -> Rest:
     """Put a record into the catalogue, and tell who holds its content."""
     member = _member(session)
     try:
         record = open_record_untrusted(request.record)
     except RemoteProtocolError as error:
         raise RequestFailedError("invalid", str(error)) from None
-
-    def store(connection: Connection) -> Stored:
-        members.require_active(connection, member.peer)
-        now = tracker.wall()
-        deleted = isinstance(record, Tombstone)
-        name = audit.entry_name(connection, record.id) if deleted else ""
-        stored = catalogue.store_record(connection, request.record, record, now)
-        if deleted and stored.change is not None:
-            audit.note(connection, session.actor, "deleted", name, now)
-        return stored
-
-    stored = await tracker.database.write(
-        store, then=lambda stored: tracker.tell_entry(stored, request.record)
+    published = Publishing(request.record, record, member.peer, session.actor, tracker.wall())
+    pending = tracker.database.submit_together(
+        PUBLISH, published, then=lambda stored: tracker.tell_entry(stored, request.record)
     )
-    if stored.rejected:
-        raise RequestFailedError("refused", "this deletion has been rejected")
-    await session.send(
-        Published(call=request.call, needs_manifest=stored.needs_manifest, held=stored.held)
-    )
+
+    async def answer() -> None:
+        stored: Stored = await tracker.database.outcome(pending)
+        if stored.rejected:
+            raise RequestFailedError("refused", "this deletion has been rejected")
+        await session.send(
+            Published(call=request.call, needs_manifest=stored.needs_manifest, held=stored.held)
+        )
+
+    return answer
 
 
 async def publish_approval(tracker: Tracker, session: Session, request: PublishApproval) -> None:
@@ -210,23 +219,27 @@ async def get_bursts(tracker: Tracker, session: Session, request: GetBursts) -> 
     await session.send(Bursts(call=request.call, bursts=bursts))
 
 
-async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> None:
+async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> Rest | None:
     """Keep a manifest that an entry names."""
     encoded = await session.receive_document(request.length)
     member = _member(session)
-
-    def store(connection: Connection) -> None:
-        members.require_active(connection, member.peer)
-        manifests.store_manifest(connection, manifest)
-
+    decode = functools.partial(decode_manifest_untrusted, encoded, request.manifest)
+    small = len(encoded) <= _SMALL
     try:
-        manifest = await trio.to_thread.run_sync(
-            decode_manifest_untrusted, encoded, request.manifest
-        )
+        manifest = decode() if small else await trio.to_thread.run_sync(decode)
     except RemoteProtocolError as error:
         raise RequestFailedError("invalid", str(error)) from None
-    await tracker.database.write(store)
-    await session.send(Done(call=request.call))
+    pending = tracker.database.submit_together(KEEP, Keeping(manifest, member.peer))
+
+    async def answer() -> None:
+        await tracker.database.outcome(pending)
+        await session.send(Done(call=request.call))
+
+    if small:
+        return answer
+    # Of large ones there is one in memory for each connection.
+    await answer()
+    return None
 
 
 async def keep_up(tracker: Tracker, session: Session) -> None:

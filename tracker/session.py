@@ -24,6 +24,10 @@ from tracker.errors import RequestFailedError
 LINE = 4096
 """Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
 STALLED = 30.0
+AT_ONCE = 64
+"""Requests of one connection that wait for the disk while more are read."""
+BURST = 64
+"""Messages that are sent with one call, if so many wait."""
 SLOWEST = 64 << 10
 """Bytes a second below which a reader of a document is as good as stalled."""
 _FAREWELL = 2.0
@@ -45,6 +49,10 @@ class Document:
     header: Message
     content: bytes
     sent: trio.Event = field(default_factory=trio.Event)
+
+
+Item = Message | Document | trio.Event
+"""What is sent; an event is set when all before it has left."""
 
 
 class Session:
@@ -72,8 +80,11 @@ class Session:
         self.catching_up = trio.Lock()
         self._behind: int | None = None
         self._fell_behind = trio.Event()
-        self._put, self._line = trio.open_memory_channel[Message | Document | trio.Event](LINE)
+        self._put, self._line = trio.open_memory_channel[Item](LINE)
         self._waiting: trio.CancelScope | None = None
+        self._places = trio.Semaphore(AT_ONCE)
+        self._place_free = trio.Event()
+        self._nursery: trio.Nursery | None = None
         self._finishing = False
         self._scope = trio.CancelScope()
         self._sending = False
@@ -95,6 +106,7 @@ class Session:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
                     nursery.start_soon(self._guarded, self._write)
                     nursery.start_soon(self._guarded, keep_up, self)
                     await self._guarded(self._read, serve)
@@ -142,6 +154,25 @@ class Session:
         """The bytes that follow the message being served."""
         return await self.channel.receive_document(length)
 
+    async def alongside(self, rest: Callable[[], Awaitable[object]]) -> None:
+        """Do the rest of what was asked while more is read; waits while too much is under way."""
+        await self._places.acquire()
+        assert self._nursery is not None
+        self._nursery.start_soon(self._do_alongside, rest)
+
+    async def _do_alongside(self, rest: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await self._guarded(rest)
+        finally:
+            self._places.release()
+            self._place_free.set()
+
+    async def alone(self) -> None:
+        """Wait until all that was asked before is answered."""
+        while self._places.value < AT_ONCE:
+            self._place_free = trio.Event()
+            await self._place_free.wait()
+
     def finish(self, reason: str, last: Message) -> None:
         """End it in good order, when what is being served is answered; members are told `last`."""
         self._reason, self._finishing = reason, True
@@ -155,7 +186,7 @@ class Session:
         self._reason, self._refused = reason, refused
         self._scope.cancel()
 
-    async def _guarded(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+    async def _guarded(self, task: Callable[..., Awaitable[object]], *args: object) -> None:
         try:
             await task(*args)
         except LocalProtocolError:
@@ -189,27 +220,49 @@ class Session:
         return None
 
     async def _send_the_rest(self) -> None:
+        await self.alone()
         sent = trio.Event()
         await self._put.send(sent)
         await sent.wait()
 
     async def _write(self) -> None:
         while True:
-            item: Message | Document | trio.Event = Ping()
+            item: Item | None = Ping()
             with trio.move_on_after(PING_EVERY):
                 item = await self._line.receive()
-            if isinstance(item, trio.Event):
-                item.set()
-                continue
+            messages: list[Message] = []
+            while item is not None:
+                if isinstance(item, Message):
+                    messages.append(item)
+                else:
+                    await self._send(messages)
+                    messages = []
+                    await self._send_document(item)
+                item = self._waiting_item() if len(messages) < BURST else None
+            await self._send(messages)
+
+    def _waiting_item(self) -> "Item | None":
+        try:
+            return self._line.receive_nowait()
+        except trio.WouldBlock:
+            return None
+
+    async def _send(self, messages: list[Message]) -> None:
+        if messages:
             self._sending = True
-            if isinstance(item, Document):
-                with trio.fail_after(STALLED + len(item.content) / SLOWEST):
-                    await self.channel.send_bytes(item.header, item.content)
-                item.sent.set()
-            else:
-                with trio.fail_after(STALLED):
-                    await self.channel.send(item)
+            with trio.fail_after(STALLED):
+                await self.channel.send_all(messages)
             self._sending = False
+
+    async def _send_document(self, item: Document | trio.Event) -> None:
+        if isinstance(item, trio.Event):
+            item.set()
+            return
+        self._sending = True
+        with trio.fail_after(STALLED + len(item.content) / SLOWEST):
+            await self.channel.send_bytes(item.header, item.content)
+        item.sent.set()
+        self._sending = False
 
     async def _close(self) -> None:
         with trio.move_on_after(_FAREWELL, shield=True):
