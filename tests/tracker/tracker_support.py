@@ -1,6 +1,7 @@
 """A real tracker in a temporary directory, and peers that talk to it over in-memory streams."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,17 @@ def new_token(
         )
     )
     return token
+
+
+@contextmanager
+def held_up(database: Database, nursery: trio.Nursery) -> Iterator[None]:
+    """No write goes to the disk meanwhile."""
+    let_go = threading.Event()
+    nursery.start_soon(database.write, lambda _: let_go.wait())
+    try:
+        yield
+    finally:
+        let_go.set()
 
 
 def admit(
