@@ -3,6 +3,8 @@
 Each kind of body is signed under its own context, so that no signature of one kind serves another.
 """
 
+from functools import lru_cache
+
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -26,10 +28,15 @@ def sign(key: Ed25519PrivateKey, context: str, body: bytes) -> Signed:
 def check_signature(signed: Signed, key: bytes, context: str) -> None:
     """Raise RemoteProtocolError unless `key` signed this body for this use."""
     try:
-        public = Ed25519PublicKey.from_public_bytes(key)
-        public.verify(signed.signature, _message(context, signed.body))
+        _public(key).verify(signed.signature, _message(context, signed.body))
     except (InvalidSignature, ValueError):
         raise RemoteProtocolError(f"the {context}'s signature is not valid") from None
+
+
+@lru_cache(maxsize=256)
+def _public(key: bytes) -> Ed25519PublicKey:
+    """The same few sign nearly everything."""
+    return Ed25519PublicKey.from_public_bytes(key)
 
 
 def _message(context: str, body: bytes) -> bytes:

@@ -29,10 +29,11 @@ class Together(Generic[_Item, _T]):
     """How many works of one kind are done at once: what each gives, or why it is refused, in order.
 
     If `do` raises, nothing of it counts, and each is done alone. Those of one transaction are done
-    at the turn of the first.
+    at the turn of the first, or of the last if they are `late`: so none is before what it needs.
     """
 
     do: Callable[[Connection, Sequence[_Item]], Sequence[_T | RequestFailedError]]
+    late: bool = False
 
 
 @dataclass(eq=False)
@@ -137,16 +138,16 @@ def in_turn(group: Sequence[Pending]) -> list[Pending]:
 
 
 def _steps(group: Sequence[Pending]) -> list[list[Pending]]:
-    steps: list[list[Pending]] = []
-    of_kind: dict[Together[Any, Any], list[Pending]] = {}
+    steps: dict[object, list[Pending]] = {}
     for each in group:
-        if each.together is not None and each.together in of_kind:
-            of_kind[each.together].append(each)
+        kind = each.together
+        if kind is None:
+            steps[each] = [each]
             continue
-        steps.append([each])
-        if each.together is not None:
-            of_kind[each.together] = steps[-1]
-    return steps
+        if kind.late and kind in steps:
+            steps[kind] = steps.pop(kind)
+        steps.setdefault(kind, []).append(each)
+    return list(steps.values())
 
 
 def _do_together(

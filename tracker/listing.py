@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 from protocol import codec
 from protocol.entry import Entry, read_record
 from protocol.ids import ManifestId, PeerId
-from protocol.messages.shared import Holder, PeerState
+from protocol.messages.shared import PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
 from protocol.signing import Signed
 from tracker import manifests, tables
@@ -49,40 +49,6 @@ def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now
     total = connection.execute(_count(found)).scalar_one()
     rows = connection.execute(found.order_by(_table.c.id).limit(PAGE)).all()
     return Page(fitting(listings_of(connection, rows, states, now)), total, b"")
-
-
-def locate(
-    connection: Connection,
-    manifest: ManifestId,
-    states: States,
-    addresses: Mapping[PeerId, tuple[str, ...]],
-) -> tuple[Holder, ...]:
-    """Who holds pieces of a manifest, the most useful first; also holders that are doubted.
-
-    Bits that would not fit the message are sent as b"": that holder has to be asked itself.
-    """
-    pieces = manifests.load_pieces(connection, [manifest]).get(manifest)
-    held = _countable(load_holders(connection, [manifest])[manifest], pieces, states)
-    held.sort(key=lambda one: _usefulness(one, pieces or 0, states))
-    space = REPLY_SPACE
-    holders = []
-    for one in held[:MAX_HOLDERS]:
-        holder = Holder(
-            peer=one.peer, state=states[one.peer], addresses=addresses[one.peer], bits=b""
-        )
-        space -= len(codec.encode(holder))
-        if one.bits is None or len(one.bits) < space:
-            holder = Holder(
-                peer=one.peer,
-                state=holder.state,
-                addresses=holder.addresses,
-                bits=one.bits,
-            )
-            space -= len(one.bits or b"")
-        if space < 0:
-            break
-        holders.append(holder)
-    return tuple(holders)
 
 
 def listings_of(
@@ -124,10 +90,9 @@ def summarise(
     live = [one.bits for one in counted if states[one.peer] == "live"]
     partial = [bits for bits in live if bits is not None]
     have = worst_copies(pieces, len(live) - len(partial), partial)
-    counted.sort(key=lambda one: _usefulness(one, pieces, states))
     summaries = tuple(
         HolderSummary(peer=one.peer, pieces=count_pieces(one.bits, pieces), state=states[one.peer])
-        for one in counted[:MAX_HOLDERS]
+        for one in by_usefulness(counted, pieces, states)[:MAX_HOLDERS]
     )
     return have, summaries
 
@@ -139,7 +104,7 @@ def is_lost(pieces: int, held: list[Held], states: States) -> bool:
     return worst_copies(pieces, len(counted) - len(partial), partial) == 0
 
 
-def _countable(held: list[Held], pieces: int | None, states: States) -> list[Held]:
+def _countable(held: Iterable[Held], pieces: int | None, states: States) -> list[Held]:
     """Holders that are members and have at least a piece (or the whole of nothing)."""
     return [
         one
@@ -151,6 +116,12 @@ def _countable(held: list[Held], pieces: int | None, states: States) -> list[Hel
 
 def _usefulness(held: Held, pieces: int, states: States) -> tuple[int, int, bytes]:
     return _RANK[states[held.peer]], -count_pieces(held.bits, pieces), held.peer
+
+
+def by_usefulness(held: Iterable[Held], pieces: int | None, states: States) -> list[Held]:
+    """Holders that count, the most useful first."""
+    counted = _countable(held, pieces, states)
+    return sorted(counted, key=lambda one: _usefulness(one, pieces or 0, states))
 
 
 def fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:

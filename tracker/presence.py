@@ -31,15 +31,19 @@ class Presence:
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
+        self.version = 0
+        """Another one whenever `told` may say something else."""
         self._peers: dict[PeerId, _Peer] = {}
 
     def expect(self, peer: PeerId, addresses: Addresses, now: float) -> None:
         """Know of a member that is not connected; one already known stays as it is."""
         if peer not in self._peers:
+            self.version += 1
             self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
 
     def arrive(self, peer: PeerId, addresses: Addresses, now: float) -> None:
         """A member is connected, and can be reached there."""
+        self.version += 1
         known = self._peers.setdefault(peer, _Peer(addresses, now))
         known.connected, known.addresses, known.since = True, addresses, now
 
@@ -57,12 +61,18 @@ class Presence:
 
     def forget(self, peer: PeerId) -> None:
         """Not a member any more."""
+        self.version += 1
         self._peers.pop(peer, None)
 
     def state(self, peer: PeerId, now: float) -> PeerState:
         """How a peer is; strangers are gone."""
         known = self._peers.get(peer)
         return "gone" if known is None else self._state(known, now)
+
+    def told(self, peer: PeerId) -> tuple[PeerState, Addresses] | None:
+        """How and where a member is, as was told last; None for strangers."""
+        known = self._peers.get(peer)
+        return None if known is None else known.told
 
     def states(self, now: float) -> dict[PeerId, PeerState]:
         """How everybody is."""
@@ -85,6 +95,7 @@ class Presence:
             current = (self._state(known, now), known.addresses)
             if current != known.told:
                 known.told = current
+                self.version += 1
                 yield peer, *current
 
     def live(self, now: float) -> Iterator[tuple[PeerId, Addresses]]:

@@ -80,7 +80,7 @@ def _keep_all(connection: Connection, asked: Sequence[Keeping]) -> list[RequestF
 
 
 PUBLISH: Together[Publishing, Stored] = Together(_publish_all)
-KEEP: Together[Keeping, None] = Together(_keep_all)
+KEEP: Together[Keeping, None] = Together(_keep_all, late=True)
 """The same of manifests, which entries name that are here or published at the same time."""
 
 

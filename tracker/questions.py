@@ -43,10 +43,7 @@ async def get_entry(tracker: Tracker, session: Session, request: GetEntry) -> No
 
 async def locate(tracker: Tracker, session: Session, request: Locate) -> None:
     """Answer who holds a manifest, and where they are."""
-    states, addresses = tracker.states(), tracker.presence.addresses()
-    holders = await tracker.database.read(
-        lambda connection: listing.locate(connection, request.manifest, states, addresses)
-    )
+    holders = await tracker.locating.holders(request.manifest)
     await session.send(Located(call=request.call, holders=holders))
 
 

@@ -4,6 +4,7 @@ Everything sent goes through a bounded line to the one writer. Who does not read
 holds up another. Known errors of the connection end here; bugs go on to its edge.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -51,6 +52,7 @@ class Document:
     sent: trio.Event = field(default_factory=trio.Event)
 
 
+_Rest = Callable[[], Awaitable[object]]
 Item = Message | Document | trio.Event
 """What is sent; an event is set when all before it has left."""
 
@@ -82,8 +84,8 @@ class Session:
         self._fell_behind = trio.Event()
         self._put, self._line = trio.open_memory_channel[Item](LINE)
         self._waiting: trio.CancelScope | None = None
-        self._places = trio.Semaphore(AT_ONCE)
-        self._place_free = trio.Event()
+        self._rests: deque[_Rest] = deque()
+        self._answered = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._finishing = False
         self._scope = trio.CancelScope()
@@ -154,24 +156,28 @@ class Session:
         """The bytes that follow the message being served."""
         return await self.channel.receive_document(length)
 
-    async def alongside(self, rest: Callable[[], Awaitable[object]]) -> None:
-        """Do the rest of what was asked while more is read; waits while too much is under way."""
-        await self._places.acquire()
-        assert self._nursery is not None
-        self._nursery.start_soon(self._do_alongside, rest)
-
-    async def _do_alongside(self, rest: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await self._guarded(rest)
-        finally:
-            self._places.release()
-            self._place_free.set()
+    async def alongside(self, rest: _Rest) -> None:
+        """Do the rest of what was asked, in turn, while more is read; waits when that is much."""
+        await self._until_fewer(AT_ONCE)
+        self._rests.append(rest)
+        if len(self._rests) == 1:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._guarded, self._do_rests)
 
     async def alone(self) -> None:
         """Wait until all that was asked before is answered."""
-        while self._places.value < AT_ONCE:
-            self._place_free = trio.Event()
-            await self._place_free.wait()
+        await self._until_fewer(1)
+
+    async def _do_rests(self) -> None:
+        while self._rests:
+            await self._rests[0]()
+            self._rests.popleft()
+            self._answered.set()
+
+    async def _until_fewer(self, number: int) -> None:
+        while len(self._rests) >= number:
+            self._answered = trio.Event()
+            await self._answered.wait()
 
     def finish(self, reason: str, last: Message) -> None:
         """End it in good order, when what is being served is answered; members are told `last`."""

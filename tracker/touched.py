@@ -5,7 +5,7 @@ Notes are with the connection until its transaction is on disk; one that fails l
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -45,6 +45,8 @@ class Notes:
         self._lock = threading.Lock()
         self._touched = Touched(everything=True)
         self._since: float | None = None
+        self.listeners: list[Callable[[Touched], None]] = []
+        """Told at once of each transaction, in the thread that wrote."""
 
     def add(self, touched: Touched) -> None:
         """One more transaction is on disk."""
@@ -52,6 +54,9 @@ class Notes:
             self._touched.add(touched)
             if touched and self._since is None:
                 self._since = time.monotonic()
+        if touched:
+            for listener in self.listeners:
+                listener(touched)
 
     def take(self) -> Touched:
         """All since this was last asked; everything at first."""

@@ -25,6 +25,7 @@ from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.health import HealthCounter
 from tracker.limits import Limits
+from tracker.locating import Locating
 from tracker.metrics import Metrics
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
@@ -72,6 +73,7 @@ class Tracker:
         """Where programs that watch ask, if anywhere."""
         self.started = trio.current_time()
         self.presence = Presence(self.roster.roster.grace)
+        self.locating = Locating(database, self.presence)
         self.sessions: set[Session] = set()
         self._present: dict[PeerId, Session] = {}
         self._left: dict[PeerId, int] = {}

@@ -181,6 +181,30 @@ async def test_those_of_a_kind_are_done_at_once_and_else_alone(made: Made) -> No
 
 
 @pytest.mark.trio
+async def test_none_is_done_before_what_it_needs(club: Swarm) -> None:
+    """Whatever is between them, a manifest is kept after the entry that was published before it."""
+    machines = [club.admit(name) for name in ("one", "two", "three")]
+    talks = [await club.present(machine) for machine in machines]
+    async with trio.open_nursery() as nursery:
+        with held_up(club.database, nursery):
+            await trio.testing.wait_all_tasks_blocked()
+            for call in range(900, 904):
+                for at, (talk, machine) in enumerate(zip(talks, machines, strict=True)):
+                    manifest = manifest_of(1, 10 * call + at)
+                    record = signed(entry_of(manifest, machine, salt=call.to_bytes(16)), machine)
+                    await talk.channel.send(Publish(call=call, record=record))
+                    header = PutManifest(
+                        call=call, length=len(manifest.encoded), manifest=manifest.id
+                    )
+                    await talk.channel.send_bytes(header, manifest.encoded)
+                    await trio.testing.wait_all_tasks_blocked()
+    for talk in talks:
+        for _ in range(4):
+            await talk.told(Done)
+    assert (await talks[0].ask(Search, words="")).total == 12
+
+
+@pytest.mark.trio
 async def test_what_a_listener_does_wrong_is_its_own(made: Made) -> None:
     database = made[0]
 

@@ -1,6 +1,9 @@
 """Who holds what, how many copies that makes, and the digest of it."""
 
+from collections.abc import Mapping
+
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from tracker_support import NOW, admit, entry_of, manifest_of, signed
@@ -10,7 +13,7 @@ from protocol.identity import Identity
 from protocol.ids import ManifestId, PeerId
 from protocol.inventory import inventory_digest
 from protocol.manifest import Manifest
-from protocol.messages.shared import PeerState
+from protocol.messages.shared import Holder, PeerState
 from protocol.messages.tracking import Announce, Holding, Search
 from tracker import catalogue, holdings, listing, manifests, searching
 from tracker.copies import worst_copies
@@ -18,6 +21,8 @@ from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.holdings import Held
+from tracker.locating import Locating
+from tracker.presence import Presence
 from tracker.shelf import Shelf
 from tracker.touched import Notes
 
@@ -143,15 +148,25 @@ def test_a_doubted_holding_counts_again_after_an_hour_or_a_new_announce(made: Ma
     assert (have(NOW), have(NOW + 3_599_999), have(NOW + 3_600_000)) == (1, 1, 2)
     # What is counted is not what was said, and to find it is another question.
     assert made[0].read_now(lambda c: holdings.digest(c, other.peer)) == before
-    addresses = dict.fromkeys(states, ("10.0.0.1:1",))
-    located = made[0].read_now(lambda c: listing.locate(c, manifest.id, states, addresses))
-    assert len(located) == 2
+    assert len(located(made[0], manifest.id, states)) == 2
     announce(made, other.peer, (manifest_of(5), None))
     assert have(NOW) == 1
     announce(made, other.peer, (manifest, b"\xc0"))
     assert have(NOW) == 1
     announce(made, other.peer, (manifest, None))
     assert have(NOW) == 2
+
+
+def located(
+    database: Database, manifest: ManifestId, states: Mapping[PeerId, PeerState]
+) -> tuple[Holder, ...]:
+    presence = Presence(1800)
+    for peer, state in states.items():
+        meet = presence.arrive if state == "live" else presence.expect
+        meet(peer, ("10.0.0.1:1",), 0.0)
+    assert presence.version
+    list(presence.changes(0.0))
+    return trio.run(Locating(database, presence).holders, manifest)
 
 
 def test_strangers_hold_nothing(made: Made) -> None:
@@ -168,7 +183,6 @@ def test_locate_leaves_out_bits_that_do_not_fit(made: Made) -> None:
         states[author.peer] = "live" if number else "suspect"
         said = Announce(call=0, stored=0, holdings=(Holding(manifest=manifest, bits=huge),))
         made[0].write_now(lambda c, p=author.peer, s=said: holdings.apply_announce(c, p, s))  # type: ignore[misc]
-    addresses = dict.fromkeys(states, ("10.0.0.1:1",))
-    found = made[0].read_now(lambda c: listing.locate(c, manifest, states, addresses))
+    found = located(made[0], manifest, states)
     assert [holder.state for holder in found] == ["live", "live", "suspect"]
     assert [holder.bits for holder in found] == [huge, b"", b""]
