@@ -4,17 +4,20 @@ Bits are checked against the manifest when it is here. What is said of a manifes
 yet is kept, and counts from when it comes; bits that then do not fit count for nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.bitfield import bitfield_untrusted
 from protocol.errors import RemoteProtocolError
 from protocol.ids import ManifestId, PeerId
 from protocol.inventory import inventory_digest
-from protocol.messages.tracking import Announce, Holding
-from tracker import manifests, tables
+from protocol.messages.tracking import Announce
+from tracker import tables
 from tracker.errors import RequestFailedError
 from tracker.members import require_active
 from tracker.touched import note_manifests, note_peer
@@ -22,6 +25,21 @@ from tracker.touched import note_manifests, note_peer
 DOUBTED_FOR = 3_600_000
 """Milliseconds: nobody can take another's holding out of the count for longer by one report."""
 _table = tables.holdings
+_manifests = tables.manifests
+_some: BindParameter[Any] = bindparam("some", expanding=True)
+_OF_KNOWN = (
+    select(_manifests.c.id, _manifests.c.pieces, _table.c.peer)
+    .join(
+        _table,
+        (_table.c.manifest == _manifests.c.id) & (_table.c.peer == bindparam("peer")),
+        isouter=True,
+    )
+    .where(_manifests.c.id.in_(_some))
+)
+"""Of manifests that are here their pieces, and whether one peer holds any."""
+_OF_UNKNOWN = select(_table.c.manifest).where(
+    _table.c.peer == bindparam("peer"), _table.c.manifest.in_(_some)
+)
 
 
 @dataclass(frozen=True)
@@ -37,31 +55,29 @@ def apply_announce(
 ) -> frozenset[ManifestId]:
     """Note what a peer holds now, all of the message or nothing; the manifests new to it."""
     require_active(connection, peer)
-    _check_bits(connection, announce.holdings)
+    newest = {holding.manifest: holding.bits for holding in announce.holdings}
+    known = _look(connection, peer, newest)
     stored = update(tables.members).where(tables.members.c.peer == peer)
     connection.execute(stored.values(stored=announce.stored))
-    before = select(_table.c.manifest).where(_table.c.peer == peer)
-    newest = {holding.manifest: holding.bits for holding in announce.holdings}
     if announce.reset:
         note_peer(connection, peer)
-    else:
-        note_manifests(connection, newest)
-        before = before.where(_table.c.manifest.in_(list(newest)))
-    known = frozenset(connection.execute(before).scalars())
-    if announce.reset:
+        before = connection.execute(select(_table.c.manifest).where(_table.c.peer == peer))
+        known |= set(before.scalars())
         connection.execute(delete(_table).where(_table.c.peer == peer))
     else:
-        connection.execute(
-            delete(_table).where(_table.c.peer == peer, _table.c.manifest.in_(list(newest)))
-        )
+        note_manifests(connection, newest)
     held = [
         {"peer": peer, "manifest": manifest, "bits": bits}
         for manifest, bits in newest.items()
         if bits != b""
     ]
+    dropped = [manifest for manifest, bits in newest.items() if bits == b""]
+    if dropped:
+        gone = _table.c.manifest.in_(dropped)
+        connection.execute(delete(_table).where(_table.c.peer == peer, gone))
     if held:
-        connection.execute(insert(_table), held)
-    return frozenset(manifest for manifest, bits in newest.items() if bits != b"") - known
+        connection.execute(_put(connection.dialect.name), held)
+    return frozenset(newest.keys() - set(dropped) - known)
 
 
 def digest(connection: Connection, peer: PeerId) -> bytes:
@@ -100,11 +116,32 @@ def fits(bits: bytes | None, pieces: int) -> bool:
     return True
 
 
-def _check_bits(connection: Connection, announced: tuple[Holding, ...]) -> None:
-    partial = [holding for holding in announced if holding.bits]
-    pieces = manifests.load_pieces(connection, [holding.manifest for holding in partial])
-    for holding in partial:
-        known = pieces.get(holding.manifest)
-        if known is not None and not fits(holding.bits, known):
-            name = holding.manifest.hex()[:12]
+def _look(
+    connection: Connection, peer: PeerId, newest: Mapping[ManifestId, bytes | None]
+) -> set[ManifestId]:
+    """What of this the peer held before; RequestFailedError for bits that do not fit."""
+    known: set[ManifestId] = set()
+    unknown = set(newest)
+    found = connection.execute(_OF_KNOWN, {"peer": peer, "some": list(newest)})
+    assert found.cursor is not None
+    for manifest, pieces, holds in found.cursor.fetchall():
+        unknown.discard(manifest)
+        if holds is not None:
+            known.add(manifest)
+        bits = newest[manifest]
+        if bits and not fits(bits, pieces):
+            name = manifest.hex()[:12]
             raise RequestFailedError("invalid", f"the bits of manifest {name} do not fit it")
+    if unknown:
+        more = connection.execute(_OF_UNKNOWN, {"peer": peer, "some": list(unknown)})
+        known |= set(more.scalars())
+    return known
+
+
+@lru_cache
+def _put(dialect: str) -> Any:
+    """Put what is held in the place of what was."""
+    put = (sqlite if dialect == "sqlite" else postgresql).insert(_table)
+    return put.on_conflict_do_update(
+        index_elements=["peer", "manifest"], set_={"bits": put.excluded.bits, "doubted": None}
+    )
