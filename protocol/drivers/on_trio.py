@@ -75,6 +75,11 @@ class TrioChannel:
                 return event
             self._ahead += await self._read()
 
+    def receive_nowait(self) -> Received | Ended | None:
+        """The next control message or end that is here already, else None."""
+        event = self.connection.next_event()
+        return event if isinstance(event, Received | Ended) else None
+
     async def receive_bytes(
         self, target: memoryview, pace: Pace | None = None, at_once: int | None = None
     ) -> None:
