@@ -80,8 +80,13 @@ class Catalogue:
         ).fetchone()
         self.seen_change = int(row[0]) if row else 0
 
-    async def remember_change(self, change: int) -> None:
-        """Everything up to this change of the tracker's is known."""
+    async def remember_change(self, change: int, *, set_back: bool = False) -> None:
+        """Everything up to this change of the tracker's is known.
+
+        A lower number than before counts only with `set_back`, of another database.
+        """
+        if change <= self.seen_change and not set_back:
+            return
         self.seen_change = change
         await self._database.run(
             lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES ('change', ?)", (change,))
@@ -280,8 +285,9 @@ class Catalogue:
         )
         return [Signed(*row) for row in rows]
 
-    async def mark_published(self, record: Record) -> None:
-        """The tracker has this record."""
+    async def mark_published(self, record: Record, *, listed: bool = False) -> None:
+        """The tracker has this record, and goes by it if `listed`."""
+        now = self._now()
 
         def mark(connection: sqlite3.Connection) -> None:
             for table in ("records", "held_tombstones"):
@@ -289,6 +295,8 @@ class Catalogue:
                     f"UPDATE {table} SET published = 1 WHERE entry = ? AND sequence = ?",
                     (record.id, record.sequence),
                 )
+            if listed:
+                records.confirm(connection, record.id, record.sequence, now)
 
         await self._database.run(mark)
 

@@ -92,6 +92,7 @@ class Daemon:
         nursery.start_soon(self._listener.serve, listeners)
         nursery.start_soon(parts.tracker.run)
         nursery.start_soon(parts.rebuilding.run)
+        nursery.start_soon(parts.rollbacks.run)
         nursery.start_soon(parts.presence_watch.run)
         nursery.start_soon(parts.health_watch.run)
         nursery.start_soon(parts.events.run)

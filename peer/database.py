@@ -181,6 +181,10 @@ CREATE TABLE unwanted (        -- what `twofold drop` gave up; see peer/swarm/ha
 _VERSION_10 = """
 ALTER TABLE records ADD COLUMN rendition INTEGER NOT NULL DEFAULT 0; -- also of its tombstone
 """
+_VERSION_11 = """
+ALTER TABLE addresses ADD COLUMN proven TEXT NOT NULL DEFAULT '[]'; -- where its key was proven
+ALTER TABLE records ADD COLUMN told INTEGER NOT NULL DEFAULT 0; -- see peer/rollbacks.py
+"""
 _MIGRATIONS = [
     _VERSION_1,
     _VERSION_2,
@@ -192,6 +196,7 @@ _MIGRATIONS = [
     _VERSION_8,
     _VERSION_9,
     _VERSION_10,
+    _VERSION_11,
 ]
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -34,6 +34,10 @@ class UnreachableError(PeerError):
     kind: FailureKind = "unreachable"
 
 
+class NotNowError(UnreachableError):
+    """An address is not dialled, or not so soon again."""
+
+
 class BusyError(UnreachableError):
     """The other side has been asked too much; `again` is in how many seconds it may be asked."""
 

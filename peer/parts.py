@@ -36,6 +36,7 @@ from peer.operator.status import StatusMaker
 from peer.operator_parts import make_requests
 from peer.presence import Presence
 from peer.rebuilding import Rebuilding
+from peer.rollbacks import Rollbacks
 from peer.roster_book import RosterBook
 from peer.settings_file import SettingsFile
 from peer.standing import Standing
@@ -50,6 +51,7 @@ from peer.store.second_looks import SecondLooks
 from peer.swarm.address_book import AddressBook
 from peer.swarm.auditing import Auditing
 from peer.swarm.audits import AuditBook
+from peer.swarm.dial_allowance import DialAllowance
 from peer.swarm.downloads import Downloads
 from peer.swarm.handing_on import HandingOn
 from peer.swarm.keeping import Keeping
@@ -64,6 +66,7 @@ from peer.swarm.room import Room
 from peer.swarm.services import Traffic
 from peer.swarm.whereabouts import WhereMembersAre
 from peer.tracker_link import TrackerLink
+from peer.tracker_places import TrackerPlaces
 from peer.trash import Trash
 from peer.web_process import WebLogins
 from protocol.ids import PeerId
@@ -92,7 +95,8 @@ class Parts:
         self.faults = Faults(database)
         self.events = Events(database, lambda: self.wall())
         self.contents = Contents(database, self.directory.content)
-        self.address_book = AddressBook(database)
+        self.dials = DialAllowance()
+        self.address_book = AddressBook(database, self.dials)
         self.pacing = Pacing()
         self.limits = LimitBook(
             SettingsFile(self.directory.settings_file), self.pacing, self.rosters
@@ -110,6 +114,8 @@ class Parts:
             self.present,
             chance,
         )
+        self.tracker_places = TrackerPlaces(database, self.dials, joined.tracker_addresses)
+        self.rollbacks = Rollbacks(database, self.tracker, lambda: self.wall())
         self.rebuilding = Rebuilding(me, database, self.catalogue, self.tracker)
         self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
         self.handing_on = HandingOn(database, lambda: self.wall())
@@ -204,6 +210,7 @@ class Parts:
             self.notices,
             self.downloads,
         )
+        lookup.note_listed, lookup.suspect = self.rollbacks.note_listed, self.rollbacks.suspect
         self._make_health()
         self.renditions = Renditions(
             self.me, self.publishing, self.catalogue, self.rosters, self.trash
@@ -247,6 +254,7 @@ class Parts:
             self.catalogue,
             self.eviction,
             self.giving_up,
+            self.rollbacks,
         )
         self.leaving = Leaving(
             self.contents,
@@ -314,6 +322,8 @@ class Parts:
         self.rosters.load()
         self.catalogue.load()
         self.rebuilding.load()
+        self.rollbacks.load()
+        self.tracker_places.load()
         self.contents.load()
         self.trash.load()
         self.approvals.load()

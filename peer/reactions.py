@@ -80,11 +80,14 @@ class Reactions:
     def _tie_tracker(self) -> None:
         tracker = self._parts.tracker
         tracker.stored = self._parts.contents.stored_bytes
-        tracker.take_roster = self._take_roster
+        tracker.take_roster = self._take_trackers_roster
         tracker.take_entry = self._take_entry
         tracker.take_peer = self._take_peer
         tracker.take_approval = self._deletions.take_approval
         tracker.on_connected = self._tracker_connected
+        tracker.may_dial = self._parts.tracker_places.may_dial
+        tracker.answered = self._parts.tracker_places.answered
+        self._parts.rosters.on_wrong = self._parts.rollbacks.note
         tracker.is_lacking = self._parts.rebuilding.is_lacking
         tracker.roster = lambda: (self._parts.rosters.number, self._parts.rosters.encoded)
 
@@ -122,9 +125,13 @@ class Reactions:
 
     # From links
 
-    async def _take_roster(self, encoded: bytes) -> None:
+    async def _take_trackers_roster(self, encoded: bytes) -> None:
+        await self._take_roster(encoded, from_tracker=True)
+
+    async def _take_roster(self, encoded: bytes, *, from_tracker: bool = False) -> None:
         parts = self._parts
-        if await parts.rosters.offer(encoded) and parts.rosters.roster is not None:
+        new = await parts.rosters.offer(encoded, from_tracker=from_tracker)
+        if new and parts.rosters.roster is not None:
             parts.links.cut_outside(parts.rosters.roster.outside())
             parts.links.tell_roster(parts.rosters.number, encoded)
             parts.lan.recognise()
@@ -209,15 +216,14 @@ class Reactions:
 
     async def _tracker_connected(self, presented: Presented) -> None:
         parts = self._parts
+        set_back = await parts.rollbacks.note_presented(presented, parts.tracker.shown_roster)
         # First, as till then nothing it said of others is believed.
         machines, _reply = await parts.tracker.call(lambda call: GetMachines(call=call), Machines)
         for machine in machines.machines:
-            parts.presence.tell(machine.peer, machine.state)
-            if machine.peer != parts.me:
-                await parts.address_book.learn(machine.peer, machine.addresses)
+            await self._told_of(machine.peer, machine.state, machine.addresses)
         parts.presence.told_all()
         parts.presence_watch.wake()
-        await parts.rebuilding.begin(presented)
+        await parts.rebuilding.begin(presented, set_back=set_back)
         await parts.publishing.send_unpublished()
         parts.replication.wake()
 
@@ -225,9 +231,11 @@ class Reactions:
         parts = self._parts
         try:
             record, _ = await parts.catalogue.learn(changed.record)
+            await parts.rollbacks.note_listed([changed.record])
         except (RemoteProtocolError, NotPermittedError) as error:
             log.warning("entry from the tracker refused", reason=str(error))
             return
+        parts.rollbacks.note_change(changed.change)
         await parts.catalogue.remember_change(changed.change)
         # Also when it is not new: an offer or a search may have brought it before.
         await parts.trash.settle(record.manifest)
@@ -235,10 +243,22 @@ class Reactions:
 
     async def _take_peer(self, changed: PeerChanged) -> None:
         parts = self._parts
-        parts.presence.tell(changed.peer, changed.state)
+        if not await self._told_of(changed.peer, changed.state, changed.addresses):
+            return
         if changed.state == "live":
+            parts.address_book.hope(changed.peer)
             parts.replication.try_again(changed.peer)
-        if changed.peer != parts.me:
-            await parts.address_book.learn(changed.peer, changed.addresses)
         parts.replication.wake()
         parts.presence_watch.wake()
+
+    async def _told_of(self, peer: PeerId, state: PeerState, addresses: tuple[str, ...]) -> bool:
+        """The tracker says how a machine is, and where; whether that is anybody."""
+        parts = self._parts
+        if parts.rosters.find(peer) is None:
+            # No end to whom it could invent.
+            return False
+        parts.presence.tell(peer, state)
+        if peer != parts.me:
+            here = parts.tracker.from_here
+            await parts.address_book.told(peer, addresses, loopback=here)
+        return True

@@ -66,12 +66,12 @@ class Rebuilding:
         """Whether the tracker's database is not the one we knew, or was set back."""
         return presented.epoch != self.epoch or presented.change < self._catalogue.seen_change
 
-    async def begin(self, presented: Presented) -> None:
+    async def begin(self, presented: Presented, *, set_back: bool = False) -> None:
         """The tracker is connected. If it lacks something, nothing it confirmed counts any more."""
-        if not self.is_lacking(presented):
+        if not (set_back or self.is_lacking(presented)):
             return
         await self._remember(b"", _forget_confirmed)
-        await self._catalogue.remember_change(presented.change)
+        await self._catalogue.remember_change(presented.change, set_back=True)
         self._lacking = presented
         self._told.set()
 

@@ -121,6 +121,13 @@ def read(connection: sqlite3.Connection, entry: EntryId) -> Signed | None:
     return Signed(*row) if row else None
 
 
+def confirm(connection: sqlite3.Connection, entry: EntryId, sequence: int, now: int) -> None:
+    """The tracker has confirmed or listed a record that is the newest here."""
+    connection.execute(
+        "UPDATE records SET told = ? WHERE entry = ? AND sequence = ?", (now, entry, sequence)
+    )
+
+
 def _write(
     connection: sqlite3.Connection,
     record: Record,

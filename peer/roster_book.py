@@ -1,5 +1,7 @@
 """The newest roster this machine knows: kept on disk, only ever replaced by a higher number."""
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from peer.database import Database
@@ -23,6 +25,8 @@ class RosterBook:
         self.encoded = b""
         self.ring = Ring([])
         self._members: dict[PeerId, Member] = {}
+        self.on_wrong: Callable[[str, str], Awaitable[None]] = _ignore
+        """Called with a kind and a text when a roster is signed and yet cannot be right."""
 
     @property
     def number(self) -> int:
@@ -42,7 +46,7 @@ class RosterBook:
         if row:
             self._install(row[0], open_roster_untrusted(row[0], self._swarm))
 
-    async def offer(self, encoded: bytes) -> bool:
+    async def offer(self, encoded: bytes, *, from_tracker: bool = False) -> bool:
         """Take a roster somebody sent if it is newer; whether it was.
 
         RemoteProtocolError when it is not signed by the swarm.
@@ -50,12 +54,17 @@ class RosterBook:
         roster = open_roster_untrusted(encoded, self._swarm)
         if roster.number <= self.number:
             if roster.number == self.number and encoded != self.encoded:
-                log.error("two rosters with one number", number=roster.number)
+                text = f"there are two lists of members with one number ({roster.number}), both "
+                await self.on_wrong("two rosters", text + "signed by the swarm's key")
+            elif from_tracker and roster.number < self.number:
+                text = f"the tracker sent an older list of members ({roster.number}) than "
+                await self.on_wrong("roster", text + f"this machine has ({self.number})")
             return False
         forgotten = self._revoked() - _revoked(roster)
         if forgotten:
             # Revoked is for good: who made this does not know what the tracker once knew.
-            log.error("roster refused: it forgets who was revoked", number=roster.number)
+            text = f"a list of members ({roster.number}) was refused: it forgets who was revoked"
+            await self.on_wrong("forgets", text)
             return False
         self._install(encoded, roster)
         await self._database.run(
@@ -100,6 +109,10 @@ class RosterBook:
             raise RemoteProtocolError(f"roster refused: {error}") from None
         self.encoded, self.roster, self.ring = encoded, roster, ring
         self._members = {member.peer: member for member in roster.members}
+
+
+async def _ignore(_kind: str, _text: str) -> None:
+    return None
 
 
 def _revoked(roster: Roster) -> frozenset[PeerId]:

@@ -7,6 +7,7 @@ connect.
 import math
 import random
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ import trio
 
 from peer.announcer import Announcer
 from peer.errors import BusyError, NotPermittedError, PeerError, UnreachableError
+from peer.lan import remote_ip
 from peer.rpc import Calls
 from peer.swarm.outbox import Outbox
 from peer.swarm.peer_link import first_reason
@@ -69,6 +71,13 @@ class TrackerLink:
         self._introduced = 0
         self._marked = trio.Event()
         self._pause = 0.0
+        self.from_here = False
+        """Whether the tracker of the newest connection is on this very machine."""
+        self.shown_roster = 0
+        """The number of our roster when we connected."""
+        self.may_dial: Callable[[Address], bool] = lambda _: True
+        self.answered: Callable[[Address], Awaitable[None]] = _ignore
+        """Called with where the tracker has proven to be one."""
         self.refused = ""
         """Why the tracker turned this machine away, if it did at the last attempt."""
         self._present = present
@@ -137,8 +146,12 @@ class TrackerLink:
         """One connection from dial to end; whether the tracker ever took this peer in."""
         # As it is now: the tracker may give us one that says less.
         number, roster = self.roster()
+        self.shown_roster = number
         try:
             address = Address.parse(text)
+            if not self.may_dial(address):
+                log.debug("tracker not tried again so soon", address=text)
+                return False
             with trio.fail_after(CONNECT_TIMEOUT):
                 channel = await open_channel(address.host, address.port, self._credentials())
         except (ConnectionLostError, RemoteProtocolError, InvalidTextError) as error:
@@ -151,6 +164,9 @@ class TrackerLink:
             self.refused = f"the tracker refused this machine: {error}"
             log.error("refused by the tracker", reason=str(error))
             return False
+        ip = remote_ip(channel.stream)
+        self.from_here = ip is not None and ip_address(ip).is_loopback
+        await self.answered(address)
         before = self._introduced
         reason = await self._serve(channel, number, roster)
         log.info("tracker connection ended", address=text, reason=reason)

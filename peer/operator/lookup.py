@@ -19,9 +19,9 @@ from peer.swarm.downloads import Downloads
 from peer.swarm.replication import Replication
 from peer.tracker_link import TrackerLink
 from protocol import codec
-from protocol.entry import Entry, RestoredEntry, Tombstone
+from protocol.entry import Entry, RestoredEntry, Tombstone, read_record
 from protocol.errors import InvalidTextError, RemoteProtocolError
-from protocol.ids import ManifestId, PeerId, SwarmKey
+from protocol.ids import EntryId, ManifestId, PeerId, SwarmKey
 from protocol.kinds import content_kind
 from protocol.link import Link, decode_link, encode_link, swarm_tag
 from protocol.messages.finding import problem_of
@@ -34,6 +34,7 @@ from protocol.messages.operating import (
 )
 from protocol.messages.picture_views import RenditionView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
+from protocol.signing import Signed
 
 SHORTEST_PREFIX = 6
 
@@ -66,6 +67,10 @@ class Lookup:
         self._downloads = downloads
         self.settle_trash: Callable[[ManifestId], Awaitable[None]] = _nothing
         """Called when an entry was found whose content may be in the trash here."""
+        self.note_listed: Callable[[Iterable[Signed]], Awaitable[None]] = _nothing
+        """Called with what the tracker listed."""
+        self.suspect: Callable[[EntryId], None] = lambda _: None
+        """Called with an entry that is known here, and that the tracker did not give."""
 
     async def entry(self, text: str) -> Entry:
         """The entry a link, id or beginning of an id names.
@@ -133,6 +138,7 @@ class Lookup:
         """What is listed, as it is shown; without what is forged, or deleted as far as we know."""
         listed = list(listings)
         entries = await self._catalogue.learn_listed(listing.record for listing in listed)
+        await self.note_listed([listing.record for listing in listed])
         for entry in entries:
             if entry is not None and self._contents.in_trash(entry.manifest):
                 await self.settle_trash(entry.manifest)
@@ -188,13 +194,18 @@ class Lookup:
                 raise UnreachableError(text) from None
         except NotFoundError:
             reply = Listings(call=0, listings=(), total=0)
-        if len(reply.listings) > 1:
+        # Whatever else it lists, signed by whomever, is not what was asked for.
+        listings = [each for each in reply.listings if _is_of(each.record, prefix)]
+        if len(listings) > 1:
             raise UsageError(f"{text} is the beginning of several ids; give more of it")
-        if reply.listings:
-            entry = await self._learn(reply.listings[0])
+        if listings:
+            entry = await self._learn(listings[0])
             if entry is not None:
-                return entry, reply.listings[0]
-        return await self._catalogue.find_prefix(prefix), None
+                return entry, listings[0]
+        found = await self._catalogue.find_prefix(prefix)
+        if not listings:
+            self.suspect(found.id)
+        return found, None
 
     async def _learn(self, listing: Listing) -> Entry | None:
         """The entry of a listing; None when it is forged, or deleted as far as we know."""
@@ -202,6 +213,7 @@ class Lookup:
             record, _ = await self._catalogue.learn(listing.record)
         except (RemoteProtocolError, NotPermittedError):
             return None
+        await self.note_listed([listing.record])
         if self._contents.in_trash(record.manifest):
             await self.settle_trash(record.manifest)
         newest = await self._catalogue.find(record.id)
@@ -321,5 +333,13 @@ def _decode_cursor(cursor: str) -> bytes:
         raise UsageError("the page cursor is not one this daemon gave") from None
 
 
-async def _nothing(_: ManifestId) -> None:
+def _is_of(signed: Signed, prefix: bytes) -> bool:
+    """Whether a record is of an entry whose id begins so."""
+    try:
+        return read_record(signed.body).id.startswith(prefix)
+    except RemoteProtocolError:
+        return False
+
+
+async def _nothing(_: object) -> None:
     return None

@@ -243,7 +243,8 @@ class Publishing:
         except PeerError as error:
             log.error("the tracker refuses an entry", reason=str(error))
             raise
-        await self._catalogue.mark_published(record)
+        # One that is held changed nothing there yet.
+        await self._catalogue.mark_published(record, listed=not reply.held)
         return reply
 
 

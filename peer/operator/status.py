@@ -11,6 +11,7 @@ from peer.notices import MOST_SHOWN, Notices
 from peer.operator.fitting import fit
 from peer.operator.giving_up import GivingUp
 from peer.operator.limiting import view_of
+from peer.rollbacks import Rollbacks
 from peer.roster_book import RosterBook
 from peer.standing import Standing
 from peer.store.contents import Contents
@@ -62,6 +63,7 @@ class StatusMaker:
         catalogue: Catalogue,
         eviction: Eviction,
         giving_up: GivingUp,
+        rollbacks: Rollbacks,
     ) -> None:
         self._me = me
         self._rosters = rosters
@@ -80,6 +82,7 @@ class StatusMaker:
         self._catalogue = catalogue
         self._eviction = eviction
         self._giving_up = giving_up
+        self._rollbacks = rollbacks
         self.listen = ""
         self.web: str | None = None
 
@@ -127,7 +130,7 @@ class StatusMaker:
 
     def _newest_notices(self) -> tuple[NoticeView, ...]:
         told = self._notices.all() + self._faults.notices(self._wall())
-        told += self._giving_up.notices()
+        told += self._giving_up.notices() + self._rollbacks.notices()
         if self._eviction.notice is not None:
             told.append(self._eviction.notice)
         if held := self._catalogue.held_since():

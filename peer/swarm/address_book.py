@@ -1,11 +1,12 @@
-"""Where each peer may be reached: on this network if it is here, then what it advertises, then
-what other members say.
+"""Where each peer may be reached: on this network if it is here, where its key was proven before,
+what the tracker says that it advertises, then what other members say.
 
-What it advertises is kept on disk for when the tracker is away. What others say only when the
-peer's key has been proven there; an address where it was not is not tried again for a while, so
-nobody can make members dial a stranger again and again.
+All but what other members say is kept on disk. Whoever tells an address may lie: where a key was
+proven is not forgotten for it, loopback and the like count from this machine only, and dials are
+counted (`DialAllowance`), so that nobody can make members dial a stranger again and again.
 """
 
+import socket
 from ipaddress import ip_address
 
 import msgspec
@@ -13,8 +14,10 @@ import structlog
 import trio
 
 from peer.database import Database
-from peer.errors import PeerError
+from peer.errors import NotNowError, PeerError
+from peer.swarm.dial_allowance import DialAllowance
 from protocol.address import Address
+from protocol.drivers.on_trio import ConnectionLostError
 from protocol.errors import InvalidTextError
 from protocol.ids import PeerId
 
@@ -27,14 +30,20 @@ MOST_FAILED = 1_000
 NOT_AGAIN_FOR = 600.0
 """Seconds for which an address that only others told of is not tried again."""
 MOST_VOUCHED = 200
+MOST_PROVEN = 2
+"""Addresses of one peer where its key was proven, the newest first."""
 
 
 class AddressBook:
     """Addresses by peer, in the order they should be tried."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, allowance: DialAllowance | None = None) -> None:
         self._database = database
+        self._allowance = allowance or DialAllowance()
         self._known: dict[PeerId, tuple[Address, ...]] = {}
+        self._proven: dict[PeerId, tuple[Address, ...]] = {}
+        self._no_more: set[tuple[PeerId, Address]] = set()
+        """Where a key was proven, and did not answer when it was last tried."""
         self._near: dict[PeerId, tuple[Address, ...]] = {}
         self._heard: dict[PeerId, tuple[Address, ...]] = {}
         self._failed: dict[tuple[PeerId, Address], float] = {}
@@ -42,14 +51,41 @@ class AddressBook:
 
     def load(self) -> None:
         """Read the addresses of an earlier run."""
-        rows = self._database.connection.execute("SELECT peer, addresses FROM addresses")
-        for peer, text in rows:
-            self._known[PeerId(peer)] = _parse(msgspec.json.decode(text, type=list[str]))
+        rows = self._database.connection.execute("SELECT peer, addresses, proven FROM addresses")
+        for peer, *texts in rows:
+            known, proven = (_parse(msgspec.json.decode(text, type=list[str])) for text in texts)
+            self._known[PeerId(peer)], self._proven[PeerId(peer)] = known, proven
 
     def candidates(self, peer: PeerId) -> tuple[Address, ...]:
         """Addresses to try, best first; none when the peer is unknown."""
-        known = self._near.get(peer, ()) + self._known.get(peer, ()) + self._heard.get(peer, ())
-        return tuple(dict.fromkeys(known))
+        proven = self._proven.get(peer, ())
+        answering = tuple(each for each in proven if (peer, each) not in self._no_more)
+        known = self._near.get(peer, ()) + answering + self._known.get(peer, ())
+        return tuple(dict.fromkeys(known + self._heard.get(peer, ()) + proven))
+
+    async def way_to(self, peer: PeerId, address: Address) -> str:
+        """The host to dial for an address, now. NotNowError when it may not be, or not again yet.
+
+        ConnectionLostError when there is no such name.
+        """
+        if address in self._proven.get(peer, ()):
+            self._take(address.host, address, proven=True)
+            return address.host
+        for host in await look_up(address.host):
+            # What was told was looked at when it was; a name may mean anything by now.
+            if host == address.host or may_be(Address(host=host, port=1), loopback=False):
+                self._take(host, address)
+                return host
+        raise NotNowError(f"{address} is none that others may send us to")
+
+    def hope(self, peer: PeerId) -> None:
+        """A peer is said to be there: it may be tried sooner than otherwise."""
+        for address in self._known.get(peer, ()):
+            self._allowance.hope(address.host, address.port)
+
+    def _take(self, host: str, address: Address, *, proven: bool = False) -> None:
+        if not self._allowance.take(host, address.port, trio.current_time(), proven=proven):
+            raise NotNowError(f"{address} was tried in vain, and is not tried again so soon")
 
     def vouched(self) -> list[tuple[PeerId, tuple[str, ...]]]:
         """Where peers were reached in this run, or said they are: the newest first."""
@@ -63,7 +99,7 @@ class AddressBook:
         `loopback`: it speaks from this very machine, so that its loopback is ours.
         """
         now = trio.current_time()
-        told = [each for each in _parse(addresses) if _may_be(each, loopback=loopback)]
+        told = [each for each in _parse(addresses) if may_be(each, loopback=loopback)]
         fresh = [each for each in told if self._failed.get((peer, each), now) <= now]
         known = self._known.get(peer, ())
         before = () if itself else self._heard.get(peer, ())
@@ -76,16 +112,21 @@ class AddressBook:
         self._vouch(peer, texts)
         return news
 
-    async def proven(self, peer: PeerId, address: Address) -> None:
-        """The peer itself answered at an address."""
+    async def proven(self, peer: PeerId, address: Address, host: str) -> None:
+        """The peer itself answered at an address, which was dialled as a host."""
         self._vouch(peer, (str(address),))
-        if address in self._heard.get(peer, ()):
-            self._heard[peer] = tuple(each for each in self._heard[peer] if each != address)
-            known = (address, *self._known.get(peer, ()))
-            await self.learn(peer, tuple(str(each) for each in known))
+        self._allowance.answered(host, address.port)
+        self._no_more.discard((peer, address))
+        self._heard[peer] = tuple(each for each in self._heard.get(peer, ()) if each != address)
+        before = self._proven.get(peer, ())
+        if before[:1] != (address,) and address not in self._near.get(peer, ()):
+            self._proven[peer] = tuple(dict.fromkeys((address, *before)))[:MOST_PROVEN]
+            await self._keep(peer)
 
     def failed(self, peer: PeerId, address: Address) -> None:
         """The peer did not answer there. What only others said of it is forgotten."""
+        if address in self._proven.get(peer, ()):
+            self._no_more.add((peer, address))
         heard = self._heard.get(peer, ())
         if address in heard:
             self._heard[peer] = tuple(each for each in heard if each != address)
@@ -103,20 +144,46 @@ class AddressBook:
         """Where a peer is on this network now; not kept on disk, for it may be elsewhere soon."""
         self._near[peer] = addresses
 
+    async def told(self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool) -> None:
+        """The tracker says where a peer is; `loopback` as for `hear`."""
+        allowed = [str(each) for each in _parse(addresses) if may_be(each, loopback=loopback)]
+        await self.learn(peer, tuple(allowed))
+
     async def learn(self, peer: PeerId, addresses: tuple[str, ...]) -> None:
         """Replace what is known of a peer; unusable addresses are passed over."""
         parsed = _parse(addresses)
-        if not parsed or parsed == self._known.get(peer):
-            return
-        self._known[peer] = parsed
-        text = msgspec.json.encode([str(address) for address in parsed]).decode()
+        if parsed and parsed != self._known.get(peer):
+            self._known[peer] = parsed
+            await self._keep(peer)
+
+    async def _keep(self, peer: PeerId) -> None:
+        texts = [
+            msgspec.json.encode([str(address) for address in addresses.get(peer, ())]).decode()
+            for addresses in (self._known, self._proven)
+        ]
         try:
             await self._database.run(
-                lambda c: c.execute("INSERT OR REPLACE INTO addresses VALUES (?, ?)", (peer, text))
+                lambda c: c.execute(
+                    "INSERT OR REPLACE INTO addresses (peer, addresses, proven) VALUES (?, ?, ?)",
+                    (peer, *texts),
+                )
             )
         except PeerError as error:
             # Known for this run at least: no reason to fail whoever only passed them on.
             log.warning("addresses cannot be kept", error=str(error))
+
+
+async def look_up(host: str) -> tuple[str, ...]:
+    """What a host's name stands for; an address for itself. ConnectionLostError for nothing."""
+    try:
+        return (str(ip_address(host.partition("%")[0])) and host,)
+    except ValueError:
+        pass
+    try:
+        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConnectionLostError(f"cannot find {host}: {error}") from None
+    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _parse(addresses: list[str] | tuple[str, ...]) -> tuple[Address, ...]:
@@ -131,8 +198,8 @@ def _parse(addresses: list[str] | tuple[str, ...]) -> tuple[Address, ...]:
     return tuple(parsed)
 
 
-def _may_be(address: Address, *, loopback: bool) -> bool:
-    """Whether another may send us there: not to ourselves, nor to all of a network."""
+def may_be(address: Address, *, loopback: bool) -> bool:
+    """Whether another may send us there: not to this machine, nor to all of a network."""
     try:
         ip = ip_address(address.host.partition("%")[0])
     except ValueError:

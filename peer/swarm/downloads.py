@@ -339,7 +339,7 @@ class Downloads:
             await approach.located.wait()
             places = approach.places
         elif told_by is None:
-            places = await self._locator.find(manifest)
+            places = await self._locator.sources(manifest)
         else:
             places = await self._locator.ask(told_by, manifest)
         async with trio.open_nursery() as nursery:
@@ -368,7 +368,7 @@ class Downloads:
             return None
 
     async def _approach(self, manifest: ManifestId, approach: Approach) -> None:
-        approach.places = await self._locator.find(manifest)
+        approach.places = await self._locator.sources(manifest)
         approach.located.set()
         async with trio.open_nursery() as nursery:
             for place in approach.places:

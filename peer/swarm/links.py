@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 import trio
 
-from peer.errors import UnreachableError
+from peer.errors import NotNowError, UnreachableError
 from peer.store.contents import Content
 from peer.swarm.address_book import AddressBook
 from peer.swarm.lanes import Lane, await_taken
@@ -124,10 +124,12 @@ class Links:
                     link = await self._dial(peer, address)
                 except (ConnectionLostError, RemoteProtocolError, RefusedError) as error:
                     failures.append(str(error))
+                except NotNowError as error:
+                    failures.append(str(error))
+                    continue
                 except trio.TooSlowError:
                     failures.append(f"{address} did not answer")
                 else:
-                    await self._addresses.proven(peer, address)
                     return link
                 self._addresses.failed(peer, address)
         name = self._name_of(peer)
@@ -163,8 +165,9 @@ class Links:
 
     async def _dial(self, peer: PeerId, address: Address) -> PeerLink:
         with trio.fail_after(DIAL_TIMEOUT):
+            host = await self._addresses.way_to(peer, address)
             credentials = self._credentials_for(peer, "")
-            channel = await open_channel(address.host, address.port, credentials)
+            channel = await open_channel(host, address.port, credentials)
         log.debug("dialled", peer=self._name_of(peer), address=str(address))
         link = self.adopt(channel, peer, 0, dialled_at=address) or self._by_peer.get(peer)
         if link is None:
@@ -172,6 +175,7 @@ class Links:
             raise ConnectionLostError("the daemon is stopping")
         if link.channel is not channel:
             await channel.aclose("another connection is kept")
+        await self._addresses.proven(peer, address, host)
         return link
 
     async def _dial_lane(self, peer: PeerId, address: Address, use: LaneUse) -> TrioChannel:

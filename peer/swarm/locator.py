@@ -11,6 +11,7 @@ from peer.swarm.peer_link import PeerLink
 from peer.tracker_link import TrackerLink
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import Holder, Locate, Located
+from protocol.placement import spans_by_size
 
 MOST_TOLD = 20
 
@@ -52,10 +53,26 @@ class Locator:
             roster = self._rosters.roster
             members = roster.peers() if roster else ()
             return [Place(m.peer, b"") for m in members if m.peer != self._me]
-        others = [holder for holder in located.holders if holder.peer != self._me]
+        others = [holder for holder in located.holders if self._is_other_member(holder.peer)]
         for holder in others:
-            await self._addresses.learn(holder.peer, holder.addresses)
+            await self._addresses.told(
+                holder.peer, holder.addresses, loopback=self._tracker.from_here
+            )
         return [Place(holder.peer, holder.bits) for holder in others]
+
+    async def sources(self, manifest: ManifestId) -> list[Place]:
+        """The same, and who should hold it by the ring: a tracker need not say who does."""
+        places = await self.find(manifest)
+        named = {place.peer for place in places}
+        content, roster = self._contents.get(manifest), self._rosters.roster
+        if content is None or roster is None:
+            return places
+        for span in spans_by_size(manifest, content.pieces, content.size):
+            for peer in self._rosters.ring.holders(span.partition, roster.copies, frozenset()):
+                if peer != self._me and peer not in named:
+                    named.add(peer)
+                    places.append(Place(peer, b""))
+        return places
 
     async def ask(self, link: PeerLink, manifest: ManifestId) -> list[Place]:
         """The same, as a peer that sends pieces tells: it knows who else fetches them."""

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from clocks import autojump_clock as autojump_clock
 from disks import BYTES, Disk
+from lied_to import Liar
 from peer_net import PeerNet, SwarmOfPeers, manifest_of
 from repeatable import make_repeatable
 
@@ -83,3 +84,11 @@ def film(tmp_path: Path) -> Path:
 def manifest(film: Path) -> Manifest:
     """What the film is made of."""
     return manifest_of(film)
+
+
+@pytest.fixture
+def liar(net: PeerNet, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Liar:
+    """The tracker of these peers, which says what a test makes it say."""
+    made = Liar(net.swarm, nursery)
+    monkeypatch.setattr("peer.tracker_link.open_channel", made.open_channel)
+    return made

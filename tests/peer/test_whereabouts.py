@@ -9,6 +9,7 @@ from peer_net import Clock, PeerNet, TestPeer, bytes_of, until
 from peer.database import Database, open_database
 from peer.errors import UnreachableError
 from peer.swarm.address_book import MOST_HEARD, NOT_AGAIN_FOR, AddressBook
+from peer.swarm.dial_allowance import FREE_TRIES
 from protocol.address import Address
 from protocol.ids import PeerId
 from protocol.messages.peering import Whereabouts
@@ -79,7 +80,7 @@ async def test_a_liar_wins_one_dial(net: PeerNet, autojump_clock: Clock) -> None
             await one.link_to(three)
         link.put(Whereabouts(members=((three.me, ("two:1", "victim:80")),)))
     assert hosts(one, three) == ["nowhere"]
-    assert net.dials - before == 5 + 2
+    assert net.dials - before == FREE_TRIES + 2
 
 
 @pytest.mark.trio

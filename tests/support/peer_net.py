@@ -1,6 +1,7 @@
 """Whole peers of one swarm in one process: their real parts, joined by streams in memory.
 
-No socket and no tracker. `PeerNet` stands in for the network at one place only, `open_channel`.
+No socket and no tracker. `PeerNet` stands in for the network where it is dialled, `open_channel`,
+and for its names, `look_up`.
 """
 
 import mmap
@@ -324,6 +325,7 @@ class PeerNet:
         self.ways: dict[str | tuple[str, str], Way] = {}
         """By speaker, or by speaker and listener: what new wires' bytes go over."""
         patch.setattr("peer.swarm.links.open_channel", self._open_channel)
+        patch.setattr("peer.swarm.address_book.look_up", self._look_up)
 
     async def start(
         self, *names: str, replicating: bool = False, capacity: dict[str, int] | None = None
@@ -363,6 +365,11 @@ class PeerNet:
     def end(self, speaker: str, listener: str) -> Wire:
         """The newest wire over which `speaker` speaks to `listener`."""
         return self._ends[(speaker, listener)]
+
+    @staticmethod
+    async def _look_up(host: str) -> tuple[str, ...]:
+        """Here a machine's name is its address."""
+        return (host,)
 
     async def _open_channel(self, host: str, port: int, credentials: Credentials) -> TrioChannel:
         self.dials += 1
