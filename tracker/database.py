@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from tracker.database_place import Place, shown
 from tracker.engines import READERS, Engines, is_away, is_to_repeat, open_engines
 from tracker.errors import DataDirectoryError, RequestFailedError
-from tracker.touched import Notes, Touched, take_notes
+from tracker.touched import Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
@@ -36,7 +36,7 @@ class Database:
         self.engines = engines
         self._writing = trio.Lock()
         self._reading = trio.CapacityLimiter(READERS)
-        self.notes = Notes()
+        self.notes = engines.notes
         """What was changed of what searches keep in memory."""
 
     async def write(
@@ -86,6 +86,7 @@ class Database:
                 self.engines.lock_writes(connection)
                 result = work(connection)
                 touched = take_notes(connection)
+                self.engines.tell_others(connection, touched)
         finally:
             # Also when the answer to the commit was lost: it may be on disk.
             self.notes.add(touched)

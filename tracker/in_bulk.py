@@ -30,6 +30,7 @@ from protocol.signing import Signed
 from tracker import brake, catalogue, search_index, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
+from tracker.news import note_change
 from tracker.swarm import next_change
 
 _log = structlog.get_logger()
@@ -187,6 +188,7 @@ def _put_fresh(
             holders = catalogue.holders_of(connection, record)
             restored = isinstance(record, RestoredEntry)
             change = int(str(row["number"]))
+            note_change(connection, record.id, change)
             news.append((Stored(False, change, holders, restored), signed))
     return news
 

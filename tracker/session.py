@@ -116,8 +116,13 @@ class Session:
         if self._put.statistics().current_buffer_used < LINE // 2:
             self.push(news)
         else:
+            self.fall_behind(number - 1)
+
+    def fall_behind(self, number: int) -> None:
+        """Changes after this one are not pushed to it: it has to catch up."""
+        if self.caught_up:
             self.caught_up = False
-            self._behind = number - 1
+            self._behind = number
             self._fell_behind.set()
 
     async def fallen_behind(self) -> int:
