@@ -52,7 +52,7 @@ async def operate(tracker: Tracker, session: Session, request: Request) -> None:
     office = Office(
         keys=tracker.keys,
         tracker=tracker.identity.static_key,
-        addresses=tuple(dict.fromkeys(tracker.addresses + tracker.roster.roster.trackers)),
+        addresses=tracker.everywhere,
         states=tracker.states(),
         now=tracker.wall(),
         actor=session.actor,

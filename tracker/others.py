@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from protocol.ids import PeerId
 from tracker import notes, together
@@ -245,7 +245,10 @@ class Others:
             await self._tracker.database.write(lambda c: notes.drop_notes(c, below))
 
     def _lost(self, error: Exception) -> None:
-        if not self._away:
+        usual = (OperationalError, InterfaceError, RequestFailedError)
+        if not isinstance(error, usual) and not self._away:
+            _log.error("other trackers are not heard, by a bug", exc_info=error)
+        elif not self._away:
             _log.warning("other trackers are not heard now", why=str(error).split("\n", 1)[0])
         self._away = True
 

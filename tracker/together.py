@@ -110,7 +110,7 @@ def load_moved(connection: Connection, tracker: bytes, after: int) -> list[Where
 
 def beat(connection: Connection, me: bytes, moved: Sequence[Whereabouts]) -> bool:
     """Say that a tracker lives, and who of its peers came, went or moved; whether it is listed."""
-    rises = {"beat": _trackers.c.beat + 1, "moves": _trackers.c.moves + bool(moved)}
+    rises = {"beat": _trackers.c.beat + 1, "moves": _trackers.c.moves + int(bool(moved))}
     this = update(_trackers).where(_trackers.c.id == me).values(**rises)
     moves = connection.execute(this.returning(_trackers.c.moves)).scalar()
     if moves is None:

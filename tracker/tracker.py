@@ -128,6 +128,11 @@ class Tracker:
         self.presence.arrive(peer, addresses, trio.current_time())
         self.tell_changes()
 
+    @property
+    def everywhere(self) -> Addresses:
+        """Where this tracker is, and the others of the swarm."""
+        return tuple(dict.fromkeys(self.addresses + self.roster.roster.trackers))
+
     async def wait_empty(self) -> None:
         """Until no connection is open."""
         while self.sessions:
