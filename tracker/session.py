@@ -69,6 +69,8 @@ class Session:
         """The last change the peer knew when it presented itself."""
         self.caught_up = False
         """Whether it has been told all changes since: from then on they are pushed."""
+        self.missed = False
+        """Whether a change was not pushed since it last looked for those it was not told."""
         self.catching_up = trio.Lock()
         self._behind: int | None = None
         self._fell_behind = trio.Event()
@@ -112,6 +114,7 @@ class Session:
     def push_change(self, number: int, news: Message) -> None:
         """Push the news of a change to who is caught up; with half the line full, not now."""
         if not self.caught_up:
+            self.missed = True
             return
         if self._put.statistics().current_buffer_used < LINE // 2:
             self.push(news)

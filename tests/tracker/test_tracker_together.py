@@ -366,6 +366,37 @@ async def test_who_comes_from_the_other_is_told_what_it_missed(
 
 
 @pytest.mark.trio
+async def test_what_the_other_writes_while_one_catches_up(
+    both: Both, mock_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author, holder = both.admit("author"), both.admit("holder")
+    await both.look()
+    manifest = manifest_of(2)
+    writer, talk = await both.first.present(author), await both.second.present(holder)
+    held = Holding(manifest=manifest.id, bits=None)
+    await talk.ask(Announce, reset=False, stored=1, holdings=(held,))
+    await talk.channel.aclose()
+    database, looker = both.second.database, both.second.tracker.others
+    assert isinstance(looker, Others)
+    write, record = database.write, signed(entry_of(manifest, author), author)
+
+    async def slowly(work: Any, then: Any = None) -> Any:
+        """As `write`; before its caller hears of it, another tracker's change is seen."""
+        result = await write(work)
+        if work.__name__ == "page" and not result:
+            await writer.ask(Publish, record=record)
+            await looker.look()
+        if then is not None:
+            then(result)
+        return result
+
+    monkeypatch.setattr(database, "write", slowly)
+    fields = {"holdings": [(manifest.id, None)], "addresses": ()}
+    again = await both.second.present(holder, **fields)
+    assert [each.record for each in again.kept(EntryChanged)] == [record]
+
+
+@pytest.mark.trio
 async def test_with_notes_gone_peers_are_told_page_by_page(both: Both, mock_clock: Clock) -> None:
     author, holder = both.admit("author"), both.admit("holder")
     await both.look()
