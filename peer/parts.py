@@ -65,6 +65,7 @@ from peer.swarm.replication import Replication
 from peer.swarm.room import Room
 from peer.swarm.services import Traffic
 from peer.swarm.whereabouts import WhereMembersAre
+from peer.tracker_choice import TrackerChoice
 from peer.tracker_link import TrackerLink
 from peer.tracker_places import TrackerPlaces
 from peer.trash import Trash
@@ -107,6 +108,7 @@ class Parts:
         self.admission = Admission(self.identity, joined, self.rosters)
         self.announcer = Announcer(self.contents)
         chance = random.Random(os.urandom(16))
+        self.tracker_choice = TrackerChoice(me)
         self.tracker = TrackerLink(
             self.admission.dialling_tracker,
             self.tracker_addresses,
@@ -116,6 +118,7 @@ class Parts:
         )
         self.tracker_places = TrackerPlaces(database, self.dials, joined.tracker_addresses)
         self.rollbacks = Rollbacks(database, self.tracker, lambda: self.wall())
+        self.tracker.gone = lambda at: self.tracker_choice.failed(at, trio.current_time())
         self.rebuilding = Rebuilding(me, database, self.catalogue, self.tracker)
         self.standing = Standing(me, self.directory, joined, self.rosters, self.tracker)
         self.handing_on = HandingOn(database, lambda: self.wall())
@@ -311,7 +314,8 @@ class Parts:
         """Where a tracker may be: what the roster says, then what the invite said."""
         roster = self.rosters.roster
         listed = roster.trackers if roster else ()
-        return tuple(dict.fromkeys(listed + self.joined.tracker_addresses))
+        invited, now = self.joined.tracker_addresses, trio.current_time()
+        return self.tracker_choice.order(listed, invited, now)
 
     def shunned(self, peer: bytes) -> bool:
         """Whether a peer sent too many bad pieces lately."""

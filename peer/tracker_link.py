@@ -46,6 +46,8 @@ ANNOUNCE_PAUSE = 0.3
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 LONGEST_PAUSE = 300.0
 """Seconds that a tracker may ask this peer to stay away, at most."""
+MOVES_WITHIN = 2.0
+"""Seconds within which the peers of a tracker that sends them away try another."""
 PATIENCE = 20.0
 """Seconds for which a request is made again, as the tracker says when, before it is given up."""
 _R = TypeVar("_R", bound=Reply)
@@ -78,6 +80,8 @@ class TrackerLink:
         self.may_dial: Callable[[Address], bool] = lambda _: True
         self.answered: Callable[[Address], Awaitable[None]] = _ignore
         """Called with where the tracker has proven to be one."""
+        self.gone: Callable[[str], None] = lambda _: None
+        """Called with an address where no tracker answers, or none any more."""
         self.refused = ""
         """Why the tracker turned this machine away, if it did at the last attempt."""
         self._present = present
@@ -101,9 +105,8 @@ class TrackerLink:
         """Connect, serve, reconnect, for ever."""
         wait = FIRST_WAIT
         while True:
-            for address in self._addresses():
-                if await self._try(address):
-                    wait = FIRST_WAIT
+            if await self._try_each():
+                wait = FIRST_WAIT
             pause, self._pause = self._pause, 0.0
             await trio.sleep(pause or wait * self._chance.uniform(0.7, 1.3))
             # Who was asked to stay away for a while has not failed.
@@ -141,6 +144,19 @@ class TrackerLink:
     def mark(self) -> None:
         """There is something to announce."""
         self._marked.set()
+
+    async def _try_each(self) -> bool:
+        """Each address once, by the newest list; whether a tracker ever took this peer in."""
+        tried: set[str] = set()
+        taken = False
+        while left := [each for each in self._addresses() if each not in tried]:
+            if self._pause:
+                # By one tracker: the others are not to have all of its peers at the same moment.
+                await trio.sleep(min(self._pause, self._chance.uniform(0, MOVES_WITHIN)))
+            tried.add(left[0])
+            taken |= await self._try(left[0])
+            self.gone(left[0])
+        return taken
 
     async def _try(self, text: str) -> bool:
         """One connection from dial to end; whether the tracker ever took this peer in."""

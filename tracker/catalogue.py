@@ -24,6 +24,7 @@ from protocol.ids import ManifestId, PeerId
 from protocol.signing import Signed
 from tracker import brake, search_index, tables
 from tracker.errors import RequestFailedError
+from tracker.news import note_change
 from tracker.swarm import next_change
 
 _table = tables.entries
@@ -226,6 +227,7 @@ def _put_row(
 
 
 def _put_change(connection: Connection, record: Record, change: int) -> None:
+    note_change(connection, record.id, change)
     this = _named.c.entry == record.id
     connection.execute(update(_named).where(this).values(change=change))
     named = select(_named.c.entry).where(this, _named.c.manifest == record.manifest)

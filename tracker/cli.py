@@ -30,6 +30,7 @@ from protocol.messages.tracking import (
     SetZone,
 )
 from tracker import swarm, tending_commands
+from tracker.beside import beside
 from tracker.command import COMMON, Common, asked, seconds_in
 from tracker.daemon import run_tracker
 from tracker.database import open_database
@@ -64,6 +65,7 @@ app = App(
 )
 settings = App(name="set", help="Change a setting of the swarm.")
 app.command(settings)
+app.command(beside)
 app.command(backup)
 app.command(restore)
 app.command(migrate)
@@ -98,6 +100,7 @@ def init(*, name: str, public: str | None = None, common: Common = COMMON) -> No
             swarm.found_swarm(connection, keys.signing, name.strip(), addresses, rebuilt)
             # Before it is on disk: killed in between, `init` can be done again.
             directory.keep_place(place)
+            directory.keep_public(addresses)
 
         database = open_database(place)
         try:

@@ -13,11 +13,14 @@ from tracker import search_index, tables
 from tracker.database import Database
 from tracker.errors import DataDirectoryError
 from tracker.rows import Row, raw_rows
+from tracker.touched import take_notes
 
 AT_ONCE = 500
 _MOST_BYTES = 4 << 20
 COPIED: tuple[Table, ...] = tuple(
-    table for table in tables.metadata.sorted_tables if table is not tables.search_keys
+    table
+    for table in tables.metadata.sorted_tables
+    if table is not tables.search_keys and table not in tables.OF_TRACKERS
 )
 """In an order in which what rows refer to is there before them."""
 
@@ -62,6 +65,8 @@ def fill_database(connection: Connection, portions: Iterable[Portion]) -> dict[s
         names = table.columns.keys()
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
     _index_everything(connection)
+    # Nobody has read anything of it yet, and its numbers are those of where it comes from.
+    take_notes(connection)
     return count_rows(connection)
 
 
@@ -69,7 +74,7 @@ def count_rows(connection: Connection) -> dict[str, int]:
     """How many rows each table has, that of what is searched too."""
     return {
         table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in tables.metadata.sorted_tables
+        for table in (*COPIED, tables.search_keys)
     }
 
 

@@ -15,6 +15,7 @@ import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from protocol.address import Address
 from protocol.connection import Established
@@ -34,6 +35,7 @@ from tracker.figures import gauges
 from tracker.limits import Limits, source_of
 from tracker.listening import reachable
 from tracker.options import Options
+from tracker.others import Others
 from tracker.peer_requests import keep_up
 from tracker.plain_http import PlainHttp
 from tracker.probes import Probes
@@ -207,12 +209,14 @@ async def run_tracker(
         listeners = await open_listeners(listen)
         watched = await listen_for_watchers(options.metrics)
         bound = [bound_at(listener) for listener in listeners]
-        public = database.read_now(swarm.public_addresses)
+        public = directory.public() or database.read_now(swarm.public_addresses)
         addresses = public or reachable(bound)
-        database.write_now(
-            lambda connection: swarm.set_trackers(connection, keys.signing, addresses)
-        )
+        aside = database.engines.aside
+        if aside is None:
+            database.write_now(lambda c: swarm.set_trackers(c, keys.signing, addresses))
         tracker = Tracker(database, keys, identity, addresses)
+        if aside is not None:
+            tracker.others = Others(tracker, aside, *directory.new_run(), addresses)
         tracker.limits = Limits(options.rates)
         tracker.metrics.look(gauges(tracker))
         tracker.metrics_address = address_of(watched[0]) if watched else ""
@@ -238,7 +242,10 @@ def begin_anew(database: Database, keys: SwarmKeys) -> bool:
             swarm.found_swarm(connection, keys.signing, swarm.NAMELESS, (), rebuilt=wall_clock())
         return lost
 
-    lost = database.write_now(begin)
+    try:
+        lost = database.write_now(begin)
+    except IntegrityError:
+        lost = False  # Another tracker has begun in it just now.
     if lost:
         _log.warning("the database is empty: members are asked for what was in it")
     return lost
@@ -256,6 +263,8 @@ async def _serve_until_told(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
             nursery.start_soon(tracker.get_ready)
+            if tracker.others is not None:
+                nursery.start_soon(tracker.others.run)
             probes = Probes(tracker.database, tracker.metrics, tracker.sizes, nursery)
             if watched:
                 http = PlainHttp(probes.paths())

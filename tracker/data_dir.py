@@ -24,6 +24,7 @@ from tracker.database_place import SQLITE_NAME, URL_NAME, Place, has_password, p
 from tracker.errors import DataDirectoryError, InUseError
 
 _SEED_LENGTH = 32
+_RUN_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class DataDir:
         self.database = root / SQLITE_NAME
         self.database_url = root / URL_NAME
         self.operator = root / operator_access.FILE_NAME
+        self._run = root / "run.id"
+        self._public = root / "public"
         self._lock = root / "lock"
 
     def create(self) -> None:
@@ -102,12 +105,35 @@ class DataDir:
         else:
             self.database_url.unlink(missing_ok=True)
 
+    def new_run(self) -> tuple[bytes, bytes]:
+        """An id by which other trackers know this run, and that of the one before, or b""."""
+        before = self._run.read_bytes()[:_RUN_LENGTH] if self._run.exists() else b""
+        run = os.urandom(_RUN_LENGTH)
+        write_secret(self._run, run)
+        return run, before
+
+    def public(self) -> tuple[str, ...]:
+        """Where machines reach this very tracker, if that was said."""
+        return tuple(self._public.read_text().split()) if self._public.exists() else ()
+
+    def keep_public(self, addresses: tuple[str, ...]) -> None:
+        """From now on machines reach this tracker there."""
+        write_secret(self._public, "".join(f"{each}\n" for each in addresses).encode())
+
     def check_made(self) -> None:
         """DataDirectoryError unless `init` has been here. The database may be lost."""
         if not self.swarm_key.exists():
             raise DataDirectoryError(
                 f"there is no tracker in {self.root}: make one with `twofold-tracker init`"
             )
+
+    def check_keys(self) -> None:
+        """DataDirectoryError unless another tracker's keys are here, for nobody else to read."""
+        for key in (self.swarm_key, self.identity_key):
+            if not key.exists():
+                raise DataDirectoryError(f"copy {key.name} of another tracker to {key} first")
+            if _is_open(key):
+                raise DataDirectoryError(f"others can read {key}: chmod 600 it")
 
     def load_swarm_keys(self) -> SwarmKeys:
         """The swarm's secrets, made by `init`."""

@@ -21,7 +21,7 @@ from tracker.database_place import Place, shown
 from tracker.engines import READERS, Engines, is_away, is_to_repeat, open_engines
 from tracker.errors import DataDirectoryError, RequestFailedError
 from tracker.group_commit import GroupCommit, Pending, Together, do_group
-from tracker.touched import Notes, Touched, take_notes
+from tracker.touched import Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
@@ -39,7 +39,7 @@ class Database:
         self.engines = engines
         self._line = GroupCommit(self._commit)
         self._reading = trio.CapacityLimiter(READERS)
-        self.notes = Notes()
+        self.notes = engines.notes
         """What was changed of what searches keep in memory."""
 
     async def write(
@@ -120,6 +120,7 @@ class Database:
                 take_notes(connection)  # a transaction that failed may have left some
                 self.engines.lock_writes(connection)
                 touched = do_group(connection, group)
+                self.engines.tell_others(connection, touched)
         finally:
             # Also when the answer to the commit was lost: it may be on disk.
             self.notes.add(touched)

@@ -56,7 +56,7 @@ async def operate(tracker: Tracker, session: Session, request: Request) -> None:
     office = Office(
         keys=tracker.keys,
         tracker=tracker.identity.static_key,
-        addresses=tracker.addresses,
+        addresses=tracker.everywhere,
         states=tracker.states(),
         now=tracker.wall(),
         actor=session.actor,

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
 
+from tracker.aside import Aside
 from tracker.database_place import Place
 from tracker.errors import DataDirectoryError
+from tracker.news import begin_news
+from tracker.notes import CHANNEL, NOTIFIES, SharedNotes, write_note
+from tracker.touched import Notes, Touched
 
 if TYPE_CHECKING:
     import psycopg
@@ -45,9 +50,17 @@ class Engines:
     lock_writes: Callable[[Connection], None]
     """Called first in each transaction that writes."""
     lock_migration: Callable[[Connection], None]
+    tell_others: Callable[[Connection, Touched], None]
+    """Called last in each transaction that writes, with what it has touched."""
+    notes: Notes
+    """What was changed of what searches keep in memory."""
+    aside: "Aside | None" = None
+    """What trackers say to one another here; None where there can be one alone."""
 
     def dispose(self) -> None:
         """Let go of it."""
+        if self.aside is not None:
+            self.aside.close()
         self.reader.dispose()
         self.writer.dispose()
 
@@ -78,7 +91,7 @@ def _sqlite(path: Path) -> Engines:
     reader = create_engine(url, pool_size=READERS, max_overflow=0)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
     _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
-    return Engines(writer, reader, _nothing, _nothing)
+    return Engines(writer, reader, _nothing, _nothing, _nothing, Notes())
 
 
 def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
@@ -102,10 +115,11 @@ def _postgres(url: URL) -> Engines:
     reader = create_engine(url, pool_size=READERS, **options)
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
-    return Engines(writer, reader, _lock_swarm, _lock_migration)
+    aside = Aside(create_engine(url, poolclass=NullPool, connect_args=settings))
+    return Engines(writer, reader, _lock_swarm, _lock_migration, write_note, SharedNotes(), aside)
 
 
-def _prepare_writer(raw: "psycopg.Connection[Any]", _record: object) -> None:
+def _prepare_writer(raw: "psycopg.Connection[Any]", record: Any) -> None:
     # Here, as it takes 8 MB that a tracker on SQLite need not have.
     import psycopg
 
@@ -114,6 +128,14 @@ def _prepare_writer(raw: "psycopg.Connection[Any]", _record: object) -> None:
     # A tracker that hangs, or is cut off, must not keep the lock from others for long.
     raw.execute("SET idle_in_transaction_session_timeout = '60s'")
     raw.commit()
+    # Not all that speak PostgreSQL's language can: others are asked for news every second.
+    try:
+        raw.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+        raw.commit()
+        record.info[NOTIFIES] = True
+    except psycopg.DatabaseError:
+        raw.rollback()
+        record.info[NOTIFIES] = False
 
 
 def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
@@ -124,6 +146,7 @@ def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
 
 
 def _lock_swarm(connection: Connection) -> None:
+    begin_news(connection)
     connection.execute(_LOCK_WRITES)
 
 
@@ -134,5 +157,5 @@ def _lock_migration(connection: Connection) -> None:
         raise DataDirectoryError(f"the database must have the encoding UTF8, not {encoding}")
 
 
-def _nothing(_connection: Connection) -> None:
+def _nothing(_connection: Connection, _touched: Touched | None = None) -> None:
     return

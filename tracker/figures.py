@@ -59,7 +59,7 @@ async def get_status(tracker: Tracker, session: Session, request: GetTrackerStat
             swarm=tracker.roster.roster.name,
             uptime=int((now - tracker.started) * 1000),
             roster=tracker.roster.number,
-            addresses=tracker.addresses[:16],
+            addresses=tracker.everywhere[:16],
             metrics=tracker.metrics_address,
             live=states["live"],
             suspect=states["suspect"],

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tracker.engines import is_away, is_to_repeat
 from tracker.errors import RequestFailedError
+from tracker.news import copy_news, restore_news
 from tracker.touched import Touched, take_notes
 
 MOST = 256
@@ -183,7 +184,7 @@ def _do_alone(connection: Connection, each: Pending, touched: Touched) -> None:
 def _in_savepoint(
     connection: Connection, work: Callable[[Connection], Any], touched: Touched
 ) -> tuple[Any, Exception | None]:
-    savepoint = connection.begin_nested()
+    savepoint, news = connection.begin_nested(), copy_news(connection)
     try:
         given = work(connection)
     except Exception as error:
@@ -191,6 +192,7 @@ def _in_savepoint(
             raise
         savepoint.rollback()
         take_notes(connection)
+        restore_news(connection, news)
         return None, error
     savepoint.commit()
     touched.add(take_notes(connection))

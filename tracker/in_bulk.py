@@ -31,6 +31,7 @@ from protocol.signing import Signed
 from tracker import brake, catalogue, search_index, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
+from tracker.news import note_change
 from tracker.swarm import next_change
 
 _log = structlog.get_logger()
@@ -217,6 +218,7 @@ def _news_of(connection: Connection, written: list[Fresh]) -> list[tuple[Stored,
         if isinstance(each.record, Tombstone | RestoredEntry):
             holders = catalogue.holders_of(connection, each.record)
             restored = isinstance(each.record, RestoredEntry)
+            note_change(connection, each.record.id, each.change)
             news.append((Stored(False, each.change, holders, restored), each.signed))
     return news
 

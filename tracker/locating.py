@@ -44,7 +44,7 @@ class Locating:
         self._known: dict[ManifestId, _Known] = {}
         self._size = 0
         self._turn = 0
-        database.notes.listeners.append(self._forget)
+        database.notes.listeners.append(self.forget)
 
     async def holders(self, manifest: ManifestId) -> tuple[Holder, ...]:
         """Who holds pieces of a manifest, the most useful first; also holders that are doubted.
@@ -79,8 +79,10 @@ class Locating:
         while self._size > MOST:
             self._drop(next(iter(self._known)))
 
-    def _forget(self, touched: Touched) -> None:
-        """Called in the thread that wrote."""
+    def forget(self, touched: Touched) -> None:
+        """What a transaction changed is read again; for any thread."""
+        if not touched:
+            return
         with self._lock:
             self._turn += 1
             if touched.everything or touched.peers:

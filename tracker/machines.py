@@ -33,9 +33,10 @@ def note_present(
 
 
 def save_seen(connection: Connection, seen: Mapping[PeerId, int]) -> None:
-    """Write down when members were last heard."""
+    """Write down when members were last heard, but for those that another tracker heard later."""
     for peer, moment in seen.items():
-        connection.execute(update(_table).where(_table.c.peer == peer).values(seen=moment))
+        earlier = (_table.c.peer == peer) & (_table.c.seen < moment)
+        connection.execute(update(_table).where(earlier).values(seen=moment))
 
 
 def load_addresses(connection: Connection) -> dict[PeerId, tuple[str, ...]]:

@@ -61,7 +61,7 @@ def _perform_here(directory: DataDir, request: Request) -> Reply:
         office = Office(
             keys=keys,
             tracker=identity.static_key,
-            addresses=database.read_now(swarm.public_addresses),
+            addresses=directory.public() or database.read_now(swarm.public_addresses),
             states=_states(seen, now, roster.roster.grace),
             now=now,
             actor=Actor("operator"),

@@ -261,10 +261,12 @@ async def _catch_up(tracker: Tracker, session: Session, member: Member, seen: in
 
 async def _catch_up_from(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
     def page(connection: Connection) -> list[Change]:
+        session.missed = False
         return catalogue.changes_for(connection, member.peer, seen)
 
     def settle(changes: list[Change]) -> None:
-        session.caught_up = not changes
+        # What another tracker wrote meanwhile may have come to be pushed before this.
+        session.caught_up = not changes and not session.missed
 
     while not session.caught_up:
         changes = await tracker.database.read(page) or await tracker.database.write(page, settle)

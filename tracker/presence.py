@@ -1,11 +1,11 @@
 """Who is live, suspect or gone: pure, all times are seconds of one steady clock given as `now`.
 
-A peer is live while its connection is open and something was heard on it lately. Otherwise it is
-suspect, and after the grace time gone. A tracker that starts has heard nobody, and gives everybody
-the grace time from then.
+A peer is live while its connection is open and something was heard on it lately, here or by another
+tracker of the swarm. Otherwise it is suspect, and after the grace time gone. A tracker that starts
+has heard nobody, and gives everybody the grace time from then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from protocol.ids import PeerId
@@ -23,6 +23,8 @@ class _Peer:
     since: float
     """When it was last heard, or when we started waiting for it."""
     connected: bool = False
+    elsewhere: bool = False
+    """Whether another tracker says that it is live."""
     told: tuple[PeerState, Addresses] = ("suspect", ())
 
 
@@ -58,6 +60,27 @@ class Presence:
         known = self._peers.get(peer)
         if known is not None:
             known.connected = False
+
+    def meet(self, elsewhere: Mapping[PeerId, Addresses], now: float) -> None:
+        """These peers are live with other trackers, and no others are."""
+        for peer, known in self._peers.items():
+            if known.elsewhere and peer not in elsewhere:
+                known.elsewhere, known.since = False, max(known.since, now)
+        for peer, addresses in elsewhere.items():
+            there = self._peers.get(peer)
+            if there is None:
+                continue  # Not a member any more, or not yet.
+            there.elsewhere = True
+            if not there.connected:
+                there.addresses, there.since = addresses, now
+
+    def here(self, now: float) -> dict[PeerId, Addresses]:
+        """The peers that are live by their connection to this tracker, and where."""
+        return {
+            peer: known.addresses
+            for peer, known in self._peers.items()
+            if known.connected and now - known.since <= SILENCE
+        }
 
     def forget(self, peer: PeerId) -> None:
         """Not a member any more."""
@@ -106,6 +129,6 @@ class Presence:
 
     def _state(self, known: _Peer, now: float) -> PeerState:
         silence = now - known.since
-        if known.connected and silence <= SILENCE:
+        if known.elsewhere or (known.connected and silence <= SILENCE):
             return "live"
         return "suspect" if silence <= max(self.grace, SILENCE) else "gone"

@@ -20,6 +20,7 @@ from tracker.audit import Actor
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.group_commit import Together
+from tracker.news import note_change
 
 _members = tables.members
 _holdings = tables.holdings
@@ -54,6 +55,7 @@ def _publish_all(
     held = _holders(connection, [each.record.manifest for each in fresh.values()])
     done: dict[int, Stored] = {}
     for at, each in zip(fresh, written, strict=True):
+        note_change(connection, each.record.id, each.change)
         holders = tuple(held.get(asked[at].record.manifest, ()))
         done[at] = Stored(not each.shown, each.change, holders)
     return [done[at] if at in done else _publish(connection, asked[at]) for at in range(len(asked))]

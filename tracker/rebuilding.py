@@ -29,7 +29,7 @@ from tracker import handed_rosters, in_bulk, members, tables
 from tracker.catalogue import CATCH_UP_PAGE, Stored
 from tracker.errors import RequestFailedError
 from tracker.session import Session
-from tracker.swarm import load_epoch, newest_change
+from tracker.swarm import load_epoch, load_roster, newest_change
 from tracker.tracker import Tracker, roster_document
 
 REBUILDING_FOR = 30 * 86_400_000
@@ -69,6 +69,10 @@ async def hand_roster(tracker: Tracker, session: Session, request: HandRoster) -
         )
     except RemoteProtocolError as error:
         raise RequestFailedError("invalid", str(error)) from None
+    if taken is None and session.role == "returning":
+        # Another tracker on this database may have let it in just now.
+        key = tracker.keys.public
+        tracker.adopt(await tracker.database.read(lambda c: load_roster(c, key)))
     if taken is not None:
         tracker.addresses = taken.roster.trackers
         _log.warning("a roster was handed over", number=taken.number, by=session.host)

@@ -80,6 +80,8 @@ class Session:
         """The last change the peer knew when it presented itself."""
         self.caught_up = False
         """Whether it has been told all changes since: from then on they are pushed."""
+        self.missed = False
+        """Whether a change was not pushed since it last looked for those it was not told."""
         self.catching_up = trio.Lock()
         self._behind: int | None = None
         self._fell_behind = trio.Event()
@@ -127,12 +129,18 @@ class Session:
     def push_change(self, number: int, news: Message) -> None:
         """Push the news of a change to who is caught up; with half the line full, not now."""
         if not self.caught_up:
+            self.missed = True
             return
         if self._put.statistics().current_buffer_used < LINE // 2:
             self.push(news)
         else:
+            self.fall_behind(number - 1)
+
+    def fall_behind(self, number: int) -> None:
+        """Changes after this one are not pushed to it: it has to catch up."""
+        if self.caught_up:
             self.caught_up = False
-            self._behind = number - 1
+            self._behind = number
             self._fell_behind.set()
 
     async def fallen_behind(self) -> int:

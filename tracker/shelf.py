@@ -48,7 +48,7 @@ class Shelf:
     def held(self, connection: Connection, now: int) -> Iterator["Shelf"]:
         """It, as new as the snapshot of `connection`, which has read nothing yet."""
         with self._lock:
-            touched = self._notes.take()
+            touched = self._notes.take(connection)
             try:
                 self._bring_up(connection, touched, now)
             except BaseException:

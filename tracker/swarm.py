@@ -14,13 +14,14 @@ from protocol.ids import PeerId, StaticKey, SwarmKey
 from protocol.roster import Member, Roster, encode_signed, open_roster_untrusted, sign_roster
 from tracker import tables
 from tracker.errors import DataDirectoryError
+from tracker.news import note_news
 
 DEFAULT_GRACE = 1800
 DEFAULT_COPIES = 2
 NAMELESS = "swarm"
 """What a swarm is called while nobody has handed its roster over."""
 _EPOCH_LENGTH = 16
-_MAX_TRACKERS = 16
+MAX_TRACKERS = 16
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def make_roster(connection: Connection, signing: Ed25519PrivateKey) -> StoredRos
         swarm=SwarmKey(row.key),
         number=row.roster_number + 1,
         name=row.name,
-        trackers=split_lines(row.trackers)[:_MAX_TRACKERS],
+        trackers=split_lines(row.trackers)[:MAX_TRACKERS],
         grace=row.grace,
         copies=row.copies,
         members=_members(connection),
@@ -119,6 +120,7 @@ def make_roster(connection: Connection, signing: Ed25519PrivateKey) -> StoredRos
     encoded = encode_signed(sign_roster(signing, roster))
     kept = update(tables.swarm).values(roster_number=roster.number, roster=encoded)
     connection.execute(kept)
+    note_news(connection)
     return StoredRoster(roster, encoded)
 
 
@@ -154,6 +156,7 @@ def next_change(connection: Connection, several: int = 1) -> int:
     """A number for this transaction's change, higher than all before; of several, the last."""
     drawn = update(tables.swarm).values(change=tables.swarm.c.change + several)
     number: int = connection.execute(drawn.returning(tables.swarm.c.change)).scalar_one()
+    note_news(connection)
     return number
 
 

@@ -252,3 +252,40 @@ audit = Table(
     Index("ix_audit_moment", "moment", "id"),
 )
 """Who did what: by chance in order within a millisecond, as `id` is random."""
+
+trackers = Table(
+    "trackers",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("addresses", Text, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("moves", BigInteger, nullable=False),
+)
+"""The trackers that run on this database, each run with an `id` of its own, in the order of
+`number`; none with SQLite. `beat` rises while one lives, `moves` when its rows of `present`
+change."""
+
+present = Table(
+    "present",
+    metadata,
+    Column("tracker", LargeBinary, primary_key=True),
+    Column("peer", LargeBinary, primary_key=True),
+    Column("live", Boolean, nullable=False),
+    Column("addresses", Text, nullable=False),
+    Column("moved", BigInteger, nullable=False),
+    Index("ix_present_moved", "tracker", "moved"),
+)
+"""Who is, or was, connected to which tracker; `moved` is its `moves` when that last changed."""
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What transactions have changed, for other trackers, by a number of `swarm.change`; the oldest go,
+the newest never. None with SQLite."""
+
+OF_TRACKERS = frozenset({trackers, present, notes})
+"""Not of the swarm, but of who runs on this database: no backup has them."""

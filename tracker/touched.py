@@ -58,17 +58,20 @@ class Notes:
             for listener in self.listeners:
                 listener(touched)
 
-    def take(self) -> Touched:
-        """All since this was last asked; everything at first."""
-        with self._lock:
-            taken, self._touched = self._touched, Touched()
-            self._since = None
-        return taken
+    def take(self, connection: Connection) -> Touched:
+        """All since this was last asked; everything at first. `connection` has read nothing yet."""
+        return self._take()
 
     def age(self) -> float:
         """For how many seconds the oldest of it waits; 0 for none."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
+
+    def _take(self) -> Touched:
+        with self._lock:
+            taken, self._touched = self._touched, Touched()
+            self._since = None
+        return taken
 
 
 def note_entries(connection: Connection, numbers: Iterable[int]) -> None:

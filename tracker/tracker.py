@@ -6,6 +6,7 @@ Decides and pushes without waiting; the database is told first, so what is said 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import structlog
 import trio
@@ -47,6 +48,16 @@ def wall_clock() -> int:
     return int(time.time() * 1000)
 
 
+class Others(Protocol):
+    """Whoever pushes news from the database."""
+
+    def wake(self) -> None:
+        """There are some."""
+
+    async def run(self) -> None:
+        """Push them for ever."""
+
+
 class Tracker:
     """What all connections share. Made inside trio; `wall` tells the time of day."""
 
@@ -71,6 +82,8 @@ class Tracker:
         self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
         self.metrics_address = ""
         """Where programs that watch ask, if anywhere."""
+        self.others: Others | None = None
+        """The other trackers on this database, if there can be any: all news come by them."""
         self.started = trio.current_time()
         self.presence = Presence(self.roster.roster.grace)
         self.locating = Locating(database, self.presence)
@@ -116,6 +129,11 @@ class Tracker:
             old.cut("a newer connection of this machine took its place")
         self.presence.arrive(peer, addresses, trio.current_time())
         self.tell_changes()
+
+    @property
+    def everywhere(self) -> Addresses:
+        """Where this tracker is, and the others of the swarm."""
+        return tuple(dict.fromkeys(self.addresses + self.roster.roster.trackers))
 
     async def wait_empty(self) -> None:
         """Until no connection is open."""
@@ -169,9 +187,10 @@ class Tracker:
     def tell_decisions(self, decisions: Iterable[Decision]) -> None:
         """Tell everybody what was decided, and then the holders what comes of it."""
         for decision in decisions:
-            news = ApprovalPassedOn(approval=decision.approval)
-            for session in self._present.values():
-                session.push(news)
+            if self.others is not None:
+                self.others.wake()
+                return
+            self.push_approval(decision.approval)
             for stored, record in decision.released:
                 self.tell_entry(stored, record)
 
@@ -179,11 +198,26 @@ class Tracker:
         """Tell the holders of an entry's content about its new record, or everybody if restored."""
         if stored.change is None:
             return
-        news = EntryChanged(change=stored.change, record=record)
-        for peer in self._present if stored.restored else stored.holders:
+        if self.others is not None:
+            self.others.wake()
+            return
+        self.push_entry(stored.change, record, stored.holders, restored=stored.restored)
+
+    def push_approval(self, approval: Signed) -> None:
+        """Tell those that are here what was decided."""
+        news = ApprovalPassedOn(approval=approval)
+        for session in self._present.values():
+            session.push(news)
+
+    def push_entry(
+        self, change: int, record: Signed, holders: Iterable[PeerId], *, restored: bool
+    ) -> None:
+        """Tell the holders that are here, or all that are, of an entry's new record."""
+        news = EntryChanged(change=change, record=record)
+        for peer in self._present if restored else holders:
             session = self._present.get(peer)
             if session is not None:
-                session.push_change(stored.change, news)
+                session.push_change(change, news)
 
     # Time
 

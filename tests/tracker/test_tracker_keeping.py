@@ -98,12 +98,12 @@ def _store(connection: Connection, signed: Any, record: Any) -> None:
 
 
 def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables, but what says which copy of a database it is."""
+    """All rows of the swarm's tables, but what says which copy of a database it is."""
     own = {tables.swarm.c.epoch, tables.swarm.c.rebuilt}
 
     def rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         found = {}
-        for table in tables.metadata.sorted_tables:
+        for table in set(tables.metadata.sorted_tables) - tables.OF_TRACKERS:
             columns = [column for column in table.c if column not in own]
             rows = (tuple(row) for row in connection.execute(select(*columns)))
             found[table.name] = sorted(rows, key=repr)

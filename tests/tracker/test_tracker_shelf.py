@@ -180,7 +180,7 @@ def test_what_was_not_written_is_not_noted(changing: Changing) -> None:
 
     with pytest.raises(RuntimeError):
         changing.database.write_now(fail)
-    assert not changing.database.notes.take()
+    assert not changing.database.read_now(changing.database.notes.take)
     changing.check()
 
 
