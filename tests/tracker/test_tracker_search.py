@@ -143,7 +143,9 @@ def test_hostile_words_are_only_words(find: Find, words: str) -> None:
     assert find(words) == expected
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(words=st.text(max_size=512))
 def test_any_text_is_answered(find: Find, words: str) -> None:
     find(words)
