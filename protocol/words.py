@@ -1,20 +1,23 @@
 """How words are compared with text, and how near what is found is to them: pure.
 
 Text and words are folded alike (compatibility forms, upper and lower case), and split at white
-space. An entry matches when each word is somewhere in its name, caption, tags or author's name.
+space. An entry matches when each word is somewhere in its name, caption, tags or author's name, or
+in the name of a file inside.
 """
 
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 MAX_WORDS = 32
 LONG_WORD = 3
 """Characters from which on an index of runs of three finds a word."""
-EXACT, PREFIX, WORD, PART = 3, 2, 1, 0
-"""How near: the name is the words, begins with them, has each as a word, or they are somewhere."""
+EXACT, PREFIX, WORD, PART, INSIDE = 4, 3, 2, 1, 0
+"""How near: the name is the words, begins with them, has each as a word; they are somewhere in what
+the entry says of itself; or some are only in the names of files inside."""
 NAME_BYTES = 200
 """Of a folded name, what names are sorted by: those that are alike so far are sorted by id."""
+_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Words:
     short: tuple[str, ...]
     together: str = ""
     """The same in the order they were given, one space between."""
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of words that were put in place of others: all that do as well, the word itself first."""
 
     def __bool__(self) -> bool:
         return bool(self.long or self.short)
@@ -34,22 +39,30 @@ class Words:
         """All of them."""
         return (*self.long, *self.short)
 
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """All of them, each with what does as well: of each group one must be found."""
+        return tuple(self.instead.get(word, (word,)) for word in self.each)
+
 
 def fold(text: str) -> str:
     """Text as it is compared; controls (and NUL, which ends a query early) become spaces."""
+    if text.isascii():
+        return text.lower().translate(_CONTROLS)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in folded)
 
 
 def split_query(text: str) -> Words:
     """The words of a query; those past MAX_WORDS are left out, being plenty."""
-    given = fold(text).split()
-    words = list(dict.fromkeys(given))[:MAX_WORDS]
-    return Words(
-        long=tuple(word for word in words if len(word) >= LONG_WORD),
-        short=tuple(word for word in words if len(word) < LONG_WORD),
-        together=" ".join(given),
-    )
+    return _words_of(fold(text).split(), {})
+
+
+def replaced(groups: Iterable[Sequence[str]]) -> Words:
+    """The words of a query in which some were replaced: of each group one must be found."""
+    some = [tuple(group) for group in groups]
+    instead = {group[0]: group for group in reversed(some) if len(group) > 1}
+    return _words_of([group[0] for group in some], instead)
 
 
 def searchable(parts: Iterable[str]) -> str:
@@ -69,9 +82,20 @@ def spaced(text: str) -> str:
 
 
 def nearness(words: Words, key: str, named: str) -> int:
-    """How near an entry that matches is, by its `name_key` and the `spaced` words of its name."""
+    """How near who has all words is, by the entry's `name_key` and `spaced` words of its name."""
     if key == words.together:
         return EXACT
     if key.startswith(words.together):
         return PREFIX
-    return WORD if all(spaced(word) in named for word in words.each) else PART
+    whole = all(any(spaced(word) in named for word in group) for group in words.groups)
+    return WORD if whole else PART
+
+
+def _words_of(given: list[str], instead: Mapping[str, tuple[str, ...]]) -> Words:
+    words = list(dict.fromkeys(given))[:MAX_WORDS]
+    return Words(
+        long=tuple(word for word in words if len(word) >= LONG_WORD),
+        short=tuple(word for word in words if len(word) < LONG_WORD),
+        together=" ".join(given),
+        instead=instead,
+    )

@@ -4,7 +4,7 @@ Sets of entries are laid over one another (`masks`), and the order is walked unt
 So no entry is read but those of the page, and how many there are is known exactly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from protocol.messages.finding import Sort
 from protocol.sorting import DESCENDING, Place
-from protocol.words import EXACT, PART, PREFIX, WORD, Words, spaced
+from protocol.words import EXACT, INSIDE, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
 from tracker.masks import numbers_of
 from tracker.ordered import Ordered
 from tracker.shelf import Shelf
+from tracker.word_index import Group
 
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
@@ -41,24 +42,87 @@ class Order:
     limit: int
 
 
-def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
-    """Those of some entries that have all the words; of the longest first, as few may have it."""
-    for at, word in enumerate(in_turn := sorted(words.each, key=len, reverse=True)):
-        if found.bit_count() <= _FEW:
-            few = numbers_of(found)
-            return shelf.mask(search_index.those_with(connection, in_turn[at:], few))
-        found &= shelf.remembered(word, partial(search_index.numbers_with, connection, word))
+@dataclass(frozen=True)
+class Hits:
+    """Entries that have all words: in what they say of themselves, or (others) not without the
+    names in them."""
+
+    own: int
+    inside: int
+
+    @property
+    def all(self) -> int:
+        """Both."""
+        return self.own | self.inside
+
+
+def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> Hits:
+    """Those of some entries that have all the words."""
+    own = _with_own(connection, shelf, found, words)
+    return Hits(own, _with_inside(connection, shelf, found & ~own, words))
+
+
+def with_any(connection: Connection, shelf: Shelf, group: Group) -> int:
+    """The entries that say one of these words of themselves."""
+    found = 0
+    for word in group:
+        look = partial(search_index.numbers_with, connection, word)
+        found |= shelf.remembered(word, look)
     return found
 
 
+def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> int:
+    """The folders that have one of these words in the names in them."""
+    found = 0
+    for word in group:
+        look = partial(search_index.numbers_inside, connection, word)
+        found |= shelf.remembered(f"\n{word}", look)
+    return found
+
+
+def _with_own(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
+    """By what they say of themselves; of the longest word first, as few may have it."""
+    for at, group in enumerate(in_turn := _longest_first(words)):
+        if found.bit_count() <= _FEW:
+            few = numbers_of(found)
+            return shelf.mask(search_index.those_with(connection, in_turn[at:], few))
+        found &= with_any(connection, shelf, group)
+    return found
+
+
+def _with_inside(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
+    """By that and the names in them together: who has all words has one of them inside."""
+    groups = _longest_first(words)
+    inside = [with_any_inside(connection, shelf, group) for group in groups]
+    any_inside = 0
+    for each in inside:
+        any_inside |= each
+    found &= any_inside
+    for group, has in zip(groups, inside, strict=True):
+        lacking = found & ~has
+        if not lacking:
+            continue
+        if lacking.bit_count() <= _FEW:
+            few = numbers_of(lacking)
+            own = shelf.mask(search_index.those_with(connection, [group], few))
+        else:
+            own = with_any(connection, shelf, group)
+        found &= has | own
+    return found
+
+
+def _longest_first(words: Words) -> list[tuple[str, ...]]:
+    return sorted(words.groups, key=lambda group: len(group[0]), reverse=True)
+
+
 def page(
-    connection: Connection, shelf: Shelf, found: int, words: Words, order: Order
+    connection: Connection, shelf: Shelf, hits: Hits, words: Words, order: Order
 ) -> list[Match]:
     """The next of the entries that were found, `limit` of them if there are as many."""
     if order.sort != "relevance":
-        return _in_order(shelf, found, order)
+        return _in_order(shelf, hits.all, order)
     matches: list[Match] = []
-    for near, of_it in _nearest_first(connection, shelf, found, words):
+    for near, of_it in _nearest_first(connection, shelf, hits, words):
         after = None
         if order.after is not None:
             reached = int(order.after.key[0])
@@ -75,10 +139,11 @@ def page(
 
 
 def _nearest_first(
-    connection: Connection, shelf: Shelf, found: int, words: Words
+    connection: Connection, shelf: Shelf, hits: Hits, words: Words
 ) -> Iterator[tuple[int, int]]:
     """Of what was found, one degree of nearness after the other."""
     names, begin = shelf.orders["name"], words.together
+    found = hits.own
     for near in (EXACT, PREFIX, WORD):
         if near == WORD:
             met = _named(connection, shelf, found, words)
@@ -87,25 +152,36 @@ def _nearest_first(
         yield near, found & met
         found &= ~met
     yield PART, found
+    yield INSIDE, hits.inside
 
 
 def _named(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
-    """Those of some entries that have each word as a whole word, or words, of the name."""
-    parts = {word: spaced(word).split() for word in words.each}
+    """Those of some entries that have, of each group, one as whole words of the name."""
+    whole = list(words.groups)
+    parts = {word: spaced(word).split() for group in whole for word in group}
     if not all(parts.values()):
         # Signs alone are in names of signs alone.
         return found & shelf.with_value("nameless", (1,)) if not any(parts.values()) else 0
-    whole = words.each
     if found.bit_count() > _FEW:
-        for part in {part for those in parts.values() for part in those}:
-            found &= shelf.remembered(
-                f" {part}", partial(search_index.numbers_named, connection, part)
-            )
+        for group in whole:
+            found &= _with_parts(connection, shelf, [parts[word] for word in group])
         # Parts of one word are found wherever they are in the name.
-        whole = tuple(word for word, those in parts.items() if len(those) > 1)
+        whole = [group for group in whole if any(len(parts[word]) > 1 for word in group)]
     if not (whole and found):
         return found
     return shelf.mask(search_index.those_named(connection, whole, numbers_of(found)))
+
+
+def _with_parts(connection: Connection, shelf: Shelf, several: Iterable[Sequence[str]]) -> int:
+    """The entries whose name has, of one of several words, all parts."""
+    found = 0
+    for parts in several:
+        met = shelf.shown
+        for part in parts:
+            look = partial(search_index.numbers_named, connection, part)
+            met &= shelf.remembered(f" {part}", look)
+        found |= met
+    return found
 
 
 def _in_order(shelf: Shelf, found: int, order: Order) -> list[Match]:

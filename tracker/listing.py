@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 from protocol import codec
 from protocol.entry import Entry, read_record
 from protocol.ids import ManifestId, PeerId
+from protocol.messages.finding import Replaced
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
 from protocol.signing import Signed
@@ -32,12 +33,16 @@ States = Mapping[PeerId, PeerState]
 
 @dataclass(frozen=True)
 class Page:
-    """Some listings, how many there are in all (or `more`), where to go on (b"" at the end)."""
+    """Some listings, how many there are in all (or `more`), where to go on (b"" at the end).
+
+    `replaced`: what was searched instead of words that nothing has.
+    """
 
     listings: tuple[Listing, ...]
     total: int
     cursor: bytes
     more: bool = False
+    replaced: tuple[Replaced, ...] = ()
 
 
 def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now: int) -> Page:

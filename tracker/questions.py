@@ -28,6 +28,7 @@ async def search(tracker: Tracker, session: Session, request: Search) -> None:
             total=page.total,
             cursor=page.cursor,
             more=page.more,
+            replaced=page.replaced,
         )
     )
 

@@ -1,21 +1,41 @@
-"""What searches find entries by: the engine's index of words, and the narrow table of keys."""
+"""What searches find entries by: the engine's indexes of words, and the narrow table of keys.
+
+One index is of what entries say of themselves, one of the names in folders; all words of both are
+in the vocabulary, for what is mistyped.
+"""
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, or_, select
 
 from protocol.entry import Entry
+from protocol.inner_names import inner_text
 from protocol.kinds import content_kind
+from protocol.manifest import file_paths
+from protocol.similar import learned
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
 from tracker.rows import portions
 from tracker.touched import note_entries
-from tracker.word_index import Worded, WordIndex
+from tracker.vocabulary_postgres import PostgresVocabulary
+from tracker.vocabulary_sqlite import SqliteVocabulary
+from tracker.word_index import Group, Vocabulary, Worded, WordIndex
 from tracker.words_postgres import PostgresWords
 from tracker.words_sqlite import SqliteWords
 
 keys = tables.search_keys
-_INDEXES: dict[str, WordIndex] = {"sqlite": SqliteWords(), "postgresql": PostgresWords()}
+_INDEXES: dict[str, WordIndex] = {
+    "sqlite": SqliteWords("entry"),
+    "postgresql": PostgresWords("entry_words"),
+}
+_INNER: dict[str, WordIndex] = {
+    "sqlite": SqliteWords("inner"),
+    "postgresql": PostgresWords("inner_words"),
+}
+_VOCABULARIES: dict[str, Vocabulary] = {
+    "sqlite": SqliteVocabulary(),
+    "postgresql": PostgresVocabulary(),
+}
 
 
 def put(connection: Connection, number: int, entry: Entry, author: str) -> None:
@@ -37,19 +57,48 @@ def put_new(connection: Connection, added: Iterable[tuple[int, Entry, str]]) -> 
         for number, entry, author in added
     ]
     _words(connection).put(connection, worded)
+    put_inner(connection, [(number, entry) for number, entry, _ in added])
+    learn(connection, [each.text for each in worded])
     columns = [{"number": number, **_key_columns(entry)} for number, entry, _ in added]
     connection.execute(insert(keys), columns)
+
+
+def put_inner(connection: Connection, added: Iterable[tuple[int, Entry]]) -> None:
+    """Make folders findable by the names in them; of none of them such names are kept."""
+    names = [
+        Worded(number, inner_names(connection, entry.manifest))
+        for number, entry in added
+        if entry.kind == "folder"
+    ]
+    if names:
+        _inner(connection).put(connection, names)
+        learn(connection, [each.text for each in names])
+
+
+def inner_names(connection: Connection, manifest: bytes) -> str:
+    """The folded names in a folder whose manifest is here, one a line."""
+    found = select(tables.manifests.c.encoded).where(tables.manifests.c.id == manifest)
+    encoded: bytes | None = connection.execute(found).scalar()
+    return inner_text(file_paths(encoded)) if encoded is not None else ""
+
+
+def learn(connection: Connection, texts: Iterable[str]) -> None:
+    """What is mistyped may be corrected to a word of these folded texts from now on."""
+    words = set[str]().union(*map(learned, texts))
+    if words:
+        vocabulary(connection).learn(connection, words)
 
 
 def remove(connection: Connection, number: int) -> None:
     """Make entry `number` unfindable."""
     note_entries(connection, [number])
     _words(connection).remove(connection, number)
+    _inner(connection).remove(connection, number)
     connection.execute(delete(keys).where(keys.c.number == number))
 
 
 def numbers_with(connection: Connection, word: str) -> Sequence[int]:
-    """The entries that have a word (folded, not empty) somewhere in them."""
+    """The entries that have a word (folded, not empty) somewhere in what they say of themselves."""
     return _words(connection).numbers_with(connection, word)
 
 
@@ -58,15 +107,31 @@ def numbers_named(connection: Connection, part: str) -> Sequence[int]:
     return _words(connection).numbers_named(connection, part)
 
 
-def those_with(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
-    """Those of a few entries that have each word somewhere in them."""
-    return _words(connection).those_with(connection, words, numbers)
+def numbers_inside(connection: Connection, word: str) -> Sequence[int]:
+    """The folders that have a word (folded, not empty) in the names that are in them."""
+    return _inner(connection).numbers_with(connection, word)
 
 
-def those_named(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
-    """Those of some entries in whose names the parts of each of these words are side by side."""
+def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """The folded names in a few folders, one a line."""
+    return _inner(connection).texts(connection, numbers)
+
+
+def those_with(
+    connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
+) -> list[int]:
+    """Those of a few entries that have a word of each group somewhere in them."""
+    return _words(connection).those_with(connection, groups, numbers)
+
+
+def those_named(
+    connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
+) -> list[int]:
+    """Those of some entries in whose names the parts of a word of each group are side by side."""
     index = _words(connection)
-    beside = [index.contains(keys.c.named, spaced(word)) for word in words]
+    beside = [
+        or_(*(index.contains(keys.c.named, spaced(word)) for word in group)) for group in groups
+    ]
     found: list[int] = []
     for some in portions(numbers):
         rows = select(keys.c.number).where(keys.c.number.in_(some), *beside)
@@ -74,8 +139,17 @@ def those_named(connection: Connection, words: Sequence[str], numbers: Sequence[
     return found
 
 
+def vocabulary(connection: Connection) -> Vocabulary:
+    """The words that others are corrected to."""
+    return _VOCABULARIES[connection.dialect.name]
+
+
 def _words(connection: Connection) -> WordIndex:
     return _INDEXES[connection.dialect.name]
+
+
+def _inner(connection: Connection) -> WordIndex:
+    return _INNER[connection.dialect.name]
 
 
 def _key_columns(entry: Entry) -> dict[str, object]:

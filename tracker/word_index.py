@@ -1,12 +1,16 @@
 """What an index of words does, whichever engine keeps it, and how entries come to it."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection
 
 SHORT_TERM = 2
+MOST_ALIKE = 100
+Group = tuple[str, ...]
+"""Words of which one is enough."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Worded:
 
     number: int
     text: str
-    named: tuple[str, ...]
+    named: tuple[str, ...] = ()
 
 
 class WordIndex(Protocol):
@@ -34,12 +38,31 @@ class WordIndex(Protocol):
         """The entries whose name has this as a word."""
 
     def those_with(
-        self, connection: Connection, words: Sequence[str], numbers: Sequence[int]
+        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
     ) -> list[int]:
-        """Those of a few entries that have each word somewhere in their text."""
+        """Those of a few entries that have a word of each group somewhere in their text."""
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """The folded texts of a few entries."""
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""
+
+
+class Vocabulary(Protocol):
+    """One engine's list of words that others are corrected to. None is ever taken out."""
+
+    def learn(self, connection: Connection, words: AbstractSet[str]) -> None:
+        """Keep words that may be there already."""
+
+    def with_keys(self, connection: Connection, keys: Sequence[str]) -> Sequence[str]:
+        """The words that have one of these keys."""
+
+    def alike(self, connection: Connection, key: str, most: int) -> Sequence[str]:
+        """Words at most `most` letters longer or shorter, with LIKENESS to a key and more.
+
+        The most alike first, MOST_ALIKE at most.
+        """
 
 
 def terms(folded: str) -> list[str]:

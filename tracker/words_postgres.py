@@ -22,27 +22,30 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from protocol.words import LONG_WORD
-from tracker.word_index import SHORT_TERM, Worded, terms
+from tracker.word_index import SHORT_TERM, Group, Worded, terms
 
-_words = table(
-    "entry_words",
-    column("number", BigInteger),
-    column("text", Text),
-    column("terms", ARRAY(Text)),
-)
 _LONGEST_TERM = 200
 _HAS_TRIGRAM = re.compile(r"[0-9a-z]{3}")
 _SPECIAL = re.compile(r"([\\%_])")
 
 
 class PostgresWords:
-    """A `WordIndex`."""
+    """A `WordIndex`, in the table of this name."""
+
+    def __init__(self, name: str) -> None:
+        self._words = table(
+            name,
+            column("number", BigInteger),
+            column("text", Text),
+            column("terms", ARRAY(Text)),
+        )
 
     def put(self, connection: Connection, added: Sequence[Worded]) -> None:
         """Take in entries of which nothing is kept."""
@@ -54,48 +57,53 @@ class PostgresWords:
             }
             for each in added
         ]
-        connection.execute(insert(_words), rows)
+        connection.execute(insert(self._words), rows)
 
     def remove(self, connection: Connection, number: int) -> None:
         """Forget an entry."""
-        connection.execute(delete(_words).where(_words.c.number == number))
+        connection.execute(delete(self._words).where(self._words.c.number == number))
 
     def numbers_with(self, connection: Connection, word: str) -> Sequence[int]:
         """The entries that have a word somewhere in their text."""
         if len(word) < LONG_WORD:
-            return _found(connection, _has([word]))
+            return self._found(connection, self._has([word]))
         if _HAS_TRIGRAM.search(word):
             pattern = _SPECIAL.sub(r"\\\1", word)
-            return _found(connection, _words.c.text.like(f"%{pattern}%"))
+            return self._found(connection, self._words.c.text.like(f"%{pattern}%"))
         runs = [word[at : at + SHORT_TERM] for at in range(len(word) - 1)]
-        return _found(connection, _has(runs), self.contains(_words.c.text, word))
+        return self._found(connection, self._has(runs), self.contains(self._words.c.text, word))
 
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this (of letters and digits alone) as a word."""
-        return _found(connection, _has([_name_term(part)]))
+        return self._found(connection, self._has([_name_term(part)]))
 
     def those_with(
-        self, connection: Connection, words: Sequence[str], numbers: Sequence[int]
+        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
     ) -> list[int]:
-        """Those of a few entries that have each word somewhere in their text."""
-        inside = [self.contains(_words.c.text, word) for word in words]
-        rows = select(_words.c.number).where(_words.c.number.in_(numbers), *inside)
+        """Those of a few entries that have a word of each group somewhere in their text."""
+        columns = self._words.c
+        inside = [or_(*(self.contains(columns.text, word) for word in group)) for group in groups]
+        rows = select(columns.number).where(columns.number.in_(numbers), *inside)
         return list(connection.execute(rows).scalars())
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """The folded texts of a few entries."""
+        columns = self._words.c
+        found = select(columns.number, columns.text).where(columns.number.in_(numbers))
+        return {row.number: row.text for row in connection.execute(found)}
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""
         return func.strpos(column, part) > 0
 
+    def _has(self, wanted: Sequence[str]) -> ColumnElement[bool]:
+        return self._words.c.terms.contains(list(dict.fromkeys(wanted)))
 
-def _has(wanted: Sequence[str]) -> ColumnElement[bool]:
-    return _words.c.terms.contains(list(dict.fromkeys(wanted)))
-
-
-def _found(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
-    # As one text, which is read faster than so many rows.
-    found = select(cast(func.json_agg(_words.c.number), Text)).where(*conditions)
-    numbers = connection.execute(found).scalar_one()
-    return [] if numbers is None else msgspec.json.decode(numbers, type=list[int])
+    def _found(self, connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
+        # As one text, which is read faster than so many rows.
+        found = select(cast(func.json_agg(self._words.c.number), Text)).where(*conditions)
+        numbers = connection.execute(found).scalar_one()
+        return [] if numbers is None else msgspec.json.decode(numbers, type=list[int])
 
 
 def _name_term(word: str) -> str:

@@ -1,29 +1,45 @@
 """The index of words in SQLite: two FTS5 tables.
 
-`entry_text` holds the folded text under trigrams, for words of three characters or more.
-`entry_short` holds each entry's one- and two-character terms, and the whole words of its name, all
-spelled in hexadecimal so that no script or punctuation matters to the tokenizer. So every word is
-answered from an index.
+The first holds the folded text under trigrams, for words of three characters or more. The second
+holds each entry's one- and two-character terms, and the whole words of its name, all spelled in
+hexadecimal so that no script or punctuation matters to the tokenizer. So every word is answered
+from an index.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Integer, Text, column, func, select, table, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    column,
+    func,
+    or_,
+    select,
+    table,
+    text,
+)
 
 from protocol.words import LONG_WORD
-from tracker.word_index import Worded, terms
+from tracker.word_index import Group, Worded, terms
 
-_content = table("entry_text_content", column("id", Integer), column("c0", Text))
-"""Where FTS5 keeps the text of `entry_text`: read by number it is there at once."""
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH :query"
-_PUT_TEXT = text("INSERT INTO entry_text(rowid, text) VALUES (:number, :text)")
-_PUT_SHORT = text("INSERT INTO entry_short(rowid, terms) VALUES (:number, :terms)")
 
 
 class SqliteWords:
-    """A `WordIndex`."""
+    """A `WordIndex`; `name` is that of its two tables but for their endings."""
+
+    def __init__(self, name: str) -> None:
+        self._texts, self._shorts = f"{name}_text", f"{name}_short"
+        self._content = table(f"{self._texts}_content", column("id", Integer), column("c0", Text))
+        """Where FTS5 keeps the text: read by number it is there at once."""
+        self._put_text = text(f"INSERT INTO {self._texts}(rowid, text) VALUES (:number, :text)")
+        self._put_short = text(f"INSERT INTO {self._shorts}(rowid, terms) VALUES (:number, :terms)")
+        self._drop_text = text(f"DELETE FROM {self._texts} WHERE rowid = :number")
+        self._drop_short = text(f"DELETE FROM {self._shorts} WHERE rowid = :number")
 
     def put(self, connection: Connection, added: Sequence[Worded]) -> None:
         """Take in entries of which nothing is kept."""
@@ -32,39 +48,46 @@ class SqliteWords:
             spelled = [*map(_spell, terms(each.text)), *map(_spell_name, each.named)]
             texts.append({"number": each.number, "text": each.text})
             shorts.append({"number": each.number, "terms": " ".join(spelled)})
-        connection.execute(_PUT_TEXT, texts)
-        connection.execute(_PUT_SHORT, shorts)
+        connection.execute(self._put_text, texts)
+        connection.execute(self._put_short, shorts)
 
     def remove(self, connection: Connection, number: int) -> None:
         """Forget an entry."""
-        for name in ("entry_text", "entry_short"):
-            forgotten = text(f"DELETE FROM {name} WHERE rowid = :number")
-            connection.execute(forgotten, {"number": number})
+        if connection.execute(self._drop_text, {"number": number}).rowcount:
+            connection.execute(self._drop_short, {"number": number})
 
     def numbers_with(self, connection: Connection, word: str) -> Sequence[int]:
         """The entries that have a word somewhere in their text."""
         if len(word) >= LONG_WORD:
-            return _found_in(connection, "entry_text", _quote(word))
-        return _found_in(connection, "entry_short", _spell(word))
+            return found_in(connection, self._texts, _quote(word))
+        return found_in(connection, self._shorts, _spell(word))
 
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this (of letters and digits alone) as a word."""
-        return _found_in(connection, "entry_short", _spell_name(part))
+        return found_in(connection, self._shorts, _spell_name(part))
 
     def those_with(
-        self, connection: Connection, words: Sequence[str], numbers: Sequence[int]
+        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
     ) -> list[int]:
-        """Those of a few entries that have each word somewhere in their text."""
-        inside = [self.contains(_content.c.c0, word) for word in words]
-        rows = select(_content.c.id).where(_content.c.id.in_(numbers), *inside)
+        """Those of a few entries that have a word of each group somewhere in their text."""
+        content = self._content.c
+        inside = [or_(*(self.contains(content.c0, word) for word in group)) for group in groups]
+        rows = select(content.id).where(content.id.in_(numbers), *inside)
         return list(connection.execute(rows).scalars())
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+        """The folded texts of a few entries."""
+        content = self._content.c
+        rows = connection.execute(select(content.id, content.c0).where(content.id.in_(numbers)))
+        return {row.id: row.c0 for row in rows}
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""
         return func.instr(column, part) > 0
 
 
-def _found_in(connection: Connection, name: str, query: str) -> list[int]:
+def found_in(connection: Connection, name: str, query: str) -> list[int]:
+    """The rows of an FTS5 table that a query matches."""
     # As one text, which is there in a third of the time that so many rows take.
     statement = _FOUND.format(name=name)
     found = connection.execute(text(statement), {"query": query}).scalar_one()

@@ -16,7 +16,7 @@ from peer.cli.paths import whole_path
 from peer.errors import UsageError
 from peer.words import bytes_text
 from protocol.messages.deleting import Removed
-from protocol.messages.finding import MAX_SEARCH
+from protocol.messages.finding import MAX_SEARCH, Replaced
 from protocol.messages.operating import (
     MAX_PATTERNS,
     Add,
@@ -158,7 +158,7 @@ def get(
 
 @app.command
 def search(*words: str, finding: Finding = EVERYTHING, common: Common = COMMON) -> None:
-    """Find entries by words of name, caption, tags and author, the nearest first."""
+    """Find entries by words of name, caption, tags, author and names in folders, nearest first."""
     if not words:
         raise UsageError("give at least one word; 'twofold ls' lists everything")
     _list(" ".join(words), finding, common)
@@ -261,6 +261,7 @@ def _list(words: str, finding: Finding, common: Common) -> None:
         raise UsageError(f"words of {MAX_SEARCH} characters together are enough to find anything")
     views: list[EntryView] = []
     cursor, local = "", False
+    replaced: tuple[Replaced, ...] = ()
     while True:
         found = ask_daemon(
             common.path,
@@ -270,11 +271,15 @@ def _list(words: str, finding: Finding, common: Common) -> None:
             Found,
         )
         views += found.entries
-        cursor, local = found.cursor, found.local
+        cursor, local, replaced = found.cursor, found.local, found.replaced
         if not cursor:
             break
     if local and not printer.as_json:
         print("tracker unreachable, searching what this machine knows", file=sys.stderr)
+    if not printer.as_json:
+        for each in replaced:
+            instead = ", ".join(f"'{shown(word)}'" for word in each.instead)
+            print(f"nothing for '{shown(each.word)}', showing {instead}", file=sys.stderr)
     printer.table(
         ("ID", "SIZE", "COPIES", "AUTHOR", "NAME"),
         [
@@ -283,7 +288,7 @@ def _list(words: str, finding: Finding, common: Common) -> None:
                 bytes_text(view.size),
                 f"{view.copies.have} of {view.copies.want}",
                 view.author,
-                shown(view.name) + (" (deletion held)" if view.held else ""),
+                shown(view.name) + _remarks(view),
             )
             for view in views
         ],
@@ -292,4 +297,16 @@ def _list(words: str, finding: Finding, common: Common) -> None:
         for view in views:
             if view.notice:
                 print(f"{view.id[:12]}: {shown(view.notice)}", file=sys.stderr)
-    printer.result({"entries": [entry_fields(view) for view in views], "local": local})
+    printer.result(
+        {
+            "entries": [entry_fields(view) for view in views],
+            "local": local,
+            "replaced": msgspec.to_builtins(replaced),
+        }
+    )
+
+
+def _remarks(view: EntryView) -> str:
+    """What a list says behind a name."""
+    inside = f" (inside: {shown(view.inside)})" if view.inside else ""
+    return inside + (" (deletion held)" if view.held else "")

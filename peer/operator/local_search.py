@@ -1,7 +1,8 @@
 """Search while the tracker is away: every entry this machine has seen is looked at, in portions.
 
 So that others get at the database in between. Goes by what this machine knows of copies and of who
-holds what; cursors are the tracker's, so that a list begun with it goes on here, and back.
+holds what; cursors are the tracker's, so that a list begun with it goes on here, and back. Names
+inside folders are not looked at: it would take reading every manifest.
 """
 
 from bisect import insort
@@ -24,9 +25,9 @@ from protocol.sorting import (
     encode_cursor,
     settled,
 )
-from protocol.words import fold, name_key, nearness, searchable, spaced, split_query
+from protocol.words import Words, fold, name_key, nearness, searchable, spaced
 
-_AT_ONCE = 500
+AT_ONCE = 500
 
 Holds = Callable[[PeerId, ManifestId], bool]
 
@@ -44,12 +45,13 @@ class LocalSearch:
     def __init__(
         self,
         request: Find,
+        words: Words,
         cursor: bytes,
         rosters: RosterBook,
         holds: Holds,
         is_short: Callable[[Entry], bool],
     ) -> None:
-        self._words = split_query(request.words)
+        self._words = words
         self._filters = request.filters
         self._limit = request.limit
         self._rosters = rosters
@@ -71,7 +73,7 @@ class LocalSearch:
     async def look(self, catalogue: Catalogue) -> None:
         """Look at every entry."""
         last = EntryId(b"")
-        while portion := await catalogue.live_after(last, _AT_ONCE):
+        while portion := await catalogue.live_after(last, AT_ONCE):
             last = portion[-1].id
             for entry in portion:
                 self._look_at(entry)
@@ -123,7 +125,7 @@ class LocalSearch:
             return True
         author = self._rosters.name_of(entry.author)
         text = searchable((entry.name, entry.caption, *entry.tags, author))
-        return all(word in text for word in self._words.each)
+        return all(any(word in text for word in group) for group in self._words.groups)
 
     def _place(self, entry: Entry) -> Place:
         if self._sort == "name":

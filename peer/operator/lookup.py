@@ -8,6 +8,7 @@ from peer.catalogue import Catalogue
 from peer.errors import NotFoundError, NotPermittedError, UnreachableError, UsageError
 from peer.notices import Notices
 from peer.operator.fitting import fit
+from peer.operator.local_correcting import LocalCorrecting
 from peer.operator.local_search import LocalSearch
 from peer.operator.rendition_views import picture_view, rendition_views
 from peer.operator.safety import Found as FoundCopies
@@ -24,7 +25,7 @@ from protocol.errors import InvalidTextError, RemoteProtocolError
 from protocol.ids import EntryId, ManifestId, PeerId, SwarmKey
 from protocol.kinds import content_kind
 from protocol.link import Link, decode_link, encode_link, swarm_tag
-from protocol.messages.finding import problem_of
+from protocol.messages.finding import Replaced, problem_of
 from protocol.messages.operating import (
     CopiesView,
     EntryView,
@@ -35,6 +36,7 @@ from protocol.messages.operating import (
 from protocol.messages.picture_views import RenditionView
 from protocol.messages.tracking import GetEntry, HolderSummary, Listing, Listings, Search
 from protocol.signing import Signed
+from protocol.words import Words, split_query
 
 SHORTEST_PREFIX = 6
 
@@ -129,6 +131,7 @@ class Lookup:
             cursor=reply.cursor.hex(),
             local=False,
             more=reply.more,
+            replaced=reply.replaced,
         )
         if len(codec.encode(found)) > codec.MAX_CONTROL and request.limit > 1:
             return await self.find(msgspec.structs.replace(request, limit=request.limit // 2))
@@ -150,8 +153,14 @@ class Lookup:
         return tuple(self._view(entry, listing, renditions[entry.id]) for entry, listing in found)
 
     async def _find_here(self, request: Find, cursor: bytes) -> Found:
-        wanted = LocalSearch(request, cursor, self._rosters, self._holds, self._is_short)
-        await wanted.look(self._catalogue)
+        words = split_query(request.words)
+        wanted = await self._look_here(request, words, cursor)
+        replaced: tuple[Replaced, ...] = ()
+        if words and not wanted.total:
+            corrected = await LocalCorrecting(words, self._rosters).corrected(self._catalogue)
+            if corrected is not None:
+                wanted = await self._look_here(request, corrected.words, cursor)
+                replaced = corrected.replaced if wanted.total else ()
         found = wanted.found()
         views = await self._shown([(entry, None) for _, entry in found])
 
@@ -164,9 +173,15 @@ class Lookup:
                 total=wanted.total,
                 cursor=ended.hex(),
                 local=True,
+                replaced=replaced,
             )
 
         return fit(page, len(views))
+
+    async def _look_here(self, request: Find, words: Words, cursor: bytes) -> LocalSearch:
+        wanted = LocalSearch(request, words, cursor, self._rosters, self._holds, self._is_short)
+        await wanted.look(self._catalogue)
+        return wanted
 
     def _holds(self, peer: PeerId, manifest: ManifestId) -> bool:
         """Whether a machine holds all of a manifest, as far as this one knows."""
@@ -279,6 +294,7 @@ class Lookup:
             safety_text=found.text,
             picture=picture_view(entry),
             renditions=renditions,
+            inside=listing.inside if listing is not None else "",
         )
 
     def _restored_by(self, entry: Entry) -> str:

@@ -6,13 +6,16 @@ from msgspec import Meta, Struct
 
 from protocol.fields import ByteLength, Moment
 from protocol.kinds import KindWanted
+from protocol.similar import LONGEST, MOST_CORRECTED, MOST_INSTEAD
 
 Sort = Literal["relevance", "newest", "oldest", "name", "largest", "smallest"]
 SORTS: tuple[str, ...] = get_args(Sort)
 MAX_CURSOR = 256
 MAX_SEARCH = 512
+MAX_INSIDE = 255
 SearchWords = Annotated[str, Meta(max_length=MAX_SEARCH)]
 SearchCursor = Annotated[bytes, Meta(max_length=MAX_CURSOR)]
+_Alike = Annotated[str, Meta(max_length=LONGEST)]
 _Who = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -35,6 +38,16 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
     def __bool__(self) -> bool:
         return self != Filters()
+
+
+class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A word of a search that nothing has, and the words like it that were searched `instead`."""
+
+    word: _Alike
+    instead: Annotated[tuple[_Alike, ...], Meta(max_length=MOST_INSTEAD)]
+
+
+ReplacedWords = Annotated[tuple[Replaced, ...], Meta(max_length=MOST_CORRECTED)]
 
 
 def problem_of(filters: Filters) -> str:

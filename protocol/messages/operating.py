@@ -16,7 +16,7 @@ from protocol.fields import (
 )
 from protocol.kinds import ContentKind
 from protocol.messages.base import Message, Reply, Request
-from protocol.messages.finding import MAX_CURSOR, Filters, SearchWords, Sort
+from protocol.messages.finding import MAX_CURSOR, Filters, ReplacedWords, SearchWords, Sort
 from protocol.messages.health import Safety
 from protocol.messages.limiting import RatesView
 from protocol.messages.picture_views import PictureView, RenditionView
@@ -86,6 +86,9 @@ class EntryView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     picture: PictureView | None = None
     renditions: tuple[RenditionView, ...] = ()
     """The smaller versions there are of a picture, the largest first."""
+    inside: str = ""
+    """Of a folder that a search did not find by its own words: the name in it that was met, in
+    lower case."""
 
 
 class GetStatus(Request, frozen=True, kw_only=True, tag=True):
@@ -266,13 +269,17 @@ class Find(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Found(Reply, frozen=True, kw_only=True, tag=True):
-    """A page of entries; `local` when the tracker could not be asked; `more` than `total` exist."""
+    """A page of entries; `local` when the tracker could not be asked; `more` than `total` exist.
+
+    `replaced`: words that nothing has; these are entries that have others like them.
+    """
 
     entries: tuple[EntryView, ...]
     total: Count
     cursor: str
     local: bool
     more: bool = False
+    replaced: ReplacedWords = ()
 
 
 class Show(Request, frozen=True, kw_only=True, tag=True):

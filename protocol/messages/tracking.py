@@ -19,7 +19,14 @@ from protocol.fields import (
 )
 from protocol.manifest import MAX_MANIFEST
 from protocol.messages.base import Message, Reply, Request
-from protocol.messages.finding import Filters, SearchCursor, SearchWords, Sort
+from protocol.messages.finding import (
+    MAX_INSIDE,
+    Filters,
+    ReplacedWords,
+    SearchCursor,
+    SearchWords,
+    Sort,
+)
 from protocol.messages.shared import PeerState
 from protocol.pictures import RenditionQuality, Side
 from protocol.signing import Signed
@@ -146,7 +153,7 @@ class PutManifest(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Search(Request, frozen=True, kw_only=True, tag=True):
-    """Entries whose name, caption, tags or author contain all words; "" lists everything.
+    """Entries whose name, caption, tags, author or inner names contain all words; "" lists all.
 
     `sort`: by relevance the nearest first, and of these, as without words, the newest. `cursor` is
     b"" for the first page, then what the last answer gave to the same words, filters and sort.
@@ -183,10 +190,12 @@ class RenditionSummary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sequence: Count
 
 
-class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An entry and where it is: `have` counts live holders of the worst-held piece.
 
     `held`: a deletion of it waits for approval. `lost`: no members together have all pieces.
+    `inside`: of a folder that was not found by what its entry says, the name in it that was met, in
+    lower case.
     """
 
     record: Signed
@@ -195,15 +204,20 @@ class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     held: bool = False
     lost: bool = False
     renditions: Annotated[tuple[RenditionSummary, ...], Meta(max_length=4)] = ()
+    inside: Annotated[str, Meta(max_length=MAX_INSIDE)] = ""
 
 
-class Listings(Reply, frozen=True, kw_only=True, tag=True):
-    """A page of entries; `cursor` is b"" on the last one. `more`: than `total` there are."""
+class Listings(Reply, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A page of entries; `cursor` is b"" on the last one. `more`: than `total` there are.
+
+    `replaced`: words that nothing has; these are entries that have others like them.
+    """
 
     listings: Annotated[tuple[Listing, ...], Meta(max_length=PAGE)]
     total: Count
     cursor: SearchCursor = b""
     more: bool = False
+    replaced: ReplacedWords = ()
 
 
 class PeerChanged(Message, frozen=True, kw_only=True, tag=True):

@@ -82,6 +82,7 @@ declare namespace Api {
     safety_text: string;
     picture: PictureView | null;
     renditions: RenditionView[];
+    inside: string;
   }
 
   /** Every answer of 400 and above. */
@@ -114,13 +115,14 @@ declare namespace Api {
     empty?: string[];
   }
 
-  /** A page of entries; `local` when the tracker could not be asked; `more` than `total` exist. */
+  /** A page of entries; `local` when the tracker could not be asked; `more` than `total` exist. `replaced`: words that nothing has; these are entries that have others like them. */
   interface Found {
     entries: EntryView[];
     total: number;
     cursor: string;
     local: boolean;
     more: boolean;
+    replaced: Replaced[];
   }
 
   /** How all entries are; `local` when the tracker could not be asked: then those held here. `rate` is bytes a second at which this machine now makes copies, `fetching` of how many entries. `left` is seconds that `missing` takes at this rate; None when nothing moves here. */
@@ -378,6 +380,12 @@ declare namespace Api {
     height: number;
     size: number;
     version: number;
+  }
+
+  /** A word of a search that nothing has, and the words like it that were searched `instead`. */
+  interface Replaced {
+    word: string;
+    instead: string[];
   }
 
   /** Pixels. */

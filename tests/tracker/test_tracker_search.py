@@ -143,7 +143,9 @@ def test_hostile_words_are_only_words(find: Find, words: str) -> None:
     assert find(words) == expected
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(words=st.text(max_size=512))
 def test_any_text_is_answered(find: Find, words: str) -> None:
     find(words)
@@ -191,9 +193,11 @@ def test_words_are_answered_from_an_index(
     assert any("entry_" in plan for plan in plans)
     if sqlite:
         scanned = [plan for plan in plans if plan.startswith("SCAN")]
-        assert all(plan.startswith("SCAN entry_") and "INDEX" in plan for plan in scanned), plans
+        words = ("SCAN entry_", "SCAN inner_")
+        assert all(plan.startswith(words) and "INDEX" in plan for plan in scanned), plans
     else:
-        assert not [plan for plan in plans if "Seq Scan on entry_" in plan], plans
+        scanned = [plan for plan in plans if "Seq Scan on" in plan]
+        assert not [plan for plan in scanned if "on entry_" in plan or "on inner_" in plan], plans
 
 
 def test_terms_are_the_short_runs_of_each_word() -> None:

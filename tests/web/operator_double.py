@@ -41,6 +41,7 @@ from protocol.messages.deleting import (
     TrashView,
 )
 from protocol.messages.editing import Edit, Edited
+from protocol.messages.finding import Replaced
 from protocol.messages.health import EntryCounts, EventView, GetHealth, Health, ReturnView
 from protocol.messages.limiting import RatesView
 from protocol.messages.scrubbing import ScrubView
@@ -129,6 +130,8 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
     map_bits: bytes | None = None
     rules: Rules = field(default_factory=Rules)
     finds_own: bool = False
+    alike: dict[str, str] = field(default_factory=dict)
+    """What is searched instead of a word that nothing has."""
     """Whether entries are found by this machine's key, as they are by its name."""
     address: Address | None = None
 
@@ -318,6 +321,9 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
         if self.finds_own and ask.filters.author == ME:
             filters = msgspec.structs.replace(ask.filters, author="desk")
             ask = msgspec.structs.replace(ask, filters=filters)
+        replaced = {word: self.alike[word] for word in ask.words.split() if word in self.alike}
+        words = " ".join(replaced.get(word, word) for word in ask.words.split())
+        ask = msgspec.structs.replace(ask, words=words)
         views = [held.view for held in reversed(self.entries.values()) if meets(held.view, ask)]
         key, reverse = ORDERS.get(ask.sort, (None, False))
         if key is not None:
@@ -326,7 +332,17 @@ class OperatorDouble(ManagingDouble, SettingsDouble):
         page = tuple(views[start : start + ask.limit])
         stop = start + len(page)
         cursor = str(stop) if stop < len(views) else ""
-        return [op.Found(call=ask.call, entries=page, total=len(views), cursor=cursor, local=False)]
+        found = op.Found(
+            call=ask.call,
+            entries=page,
+            total=len(views),
+            cursor=cursor,
+            local=False,
+            replaced=tuple(
+                Replaced(word=word, instead=(instead,)) for word, instead in replaced.items()
+            ),
+        )
+        return [found]
 
     def _on_show(self, ask: op.Show) -> list[Message]:
         return [op.Shown(call=ask.call, entry=self._find(ask.entry).view)]

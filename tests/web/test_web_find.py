@@ -82,6 +82,27 @@ def test_typed_filtered_and_the_same_after_a_reload(tmp_path: Path) -> None:
     run_with_page(tmp_path, work)
 
 
+def test_what_is_shown_instead_and_what_was_met_inside_is_told(tmp_path: Path) -> None:
+    async def work(page: PageUnderTest) -> None:
+        some_entries(page)
+        page.double.alike = {"summre": "summer"}
+        photos = page.double.hold_folder("trip", {"a.jpg": b"a"}, tags=("summer",))
+        change(page, photos, inside="<b>summer</b>.jpg")
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            await tab.get_by_role("searchbox").fill("summre")
+            await expect(rows(tab)).to_have_count(2)
+            tally = tab.locator(".tally")
+            await expect(tally).to_contain_text("nothing for “summre”, this is for “summer”")
+            await expect(rows(tab).filter(has_text="trip")).to_contain_text(
+                "inside: <b>summer</b>.jpg"
+            )
+            await tab.get_by_role("searchbox").fill("summer")
+            await expect(tally).to_have_text("2 matches")
+
+    run_with_page(tmp_path, work)
+
+
 TYPE_AND_CHOOSE = """() => {
   const field = document.querySelector("#search");
   field.value = "film";

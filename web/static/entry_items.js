@@ -14,12 +14,20 @@ export function Row({ entry }) {
     <span class="kind"><${Thumbnail} entry=${entry} quality="low" /></span>
     <a class="what" href=${`#/entry/${entry.id}`}>
       <span class="name" dir="auto">${entry.name}</span>
-      <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}<bdi>${entry.author}</bdi> · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time></span>
+      <span class="about"><span class="size-here">${bytes(entry.size)} · </span>${about}<bdi>${entry.author}</bdi> · <time datetime=${new Date(entry.created).toISOString()} title=${moment(entry.created)}>${age(entry.created)}</time>${inside(entry)}</span>
     </a>
     <span class="size">${bytes(entry.size)}</span>
     <span class="where"><${Copies} entry=${entry} /><span class="machines">${onMachines(entry)}</span></span>
     <${Actions} entry=${entry} />
   </div>`;
+}
+
+/**
+ * The name in a folder that a search met.
+ * @param {Api.EntryView} entry
+ */
+function inside(entry) {
+  return entry.inside && html` · <span class="inside">${t("inside: {name}", { name: entry.inside })}</span>`;
 }
 
 /** @param {{entry: Api.EntryView}} props */
@@ -29,7 +37,7 @@ export function Tile({ entry }) {
       <${Picture} entry=${entry} />
       <span class="name" dir="auto">${entry.name}</span>
     </a>
-    <span class="about">${kindName(entry.content)} · ${bytes(entry.size)}</span>
+    <span class="about">${kindName(entry.content)} · ${bytes(entry.size)}${inside(entry)}</span>
     <span class="under"><${Copies} entry=${entry} /><${Actions} entry=${entry} /></span>
   </div>`;
 }

@@ -17,6 +17,8 @@ export class EntryPages {
     this.total = 0;
     this.counted = true;
     this.local = false;
+    /** @type {Api.Replaced[]} */
+    this.replaced = [];
     /** @type {import("./api.js").ApiError | null} */
     this.error = null;
     this.begun = false;
@@ -112,7 +114,7 @@ export class EntryPages {
     const found = await api.entries(this.params, page.cursor);
     if (this.closed) return;
     Object.assign(page, { entries: found.entries, count: found.entries.length, stale: false });
-    Object.assign(this, { total: found.total, counted: !found.more, local: found.local, begun: true });
+    Object.assign(this, { total: found.total, counted: !found.more, local: found.local, replaced: found.replaced, begun: true });
     const next = this.pages[number + 1];
     if (!found.cursor) this.pages.length = number + 1;
     else if (!next) this.pages.push({ cursor: found.cursor, entries: null, count: 0, stale: true });

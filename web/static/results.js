@@ -54,11 +54,16 @@ export function Results({ find }) {
   const looked = find.q.trim() !== "" || activeFilters(find).length > 0;
   const counted = looked ? tn(pages.total, "{n} match", "{n} matches") : tn(pages.total, "{n} entry", "{n} entries");
   return html`<div class="library">
-    <p class="tally" role="status">${pages.counted ? counted : atLeast(pages.total, looked)}${pages.local && ` · ${t("the tracker is away, this is what this machine knows")}`}</p>
+    <p class="tally" role="status">${pages.counted ? counted : atLeast(pages.total, looked)}${pages.local && ` · ${t("the tracker is away, this is what this machine knows")}`}${pages.replaced.map((each) => html` · <bdi>${like(each)}</bdi>`)}</p>
     <${Entries} pages=${pages} gallery=${find.view === "gallery"} key=${pages.params + find.view} />
     ${pages.error && html`<p class="more" role="alert">${said(pages.error)}</p>`}
     ${pages.hasMore && html`<p class="more"><button class="button" onClick=${() => pages.show(pages.first, pages.length)}>${pages.error ? t("Try again") : t("Load more")}</button></p>`}
   </div>`;
+}
+
+/** @param {Api.Replaced} replaced */
+function like({ word, instead }) {
+  return t("nothing for “{word}”, this is for “{instead}”", { word, instead: series(instead) });
 }
 
 /**

@@ -70,6 +70,7 @@ export default {
   "The download of {name} has ended.": "انتهى تنزيل {name}.",
   "{name} was not uploaded.": "لم يُرفع {name}.",
   // entry_items.js
+  "inside: {name}": "في الداخل: {name}",
   "Copy the link to {name}": "نسخ رابط {name}",
   // find_filters.js
   "Filters": "المرشّحات",
@@ -183,6 +184,7 @@ export default {
   "{n} matches (many)": "{n} نتيجة",
   "{n} matches (other)": "{n} نتيجة",
   "the tracker is away, this is what this machine knows": "المتتبِّع غير متاح، هذا ما يعرفه هذا الجهاز",
+  "nothing for “{word}”, this is for “{instead}”": "لا شيء لـ «{word}»، هذه نتائج «{instead}»",
   "Load more": "تحميل المزيد",
   "More than {n} matches (zero)": "نتائج كثيرة",
   "More than {n} matches (one)": "أكثر من نتيجة",

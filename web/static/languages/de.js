@@ -62,6 +62,7 @@ export default {
   "The download of {name} has ended.": "{name} ist fertig heruntergeladen.",
   "{name} was not uploaded.": "{name} wurde nicht hochgeladen.",
   // entry_items.js
+  "inside: {name}": "darin: {name}",
   "Copy the link to {name}": "Link zu {name} kopieren",
   // find_filters.js
   "Filters": "Filter",
@@ -163,6 +164,7 @@ export default {
   "{n} matches (one)": "{n} Treffer",
   "{n} matches (other)": "{n} Treffer",
   "the tracker is away, this is what this machine knows": "der Tracker ist nicht erreichbar, dies weiß dieser Rechner selbst",
+  "nothing for “{word}”, this is for “{instead}”": "nichts zu „{word}“, dies ist zu „{instead}“",
   "Load more": "Mehr laden",
   "More than {n} matches (one)": "Mehr als {n} Treffer",
   "More than {n} matches (other)": "Mehr als {n} Treffer",

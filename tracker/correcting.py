@@ -1,0 +1,33 @@
+"""What an entry of the tracker has, and what in its vocabulary is like a word that none has."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from sqlalchemy import Connection
+
+from protocol import correcting
+from protocol.correcting import Corrected
+from protocol.similar import key_of, most_apart, nearest_first, neighbours
+from protocol.words import Words
+from tracker import finding
+from tracker.search_index import vocabulary
+from tracker.shelf import Shelf
+
+
+def correct(connection: Connection, shelf: Shelf, words: Words) -> Corrected | None:
+    """Words with which there may be something to find; None if there are none."""
+
+    def is_there(word: str) -> bool:
+        own = finding.with_any(connection, shelf, (word,))
+        return bool(own or finding.with_any_inside(connection, shelf, (word,)))
+
+    return correcting.correct(words, is_there, partial(_candidates, connection))
+
+
+def _candidates(connection: Connection, word: str) -> Iterator[tuple[int, str]]:
+    key, most = key_of(word), most_apart(word)
+    close = vocabulary(connection).with_keys(connection, neighbours(key))
+    yield from (each for each in nearest_first(word, close) if each[0] <= 1)
+    if most > 1:
+        alike = vocabulary(connection).alike(connection, key, most)
+        yield from (each for each in nearest_first(word, alike) if each[0] > 1)
