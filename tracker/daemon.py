@@ -31,6 +31,7 @@ from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
 from tracker.figures import gauges
+from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits, source_of
 from tracker.listening import reachable
 from tracker.options import Options
@@ -212,7 +213,8 @@ async def run_tracker(
         database.write_now(
             lambda connection: swarm.set_trackers(connection, keys.signing, addresses)
         )
-        tracker = Tracker(database, keys, identity, addresses)
+        kept = KeptShelf(directory.shelf, str(directory.place()))
+        tracker = Tracker(database, keys, identity, addresses, kept_shelf=kept)
         tracker.limits = Limits(options.rates)
         tracker.metrics.look(gauges(tracker))
         tracker.metrics_address = address_of(watched[0]) if watched else ""
@@ -278,6 +280,7 @@ async def _serve_until_told(
             let_in.cancel()
             await tracker.save_everything()
             await reception.stop()
+            await tracker.keep_ready()
             nursery.cancel_scope.cancel()
     _log.info("stopped")
 

@@ -23,6 +23,7 @@ from tracker.touched import Notes, Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
+_COUNT = "UPDATE swarm SET touched = touched + 1"
 _T = TypeVar("_T")
 
 
@@ -86,6 +87,8 @@ class Database:
                 self.engines.lock_writes(connection)
                 result = work(connection)
                 touched = take_notes(connection)
+                if touched:
+                    connection.exec_driver_sql(_COUNT)
         finally:
             # Also when the answer to the commit was lost: it may be on disk.
             self.notes.add(touched)

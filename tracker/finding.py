@@ -47,7 +47,7 @@ def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> in
         if found.bit_count() <= _FEW:
             few = numbers_of(found)
             return shelf.mask(search_index.those_with(connection, in_turn[at:], few))
-        found &= shelf.remembered(word, partial(search_index.numbers_with, connection, word))
+        found &= shelf.found_by(word, partial(search_index.numbers_with, connection, word))
     return found
 
 
@@ -98,7 +98,7 @@ def _named(connection: Connection, shelf: Shelf, found: int, words: Words) -> in
     whole = words.each
     if found.bit_count() > _FEW:
         for part in {part for those in parts.values() for part in those}:
-            found &= shelf.remembered(
+            found &= shelf.found_by(
                 f" {part}", partial(search_index.numbers_named, connection, part)
             )
         # Parts of one word are found wherever they are in the name.
@@ -120,4 +120,4 @@ def _in_order(shelf: Shelf, found: int, order: Order) -> list[Match]:
 
 def _match(ordered: Ordered, shelf: Shelf, number: int) -> Match:
     key = ordered.key(number)
-    return Match(number, Place(key if isinstance(key, str) else (key,), shelf.ids[number]))
+    return Match(number, Place(key if isinstance(key, str) else (key,), shelf.columns.id(number)))

@@ -8,6 +8,7 @@ from protocol.entry import Entry
 from protocol.kinds import content_kind
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
+from tracker.remembered import Text
 from tracker.rows import portions
 from tracker.touched import note_entries
 from tracker.word_index import Worded, WordIndex
@@ -61,6 +62,17 @@ def numbers_named(connection: Connection, part: str) -> Sequence[int]:
 def those_with(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
     """Those of a few entries that have each word somewhere in them."""
     return _words(connection).those_with(connection, words, numbers)
+
+
+def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
+    """What some entries are found by; of those that are shown."""
+    found: dict[int, Text] = {}
+    for some in portions(numbers):
+        texts = dict(_words(connection).texts(connection, some))
+        named = select(keys.c.number, keys.c.named).where(keys.c.number.in_(some))
+        for number, name in connection.execute(named).tuples():
+            found[number] = Text(texts.get(number, ""), name)
+    return found
 
 
 def those_named(connection: Connection, words: Sequence[str], numbers: Sequence[int]) -> list[int]:

@@ -1,6 +1,6 @@
 """What an index of words does, whichever engine keeps it, and how entries come to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,6 +37,9 @@ class WordIndex(Protocol):
         self, connection: Connection, words: Sequence[str], numbers: Sequence[int]
     ) -> list[int]:
         """Those of a few entries that have each word somewhere in their text."""
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> Iterable[tuple[int, str]]:
+        """The numbers and texts of some entries."""
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

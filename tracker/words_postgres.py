@@ -8,7 +8,7 @@ word is answered from an index in every locale.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -81,6 +81,11 @@ class PostgresWords:
         inside = [self.contains(_words.c.text, word) for word in words]
         rows = select(_words.c.number).where(_words.c.number.in_(numbers), *inside)
         return list(connection.execute(rows).scalars())
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> Iterable[tuple[int, str]]:
+        """The numbers and texts of some entries."""
+        found = select(_words.c.number, _words.c.text).where(_words.c.number.in_(numbers))
+        return connection.execute(found).tuples()
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

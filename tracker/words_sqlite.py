@@ -6,7 +6,7 @@ spelled in hexadecimal so that no script or punctuation matters to the tokenizer
 answered from an index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -58,6 +58,11 @@ class SqliteWords:
         inside = [self.contains(_content.c.c0, word) for word in words]
         rows = select(_content.c.id).where(_content.c.id.in_(numbers), *inside)
         return list(connection.execute(rows).scalars())
+
+    def texts(self, connection: Connection, numbers: Sequence[int]) -> Iterable[tuple[int, str]]:
+        """The numbers and texts of some entries."""
+        found = select(_content.c.id, _content.c.c0).where(_content.c.id.in_(numbers))
+        return connection.execute(found).tuples()
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

@@ -28,6 +28,7 @@ ALTER TABLE entries DROP COLUMN rendition;
 DROP INDEX ix_holdings_whole; DROP INDEX ix_holdings_of; DROP TABLE search_keys;
 ALTER TABLE swarm DROP COLUMN epoch; ALTER TABLE swarm DROP COLUMN floor;
 ALTER TABLE swarm DROP COLUMN base; ALTER TABLE swarm DROP COLUMN rebuilt;
+ALTER TABLE swarm DROP COLUMN touched;
 """
 _BEFORE_0006 = """
 ALTER TABLE entries DROP COLUMN learnt;
@@ -50,7 +51,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0013",)]
+        assert [tuple(row) for row in versions] == [("0016",)]
         database.close()
 
 

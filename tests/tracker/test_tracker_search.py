@@ -191,7 +191,9 @@ def test_words_are_answered_from_an_index(
     assert any("entry_" in plan for plan in plans)
     if sqlite:
         scanned = [plan for plan in plans if plan.startswith("SCAN")]
-        assert all(plan.startswith("SCAN entry_") and "INDEX" in plan for plan in scanned), plans
+        # What is not an index of words are the numbers of a page, as one value.
+        virtual = ("SCAN entry_", "SCAN anon_")
+        assert all(plan.startswith(virtual) and "INDEX" in plan for plan in scanned), plans
     else:
         assert not [plan for plan in plans if "Seq Scan on entry_" in plan], plans
 
