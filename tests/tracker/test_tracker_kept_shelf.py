@@ -8,19 +8,18 @@ from changing_catalogue import QUESTIONS, Changing, begin_changing
 from sqlalchemy import event
 from tracker_support import found
 
-from tracker import kept_shelf, remembered
+from tracker import finding, kept_shelf, remembered
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.kept_shelf import KeptShelf
 from tracker.shelf import Shelf
 from tracker.touched import Notes
 
-_OVER = 1 << 30
-
 
 @pytest.fixture
 def changing(made: tuple[Database, SwarmKeys], monkeypatch: pytest.MonkeyPatch) -> Changing:
-    monkeypatch.setattr(remembered, "_SHARE", _OVER)
+    monkeypatch.setattr(finding, "_FEW", -1)
+    monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
     return begin_changing(*made, seed=7)
 
 
@@ -65,7 +64,7 @@ def test_goes_on_where_it_stopped(changing: Changing, kept: KeptShelf, seed: int
         for _ in range(3):
             changing.check()
             changing.change()
-        changing.ask(QUESTIONS[len(QUESTIONS) // 2], changing.shelf)
+        changing.ask(QUESTIONS[len(QUESTIONS) // 3], changing.shelf)
         words = set(changing.shelf.remembered.words)
         assert words
         changing.database.write_now(lambda c: changing.shelf.keep(c, changing.now))

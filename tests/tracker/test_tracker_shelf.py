@@ -11,6 +11,7 @@ from protocol.messages.finding import SORTS, Filters
 from protocol.messages.tracking import Search
 from tracker import (
     catalogue,
+    finding,
     members,
     ordered,
     remembered,
@@ -31,7 +32,10 @@ def test_goes_along_with_every_change(
     changing: Changing, seed: int, looked_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordered, "_LOOKED_AT", looked_at)
+    # Words are remembered, however few have them.
+    monkeypatch.setattr(finding, "_FEW", -1)
     monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
+    monkeypatch.setattr(remembered, "_CHANGES", 5)
     changing.chance = random.Random(seed)
     changing.check()
     for _ in range(20):
