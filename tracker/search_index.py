@@ -70,7 +70,7 @@ def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
     for some in portions(numbers):
         texts = dict(_words(connection).texts(connection, some))
         named = select(keys.c.number, keys.c.named).where(keys.c.number.in_(some))
-        for number, name in connection.execute(named).tuples():
+        for number, name in connection.execute(named):
             found[number] = Text(texts.get(number, ""), name)
     return found
 

@@ -85,7 +85,7 @@ class PostgresWords:
     def texts(self, connection: Connection, numbers: Sequence[int]) -> Iterable[tuple[int, str]]:
         """The numbers and texts of some entries."""
         found = select(_words.c.number, _words.c.text).where(_words.c.number.in_(numbers))
-        return connection.execute(found).tuples()
+        return connection.execute(found).all()
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

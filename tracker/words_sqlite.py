@@ -62,7 +62,7 @@ class SqliteWords:
     def texts(self, connection: Connection, numbers: Sequence[int]) -> Iterable[tuple[int, str]]:
         """The numbers and texts of some entries."""
         found = select(_content.c.id, _content.c.c0).where(_content.c.id.in_(numbers))
-        return connection.execute(found).tuples()
+        return connection.execute(found).all()
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

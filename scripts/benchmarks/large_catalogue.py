@@ -94,7 +94,7 @@ def _fill(connection: Connection, number: int, authors: list[Identity]) -> None:
     chance = random.Random(_SEED)
     pairs = chance.sample(list(islice(names(), 2 * number)), number)
     members = tables.members
-    called = dict(connection.execute(select(members.c.peer, members.c.name)).tuples().all())
+    called = dict(connection.execute(select(members.c.peer, members.c.name)).all())
     later = _without_indexes(connection)
     for start in range(0, number, _AT_ONCE):
         rows: dict[Table, list[dict[str, object]]] = defaultdict(list)
@@ -120,7 +120,7 @@ def _without_indexes(connection: Connection) -> list[str]:
     if connection.dialect.name != "postgresql":
         return []
     wanted = "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING gin%'"
-    indexes = connection.execute(text(wanted)).tuples().all()
+    indexes = connection.execute(text(wanted)).all()
     for name, _ in indexes:
         connection.execute(text(f"DROP INDEX {name}"))
     return ["SET LOCAL maintenance_work_mem = '512MB'", *(made for _, made in indexes)]
