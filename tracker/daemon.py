@@ -32,6 +32,7 @@ from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
 from tracker.figures import gauges
+from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits, source_of
 from tracker.listening import reachable
 from tracker.options import Options
@@ -214,7 +215,8 @@ async def run_tracker(
         aside = database.engines.aside
         if aside is None:
             database.write_now(lambda c: swarm.set_trackers(c, keys.signing, addresses))
-        tracker = Tracker(database, keys, identity, addresses)
+        kept = KeptShelf(directory.shelf, str(directory.place()))
+        tracker = Tracker(database, keys, identity, addresses, kept_shelf=kept)
         if aside is not None:
             tracker.others = Others(tracker, aside, *directory.new_run(), addresses)
         tracker.limits = Limits(options.rates)
@@ -287,6 +289,7 @@ async def _serve_until_told(
             let_in.cancel()
             await tracker.save_everything()
             await reception.stop()
+            await tracker.keep_ready()
             nursery.cancel_scope.cancel()
     _log.info("stopped")
 

@@ -55,6 +55,7 @@ class DataDir:
         self.identity_key = root / "identity.key"
         self.database = root / SQLITE_NAME
         self.database_url = root / URL_NAME
+        self.shelf = root / "search.cache"
         self.operator = root / operator_access.FILE_NAME
         self._run = root / "run.id"
         self._public = root / "public"

@@ -88,9 +88,10 @@ def _sqlite(path: Path) -> Engines:
         raise DataDirectoryError(f"cannot open {path}: {error.strerror}") from None
     url = URL.create("sqlite", database=str(path))
     writer = create_engine(url, pool_size=1, max_overflow=0)
-    reader = create_engine(url, pool_size=READERS, max_overflow=0)
+    # The one that was used last has what is read often in its memory.
+    reader = create_engine(url, pool_size=READERS, max_overflow=0, pool_use_lifo=True)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-16384")
+    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536")
     return Engines(writer, reader, _nothing, _nothing, _nothing, Notes())
 
 

@@ -67,7 +67,7 @@ def with_any(connection: Connection, shelf: Shelf, group: Group) -> int:
     found = 0
     for word in group:
         look = partial(search_index.numbers_with, connection, word)
-        found |= shelf.remembered(word, look)
+        found |= shelf.found_by(word, look)
     return found
 
 
@@ -76,7 +76,7 @@ def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> int:
     found = 0
     for word in group:
         look = partial(search_index.numbers_inside, connection, word)
-        found |= shelf.remembered(f"\n{word}", look)
+        found |= shelf.found_by(f"\n{word}", look)
     return found
 
 
@@ -179,7 +179,7 @@ def _with_parts(connection: Connection, shelf: Shelf, several: Iterable[Sequence
         met = shelf.shown
         for part in parts:
             look = partial(search_index.numbers_named, connection, part)
-            met &= shelf.remembered(f" {part}", look)
+            met &= shelf.found_by(f" {part}", look)
         found |= met
     return found
 
@@ -196,4 +196,4 @@ def _in_order(shelf: Shelf, found: int, order: Order) -> list[Match]:
 
 def _match(ordered: Ordered, shelf: Shelf, number: int) -> Match:
     key = ordered.key(number)
-    return Match(number, Place(key if isinstance(key, str) else (key,), shelf.ids[number]))
+    return Match(number, Place(key if isinstance(key, str) else (key,), shelf.columns.id(number)))

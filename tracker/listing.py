@@ -8,18 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Select, func, select
 
 from protocol import codec
 from protocol.entry import Entry, read_record
-from protocol.ids import ManifestId, PeerId
+from protocol.ids import EntryId, PeerId
 from protocol.messages.finding import Replaced
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
+from protocol.pictures import may_be_picture
 from protocol.signing import Signed
 from tracker import manifests, tables
 from tracker.copies import count_pieces, worst_copies
-from tracker.holdings import Held, fits, load_holders
+from tracker.holdings import Held, fits
+from tracker.page_rows import Whole, page_rows
 from tracker.renditions import renditions_of
 
 REPLY_SPACE = 60_000
@@ -52,61 +55,98 @@ def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now
     if after:
         found = found.where(_table.c.id < after)
     total = connection.execute(_count(found)).scalar_one()
-    rows = connection.execute(found.order_by(_table.c.id).limit(PAGE)).all()
-    return Page(fitting(listings_of(connection, rows, states, now)), total, b"")
+    first = found.with_only_columns(_table.c.number).order_by(_table.c.id).limit(PAGE)
+    numbers = connection.execute(first).scalars().all()
+    listings = (each for _, each in listings_of(connection, numbers, states, now))
+    return Page(fitting(listings), total, b"")
 
 
 def listings_of(
-    connection: Connection, rows: Sequence[Any], states: States, now: int
-) -> Iterable[Listing]:
-    """Rows of entries as they are told, in their order."""
-    wanted = [ManifestId(row.manifest) for row in rows]
-    pieces = manifests.load_pieces(connection, wanted)
-    held = load_holders(connection, wanted, now)
-    waiting = _deletion_held(connection, [row.id for row in rows])
-    records = [read_record(row.body) for row in rows]
-    pictures = renditions_of(connection, records)
-    for row, record in zip(rows, records, strict=True):
-        manifest = ManifestId(row.manifest)
-        count = pieces.get(manifest, record.pieces if isinstance(record, Entry) else 0)
-        have, holders = summarise(count, held[manifest], states)
-        yield Listing(
-            record=Signed(row.body, row.signature),
-            have=have,
-            holders=holders,
-            held=row.id in waiting,
-            lost=is_lost(count, held[manifest], states),
-            renditions=pictures.get(record.id, ()),
+    connection: Connection,
+    numbers: Sequence[int],
+    states: States,
+    now: int,
+    whole: Whole | None = None,
+) -> Iterable[tuple[int, Listing]]:
+    """Those of some entries that are shown, by number, as they are told and in their order.
+
+    `whole` tells who holds all of each, if that is known.
+    """
+    rows = page_rows(connection, numbers, now, whole)
+    glances = [_glance(row.body) for row in rows]
+    pictures = [
+        read_record(row.body)
+        for row, glance in zip(rows, glances, strict=True)
+        if may_be_picture(glance.kind, glance.name)
+    ]
+    summaries = renditions_of(connection, pictures)
+    in_part = [row.manifest for row in rows if any(one.bits is not None for one in row.held)]
+    pieces = manifests.load_pieces(connection, in_part) if in_part else {}
+    for row, glance in zip(rows, glances, strict=True):
+        count = pieces.get(row.manifest, glance.pieces)
+        have, lost, holders = _summary(count, row.held, states)
+        yield (
+            row.number,
+            Listing(
+                record=Signed(row.body, row.signature),
+                have=have,
+                holders=holders,
+                held=row.waiting,
+                lost=lost,
+                renditions=summaries.get(EntryId(row.id), ()),
+            ),
         )
 
 
-def _deletion_held(connection: Connection, entries: list[bytes]) -> set[bytes]:
-    """Those of some entries whose deletion waits for approval."""
-    table = tables.held_tombstones
-    waiting = table.c.entry.in_(entries) & table.c.rejected.is_(False)
-    return set(connection.execute(select(table.c.entry).where(waiting)).scalars())
+class _Glance(msgspec.Struct):
+    """What a listing needs of a record, read in a fifth of the time."""
+
+    pieces: int = -1
+    name: str = ""
+    kind: str = ""
+
+
+_glances = msgspec.msgpack.Decoder(_Glance)
+
+
+def _glance(body: bytes) -> _Glance:
+    glance = _glances.decode(body)
+    if glance.pieces >= 0:
+        return glance
+    # One that was restored lies inside another record.
+    record = read_record(body)
+    if not isinstance(record, Entry):
+        return _Glance(pieces=0)
+    return _Glance(record.pieces, record.name, record.kind)
 
 
 def summarise(
     pieces: int, held: list[Held], states: States
 ) -> tuple[int, tuple[HolderSummary, ...]]:
     """The copies there are of a manifest, and who has how many pieces of it."""
+    have, _, holders = _summary(pieces, held, states)
+    return have, holders
+
+
+def _summary(
+    pieces: int, held: list[Held], states: States
+) -> tuple[int, bool, tuple[HolderSummary, ...]]:
+    """The same, and whether some piece has no holder among the members, live or not."""
     counted = _countable(held, pieces, states)
     live = [one.bits for one in counted if states[one.peer] == "live"]
-    partial = [bits for bits in live if bits is not None]
-    have = worst_copies(pieces, len(live) - len(partial), partial)
-    summaries = tuple(
+    have = _copies(pieces, live)
+    lost = not have and _copies(pieces, [one.bits for one in counted]) == 0
+    holders = tuple(
         HolderSummary(peer=one.peer, pieces=count_pieces(one.bits, pieces), state=states[one.peer])
         for one in by_usefulness(counted, pieces, states)[:MAX_HOLDERS]
     )
-    return have, summaries
+    return have, lost, holders
 
 
-def is_lost(pieces: int, held: list[Held], states: States) -> bool:
-    """Whether some piece has no holder among the members, live or not."""
-    counted = [one.bits for one in _countable(held, pieces, states)]
-    partial = [bits for bits in counted if bits is not None]
-    return worst_copies(pieces, len(counted) - len(partial), partial) == 0
+def _copies(pieces: int, held: list[bytes | None]) -> int:
+    partial = [bits for bits in held if bits is not None]
+    full = len(held) - len(partial)
+    return worst_copies(pieces, full, partial) if partial else full
 
 
 def _countable(held: Iterable[Held], pieces: int | None, states: States) -> list[Held]:

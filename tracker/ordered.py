@@ -2,83 +2,150 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol
 
-from tracker.masks import flags_of, mask_of, numbers_of
+from tracker.blocks import Blocks
+from tracker.masks import bits_among, bits_of, numbers_of
 
-_FEW = 1_000
-"""So many are sorted; of more the order is walked, and soon the page is full."""
+_LOOKED_AT = 16
+"""So many entries of an order are looked at in the time that one is sorted in."""
+_AT_ONCE = 2_000
+_SEVERAL = 8
+"""More than so many are put in, or dropped, in one go through all."""
 
 
-class Ordered:
-    """Numbers of entries, ascending; `keys` and `ids` tell key and id of each by its number."""
-
-    def __init__(self, keys: Sequence[Any], ids: Sequence[bytes], numbers: Iterable[int]) -> None:
-        self._keys = keys
-        self._ids = ids
-        self._numbers = array("q", numbers)
+class Keyed(Protocol):
+    """Tells key and id of each entry by its number."""
 
     def key(self, number: int) -> Any:
         """What an entry is sorted by."""
-        return self._keys[number]
 
-    def put(self, number: int) -> None:
-        """Take in an entry that is not here."""
-        place = self._place(number)
-        self._numbers.insert(bisect_left(self._numbers, place, key=self._place), number)
+    def place(self, number: int) -> tuple[Any, bytes]:
+        """The same, and then its id."""
 
-    def drop(self, number: int) -> None:
-        """Let go of an entry, whose key and id are still as when it was put here."""
-        at = bisect_left(self._numbers, self._place(number), key=self._place)
-        if self._numbers[at : at + 1] == array("q", [number]):
-            del self._numbers[at]
+
+class Ordered:
+    """Numbers of entries, ascending by their place."""
+
+    def __init__(self, keys: Keyed, numbers: Iterable[int]) -> None:
+        self._place = keys.place
+        self.key = keys.key
+        self.numbers = array("I", numbers)
+        self._blocks: Blocks | None = None
+
+    def put(self, numbers: Collection[int]) -> None:
+        """Take in entries that are not here."""
+        each = sorted(numbers, key=self._place)
+        places = [bisect_left(self.numbers, self._place(one), key=self._place) for one in each]
+        if len(each) > _SEVERAL:
+            self._blocks = None
+            parts, done = array("I"), 0
+            for at, number in zip(places, each, strict=True):
+                parts += self.numbers[done:at]
+                parts.append(number)
+                done = at
+            self.numbers = parts + self.numbers[done:]
+            return
+        for before, (at, number) in enumerate(zip(places, each, strict=True)):
+            self.numbers.insert(at + before, number)
+            if self._blocks is not None:
+                self._blocks.put(at + before, number)
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Let go of entries whose key and id are still as when they were put here."""
+        if len(numbers) > _SEVERAL:
+            gone = frozenset(numbers)
+            self._blocks = None
+            self.numbers = array("I", [one for one in self.numbers if one not in gone])
+            return
+        for number in numbers:
+            at = bisect_left(self.numbers, self._place(number), key=self._place)
+            if self.numbers[at : at + 1] == array("I", [number]):
+                del self.numbers[at]
+                if self._blocks is not None:
+                    self._blocks.drop(at, number)
 
     def within(self, least: Any, most: Any) -> int:
         """The entries whose key is within bounds, both included; None for no bound."""
-        start, stop = 0, len(self._numbers)
+        start, stop = 0, len(self.numbers)
         if least is not None:
-            start = bisect_left(self._numbers, least, key=self.key)
+            start = bisect_left(self.numbers, least, key=self.key)
         if most is not None:
-            stop = bisect_right(self._numbers, most, key=self.key)
-        return self._between(start, stop)
-
-    def _between(self, start: int, stop: int) -> int:
-        numbers, length = self._numbers, len(self._keys)
-        if stop - start <= len(numbers) // 2:
-            return mask_of(numbers[start:stop], length)
-        everything = (1 << length) - 1
-        return everything ^ mask_of(numbers[:start] + numbers[stop:], length)
+            stop = bisect_right(self.numbers, most, key=self.key)
+        return self._cut().between(self.numbers, start, stop)
 
     def first(
         self, mask: int, most: int, after: tuple[Any, bytes] | None, *, descending: bool
     ) -> list[int]:
         """The next entries of a set in this order, after a key and id or from the start."""
-        if mask.bit_count() <= _FEW:
+        if self._is_few(mask, most, len(self.numbers)):
             return self._first_of_few(mask, most, after, descending=descending)
+        found: list[int] = []
+        # Whatever has none of the set is passed over.
+        for start, stop, of_it in self._cut().each(len(self.numbers), descending=descending):
+            if len(found) >= most:
+                break
+            if after is not None and self._is_before(start, stop, after, descending=descending):
+                continue
+            wanted, here = most - len(found), mask & of_it
+            if here and self._is_few(here, wanted, stop - start):
+                found += self._first_of_few(here, wanted, after, descending=descending)
+            elif here:
+                found += self._walk(start, stop, here, wanted, after, descending=descending)
+        return found
+
+    def _cut(self) -> Blocks:
+        if self._blocks is None:
+            self._blocks = Blocks(self.numbers)
+        return self._blocks
+
+    def _is_few(self, mask: int, most: int, among: int) -> bool:
+        few = mask.bit_count()
+        return few * few * _LOOKED_AT <= most * among
+
+    def _is_before(
+        self, start: int, stop: int, after: tuple[Any, bytes], *, descending: bool
+    ) -> bool:
+        """Whether all from one place up to another come no later than `after`."""
         if descending:
-            stop = len(self._numbers)
-            if after is not None:
-                stop = bisect_left(self._numbers, after, key=self._place)
-            numbers = self._numbers[:stop][::-1]
-        else:
-            start = 0
-            if after is not None:
-                start = bisect_right(self._numbers, after, key=self._place)
-            numbers = self._numbers[start:]
-        wanted: Callable[[int], int] = flags_of(mask, len(self._keys)).__getitem__
-        return list(islice(filter(wanted, numbers), most))
+            return self._place(self.numbers[start]) >= after
+        return self._place(self.numbers[stop - 1]) <= after
+
+    def _walk(
+        self,
+        start: int,
+        stop: int,
+        mask: int,
+        most: int,
+        after: tuple[Any, bytes] | None,
+        *,
+        descending: bool,
+    ) -> list[int]:
+        if after is not None and descending:
+            stop = min(stop, bisect_left(self.numbers, after, key=self._place))
+        elif after is not None:
+            start = max(start, bisect_right(self.numbers, after, key=self._place))
+        bits = bits_of(mask)
+        found: list[int] = []
+        while start < stop and len(found) < most:
+            if descending:
+                some: Sequence[int] = self.numbers[max(start, stop - _AT_ONCE) : stop][::-1]
+                stop -= _AT_ONCE
+            else:
+                some = self.numbers[start : min(stop, start + _AT_ONCE)]
+                start += _AT_ONCE
+            found += bits_among(bits, some)
+        return found[:most]
 
     def _first_of_few(
         self, mask: int, most: int, after: tuple[Any, bytes] | None, *, descending: bool
     ) -> list[int]:
-        numbers = sorted(numbers_of(mask), key=self._place, reverse=descending)
+        places = sorted(
+            ((self._place(number), number) for number in numbers_of(mask)), reverse=descending
+        )
         if after is None:
-            return numbers[:most]
+            return [number for _, number in places[:most]]
         if descending:
-            return [number for number in numbers if self._place(number) < after][:most]
-        return [number for number in numbers if self._place(number) > after][:most]
-
-    def _place(self, number: int) -> tuple[Any, bytes]:
-        return self._keys[number], self._ids[number]
+            return [number for place, number in places if place < after][:most]
+        return [number for place, number in places if place > after][:most]

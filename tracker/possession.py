@@ -4,6 +4,7 @@ With it the entries that are short of copies are counted in no time. What is dou
 counts from when that is over; what is held in part is laid together by the database's rows.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,9 +17,11 @@ from tracker import listing, manifests, tables
 from tracker.holdings import load_holders
 from tracker.masks import mask_of
 from tracker.rows import portions, raw_rows
+from tracker.sets import Sets
 
 _keys = tables.search_keys
 _holdings = tables.holdings
+_MOST_MACHINES = 64
 
 States = Mapping[PeerId, PeerState]
 
@@ -27,15 +30,25 @@ class Possession:
     """What each machine holds all of; `refresh` and `load` keep it as the database has it."""
 
     def __init__(self) -> None:
-        self._whole: dict[bytes, int] = {}
-        self._doubts: dict[bytes, int] = {}
+        self.whole = Sets()
+        self.doubts: dict[bytes, int] = {}
         self._short: tuple[frozenset[PeerId], int] | None = None
 
     def of(self, peers: Iterable[bytes]) -> int:
         """The entries of which one of these holds all."""
         found = 0
         for peer in peers:
-            found |= self._whole.get(peer, 0)
+            found |= self.whole.get(peer)
+        return found
+
+    def holders(self, numbers: Sequence[int]) -> dict[int, list[bytes]] | None:
+        """Who holds all of each of some entries; None where asking the database is quicker."""
+        if len(self.whole) > _MOST_MACHINES:
+            return None
+        found: dict[int, list[bytes]] = {number: [] for number in numbers}
+        for peer in self.whole:
+            for number in self.whole.those_in(peer, numbers):
+                found[number].append(peer)
         return found
 
     def short(
@@ -51,9 +64,9 @@ class Possession:
 
     def doubts_over(self, now: int) -> set[bytes]:
         """The manifests of which a doubt is over; it is told once."""
-        over = {manifest for manifest, until in self._doubts.items() if until <= now}
+        over = {manifest for manifest, until in self.doubts.items() if until <= now}
         for manifest in over:
-            del self._doubts[manifest]
+            del self.doubts[manifest]
         return over
 
     def load(
@@ -63,10 +76,10 @@ class Possession:
         self._short = None
         found = _holding()
         if peer is not None:
-            self._whole.pop(peer, None)
+            self.whole.forget(peer)
             found = found.where(_holdings.c.peer == peer)
         for holder, numbers in self._counted(connection, found, now).items():
-            self._whole[holder] = mask_of(numbers, length)
+            self.whole.put(holder, numbers, length)
 
     def refresh(
         self, connection: Connection, numbers: Sequence[int], length: int, now: int
@@ -75,24 +88,21 @@ class Possession:
         if not numbers:
             return
         self._short = None
-        held: dict[bytes, list[int]] = defaultdict(list)
+        held: dict[bytes, array[int]] = defaultdict(_no_numbers)
         for some in portions(numbers):
             found = _holding().where(_keys.c.number.in_(some))
             for holder, those in self._counted(connection, found, now).items():
                 held[holder] += those
-        keep = ~mask_of(numbers, max(length, max(numbers) + 1))
-        for holder in self._whole.keys() | held.keys():
-            now_held = mask_of(held[holder], length) if holder in held else 0
-            self._whole[holder] = self._whole.get(holder, 0) & keep | now_held
+        self.whole.change(frozenset(numbers), held, length)
 
     def _counted(
         self, connection: Connection, found: Select[Any], now: int
-    ) -> dict[bytes, list[int]]:
+    ) -> "dict[bytes, array[int]]":
         """By holder, the entries it holds; doubts that are found are remembered."""
-        held: dict[bytes, list[int]] = defaultdict(list)
+        held: dict[bytes, array[int]] = defaultdict(_no_numbers)
         for number, peer, doubted, manifest in raw_rows(connection, found):
             if doubted is not None and doubted > now:
-                self._doubts[manifest] = min(doubted, self._doubts.get(manifest, doubted))
+                self.doubts[manifest] = min(doubted, self.doubts.get(manifest, doubted))
             else:
                 held[peer].append(number)
         return held
@@ -105,13 +115,17 @@ class Possession:
         most = max(wanted, default=0)
         at_least = [everything] + [0] * most
         for peer in live:
-            whole = self._whole.get(peer, 0)
+            whole = self.whole.get(peer)
             for copies in range(most, 0, -1):
                 at_least[copies] |= at_least[copies - 1] & whole
         lacking = 0
         for copies, mask in wanted.items():
             lacking |= mask & ~at_least[copies]
         return lacking
+
+
+def _no_numbers() -> "array[int]":
+    return array("I")
 
 
 def _holding() -> Select[Any]:

@@ -15,6 +15,7 @@ from protocol.manifest import file_paths
 from protocol.similar import learned
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
+from tracker.remembered import Text
 from tracker.rows import portions
 from tracker.touched import note_entries
 from tracker.vocabulary_postgres import PostgresVocabulary
@@ -115,6 +116,18 @@ def numbers_inside(connection: Connection, word: str) -> Sequence[int]:
 def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     """The folded names in a few folders, one a line."""
     return _inner(connection).texts(connection, numbers)
+
+
+def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
+    """What some entries are found by; of those that are shown."""
+    found: dict[int, Text] = {}
+    for some in portions(numbers):
+        texts = _words(connection).texts(connection, some)
+        inside = texts_inside(connection, some)
+        named = select(keys.c.number, keys.c.named).where(keys.c.number.in_(some))
+        for number, name in connection.execute(named):
+            found[number] = Text(texts.get(number, ""), name, inside.get(number, ""))
+    return found
 
 
 def those_with(

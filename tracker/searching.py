@@ -1,10 +1,9 @@
 """Answers to searches: what is found, and where it is, in pages that fit one control message."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from protocol.correcting import Corrected
 from protocol.errors import InvalidTextError
@@ -13,15 +12,13 @@ from protocol.messages.finding import MAX_INSIDE
 from protocol.messages.tracking import Listing, Search
 from protocol.sorting import decode_cursor_untrusted, encode_cursor, settled
 from protocol.words import Words, split_query
-from tracker import finding, listing, search_index, tables
+from tracker import finding, listing, search_index
 from tracker.correcting import correct
 from tracker.errors import RequestFailedError
 from tracker.filtering import meeting, problem_with
-from tracker.finding import Hits, Match, Order
+from tracker.finding import Hits, Order
 from tracker.listing import Page, States
 from tracker.shelf import Shelf
-
-_table = tables.entries
 
 
 def search(connection: Connection, request: Search, states: States, now: int, shelf: Shelf) -> Page:
@@ -39,14 +36,15 @@ def search(connection: Connection, request: Search, states: States, now: int, sh
         words, replaced = corrected or (words, ())
         order = Order(sort, after, request.limit + 1)
         matches = finding.page(connection, shelf, hits, words, order)
-    wanted = _present(connection, matches[: request.limit])
-    found = [match for match, _ in wanted]
-    told = listing.listings_of(connection, [row for _, row in wanted], states, now)
-    listings = listing.fitting(_with_inner(connection, hits, words, found, told))
+        places = {match.number: match.place for match in matches[: request.limit]}
+        whole = shelf.possession.holders(list(places))
+    # What is deleted at this moment is left out.
+    told = list(listing.listings_of(connection, list(places), states, now, whole))
+    listings = listing.fitting(_with_inner(connection, hits, words, told))
     total = hits.all.bit_count()
-    if not listings or (len(listings) == len(wanted) and len(matches) <= request.limit):
+    if not listings or (len(listings) == len(told) and len(matches) <= request.limit):
         return Page(listings, total, b"", replaced=replaced)
-    cursor = encode_cursor(sort, wanted[len(listings) - 1][0].place)
+    cursor = encode_cursor(sort, places[told[len(listings) - 1][0]])
     return Page(listings, total, cursor, replaced=replaced)
 
 
@@ -65,26 +63,14 @@ def _hits(
 
 
 def _with_inner(
-    connection: Connection,
-    hits: Hits,
-    words: Words,
-    wanted: Sequence[Match],
-    told: Iterable[Listing],
+    connection: Connection, hits: Hits, words: Words, told: Sequence[tuple[int, Listing]]
 ) -> Iterator[Listing]:
     """Listings, with the name inside that was met where nothing else was."""
-    inside = [match.number for match in wanted if hits.inside >> match.number & 1]
+    inside = [number for number, _ in told if hits.inside >> number & 1]
     texts = search_index.texts_inside(connection, inside) if inside else {}
-    for match, each in zip(wanted, told, strict=True):
-        text = texts.get(match.number)
+    for number, each in told:
+        text = texts.get(number)
         if text is not None:
             line = line_with(text, words.groups)
             each = msgspec.structs.replace(each, inside=line[:MAX_INSIDE])
         yield each
-
-
-def _present(connection: Connection, matches: Sequence[Match]) -> list[tuple[Match, Any]]:
-    """With their rows, those that are not deleted at this moment."""
-    numbers = [match.number for match in matches]
-    rows = connection.execute(select(_table).where(_table.c.number.in_(numbers)))
-    by_number = {row.number: row for row in rows if row.shown}
-    return [(match, by_number[match.number]) for match in matches if match.number in by_number]

@@ -1,10 +1,11 @@
-"""What shown entries are found and sorted by, in memory: 200 bytes of each, read from the database.
+"""What shown entries are found and sorted by, in memory: 150 bytes of each, read from the database.
 
 A search brings it up to date first, with what transactions have noted since (`touched`): it knows
 all that was on disk when the search began. One search at a time looks at it.
 """
 
 import threading
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +13,21 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from tracker import tables
+from tracker import search_index, tables
+from tracker.columns import Columns
+from tracker.kept_shelf import KeptShelf
 from tracker.masks import mask_of
 from tracker.ordered import Ordered
 from tracker.possession import Possession
+from tracker.remembered import Remembered
 from tracker.rows import Row, portions, raw_rows
+from tracker.sets import Sets
 from tracker.touched import MOST, Notes, Touched
 
-_MANY = 1_000
-_MOST_REMEMBERED = 100
 _keys = tables.search_keys
 _NAMELESS = "  "
+_SETS = ("kind", "author", "copies", "nameless")
+_ORDERS = ("created", "size", "name")
 _COLUMNS = select(
     _keys.c.number,
     _keys.c.created,
@@ -37,10 +42,11 @@ _COLUMNS = select(
 
 
 class Shelf:
-    """All shown entries. Use `held` to look at it."""
+    """All shown entries. Use `held` to look at it; `kept` is where it lies between two runs."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, kept: KeptShelf | None = None) -> None:
         self._notes = notes
+        self._kept = kept
         self._lock = threading.Lock()
         self._clear()
 
@@ -62,50 +68,50 @@ class Shelf:
         with self.held(connection, now):
             return
 
+    def keep(self, connection: Connection, now: int) -> None:
+        """Write it down for the next start; while nothing else is written to the database."""
+        if self._kept is not None and self.length:
+            with self.held(connection, now):
+                self._kept.write(connection, self)
+
     def mask(self, numbers: Sequence[int]) -> int:
         """The set of these entries, as far as they are shown."""
         if max(numbers, default=0) >= self.length:
             numbers = [number for number in numbers if number < self.length]
         return mask_of(numbers, self.length) & self.shown
 
-    def remembered(self, words: str, look: Callable[[], Sequence[int]]) -> int:
-        """The entries that `look` finds by some words; what many have is looked up once."""
-        known = self._remembered.get(words)
-        if known is not None:
-            return known
-        numbers = look()
-        found = self.mask(numbers)
-        if len(numbers) > _MANY:
-            while len(self._remembered) >= _MOST_REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[words] = found
-        return found
+    def found_by(self, word: str, look: Callable[[], Sequence[int]]) -> int:
+        """The entries that `look` finds by a word; what many have is looked up once."""
+        return self.remembered.find(word, look, self.length) & self.shown
 
     def with_value(self, column: str, values: Iterable[Any]) -> int:
         """The entries whose kind or author is one of these."""
         found = 0
         for value in values:
-            found |= self._values[column].get(value, 0)
+            found |= self.sets[column].get(value)
         return found
 
     def value_masks(self, column: str) -> Mapping[Any, int]:
         """The entries by their value of a column: kind, author, copies or nameless."""
-        return self._values[column]
+        return self.sets[column].all()
 
     @property
     def length(self) -> int:
         """More than the highest number."""
-        return len(self.ids)
+        return len(self.columns)
+
+    def put_orders(self, numbers: Mapping[str, Iterable[int]]) -> None:
+        """The entries in each order; of the columns as they are."""
+        self.orders = {
+            column: Ordered(self.columns.by(column), numbers[column]) for column in _ORDERS
+        }
 
     def _clear(self) -> None:
-        self.ids: list[bytes] = []
+        self.columns = Columns()
         self.shown = 0
-        self._remembered: dict[str, int] = {}
-        self._created: list[int] = []
-        self._sizes: list[int] = []
-        self._names: list[str] = []
-        self._values: dict[str, dict[Any, int]] = {}
-        self.orders: dict[str, Ordered] = {}
+        self.sets = {name: Sets() for name in _SETS}
+        self.put_orders(defaultdict(tuple))
+        self.remembered = Remembered()
         self.possession = Possession()
 
     def _bring_up(self, connection: Connection, touched: Touched, now: int) -> None:
@@ -130,65 +136,63 @@ class Shelf:
 
     def _load(self, connection: Connection, now: int) -> None:
         self._clear()
-        values: dict[str, dict[Any, list[int]]] = _empty_values()
-        numbers: list[int] = []
-        for row in raw_rows(connection, _COLUMNS.order_by(_keys.c.number), many=True):
-            self._put_columns(row)
-            numbers.append(row[0])
-            _put_values(values, row)
-        self.shown = mask_of(numbers, self.length)
-        self._values = {
-            column: {value: mask_of(those, self.length) for value, those in by.items()}
-            for column, by in values.items()
-        }
-        for column, keys in self._keys().items():
-            in_order = select(_keys.c.number).order_by(_keys.c[column], _keys.c.id)
-            ordered = (row[0] for row in raw_rows(connection, in_order, many=True))
-            self.orders[column] = Ordered(keys, self.ids, ordered)
+        kept = self._kept
+        if kept is not None and kept.read(connection, self):
+            self._bring_up(connection, Touched(), now)
+            return
+        self._read_columns(connection)
         self.possession.load(connection, self.length, now)
+        if kept is not None:
+            kept.write(connection, self)
+
+    def _read_columns(self, connection: Connection) -> None:
+        values = _empty_values()
+        numbers = array("I")
+        for row in raw_rows(connection, _COLUMNS.order_by(_keys.c.number), many=True):
+            self.columns.put(*row[:5])
+            _put_values(values, row)
+            numbers.append(row[0])
+        self.shown = mask_of(numbers, self.length)
+        for column, by in values.items():
+            for value, those in by.items():
+                self.sets[column].put(value, those, self.length)
+        self.put_orders({column: _in_order(connection, column) for column in _ORDERS})
 
     def _refresh(self, connection: Connection, numbers: list[int]) -> None:
-        self._remembered.clear()
-        for number in numbers:
-            if self.shown >> number & 1:
-                for order in self.orders.values():
-                    order.drop(number)
+        was_shown = [number for number in numbers if self.shown >> number & 1]
+        for order in self.orders.values():
+            order.drop(was_shown)
         keep = ~mask_of(numbers, max(numbers) + 1)
         values = _empty_values()
         there = []
         for some in portions(numbers):
             for row in raw_rows(connection, _COLUMNS.where(_keys.c.number.in_(some))):
-                self._put_columns(row)
+                self.columns.put(*row[:5])
                 _put_values(values, row)
                 there.append(row[0])
         self.shown = self.shown & keep | mask_of(there, self.length)
-        for column, by in self._values.items():
-            for value in by.keys() | values[column].keys():
-                by[value] = by.get(value, 0) & keep | mask_of(values[column][value], self.length)
-        for number in there:
-            for order in self.orders.values():
-                order.put(number)
-
-    def _put_columns(self, row: Row) -> None:
-        number, created, size, name, entry = row[:5]
-        short = number + 1 - len(self.ids)
-        if short > 0:
-            self.ids += [b""] * short
-            self._created += [0] * short
-            self._sizes += [0] * short
-            self._names += [""] * short
-        self.ids[number], self._created[number] = entry, created
-        self._sizes[number], self._names[number] = size, name
-
-    def _keys(self) -> dict[str, Sequence[Any]]:
-        return {"created": self._created, "size": self._sizes, "name": self._names}
+        for column, by in values.items():
+            self.sets[column].change(frozenset(numbers), by, self.length)
+        for order in self.orders.values():
+            order.put(there)
+        if not self.remembered.empty:
+            self.remembered.change(numbers, search_index.texts_of(connection, there))
 
 
-def _empty_values() -> dict[str, dict[Any, list[int]]]:
-    return {name: defaultdict(list) for name in ("kind", "author", "copies", "nameless")}
+def _in_order(connection: Connection, column: str) -> Iterator[int]:
+    in_order = select(_keys.c.number).order_by(_keys.c[column], _keys.c.id)
+    return (row[0] for row in raw_rows(connection, in_order, many=True))
 
 
-def _put_values(values: dict[str, dict[Any, list[int]]], row: Row) -> None:
+def _empty_values() -> "dict[str, dict[Any, array[int]]]":
+    return {name: defaultdict(_no_numbers) for name in _SETS}
+
+
+def _no_numbers() -> "array[int]":
+    return array("I")
+
+
+def _put_values(values: "dict[str, dict[Any, array[int]]]", row: Row) -> None:
     number, *_, kind, author, copies, nameless = row
     values["kind"][kind].append(number)
     values["author"][author].append(number)

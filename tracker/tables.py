@@ -43,11 +43,14 @@ swarm = Table(
     Column("floor", BigInteger, nullable=False),
     Column("base", BigInteger, nullable=False),
     Column("rebuilt", BigInteger, nullable=False),
+    Column("touched", BigInteger, nullable=False, server_default=text("0")),
 )
 """One row. `public` and `trackers` hold addresses, one a line; `roster` is the signed document.
 `epoch` is another in each database: numbers of changes are of one epoch. Rosters from number
 `floor` on were made here, `base` is the highest that was handed over (`handed_rosters`); `rebuilt`
-is when this database took the place of a lost one, in milliseconds since 1970, 0 for never."""
+is when this database took the place of a lost one, in milliseconds since 1970, 0 for never.
+`touched` rises with each transaction that changes what searches keep in memory: not `change`, of
+which entries draw their numbers, as sets of entries are as long as the highest of those."""
 
 members = Table(
     "members",

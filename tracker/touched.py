@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-MOST = 5_000
+MOST = 20_000
 """More than so many entries and manifests are not told apart: everything is read again."""
 _KEY = "touched"
 

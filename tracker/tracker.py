@@ -25,6 +25,7 @@ from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.health import HealthCounter
+from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits
 from tracker.locating import Locating
 from tracker.metrics import Metrics
@@ -68,6 +69,7 @@ class Tracker:
         identity: Identity,
         addresses: Addresses,
         wall: Callable[[], int] = wall_clock,
+        kept_shelf: KeptShelf | None = None,
     ) -> None:
         self.database = database
         self.keys = keys
@@ -78,7 +80,7 @@ class Tracker:
         self.health = HealthCounter(database)
         self.reports = Reports()
         self.asked = Asked()
-        self.shelf = Shelf(database.notes)
+        self.shelf = Shelf(database.notes, kept_shelf)
         self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
         self.metrics_address = ""
         """Where programs that watch ask, if anywhere."""
@@ -234,6 +236,11 @@ class Tracker:
         """Read what searches look at, so that the first one need not wait for it."""
         with _database_may_be_away():
             await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
+
+    async def keep_ready(self) -> None:
+        """Write that down for the next start; once nothing else is written any more."""
+        with _database_may_be_away():
+            await self.database.write(lambda connection: self.shelf.keep(connection, self.wall()))
 
     async def keep_time(self) -> None:
         """Notice silence, and write down from time to time who was seen when."""

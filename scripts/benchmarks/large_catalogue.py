@@ -4,11 +4,13 @@
 
 TRACKER and each AUTHOR are data directories; the tracker is stopped, the authors have joined. The
 first holds nothing: it is to run, and would have to be told of all that it holds.
-Names are those of this machine's dictionary, if it has one, and of its programs' files.
+Names are those of this machine's dictionary, if it has one, and of its programs' files; when they
+are used up they come again with a word of another beside them.
 """
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, select, text
 from swarm import Peer, Swarm
 
 from peer.data_dir import DataDir as PeerDir
@@ -27,11 +29,12 @@ from protocol.identity import Identity
 from protocol.ids import AuthorKey, ManifestId
 from tracker import search_index, tables
 from tracker.data_dir import DataDir as TrackerDir
-from tracker.database import open_database
+from tracker.database import Database, open_database
 from tracker.swarm import next_change
 
 _DICTIONARY = Path("/usr/share/dict/words")
 _NAMES = Path("/usr")
+_WORDS = re.compile(r"[^\W\d_]{2,}")
 _ENDINGS = ("", ".jpg", ".mp4", ".flac", ".pdf", ".zip", ".txt", ".png")
 _TWO_YEARS = 2 * 365 * 86_400_000
 _SEED = 11
@@ -51,9 +54,11 @@ def main() -> None:
     """Write the rows that publishing and announcing would have left."""
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
     authors = [PeerDir(Path(data)).load_identity() for data in sys.argv[3:]]
-    database = open_database(TrackerDir(folder).database)
+    database = open_database(TrackerDir(folder).place())
     try:
         database.write_now(lambda connection: _fill(connection, number, authors))
+        if database.engines.writer.dialect.name == "postgresql":
+            _tidy(database)
     finally:
         database.close()
 
@@ -61,39 +66,71 @@ def main() -> None:
 def names() -> Iterator[tuple[str, str]]:
     """Names and captions, the same ones each time on one machine; without an end."""
     chance = random.Random(_SEED)
+    words: list[str] = []
+    if _DICTIONARY.exists():
+        words = _DICTIONARY.read_text(errors="replace").split()
+    files = list(_files())
+    beside = words or [word for name, _ in files for word in _WORDS.findall(name)]
     turn = 0
     while True:
-        again = f" {turn}" if turn else ""
-        if _DICTIONARY.exists():
-            words = _DICTIONARY.read_text(errors="replace").split()
-            for word in words:
-                yield f"{word}{again}{chance.choice(_ENDINGS)}", " ".join(chance.sample(words, 3))
-        for path, folders, files in os.walk(_NAMES):
-            folders.sort()
+        for word in words:
+            again = f" {chance.choice(beside)}" if turn else ""
+            yield f"{word}{again}{chance.choice(_ENDINGS)}", " ".join(chance.sample(words, 3))
+        for name, path in files:
+            again = f" {chance.choice(beside)}" if turn else ""
             caption = path if chance.random() < 0.3 else ""
-            for name in sorted(files):
-                stem, _, ending = name.rpartition(".")
-                yield f"{stem}{again}.{ending}" if stem else f"{name}{again}", caption
+            stem, _, ending = name.rpartition(".")
+            yield f"{stem}{again}.{ending}" if stem else f"{name}{again}", caption
         turn += 1
+
+
+def _files() -> Iterator[tuple[str, str]]:
+    for path, folders, files in os.walk(_NAMES):
+        folders.sort()
+        yield from ((name, path) for name in sorted(files))
 
 
 def _fill(connection: Connection, number: int, authors: list[Identity]) -> None:
     chance = random.Random(_SEED)
     pairs = chance.sample(list(islice(names(), 2 * number)), number)
+    members = tables.members
+    called = dict(connection.execute(select(members.c.peer, members.c.name)).all())
+    later = _without_indexes(connection)
     for start in range(0, number, _AT_ONCE):
         rows: dict[Table, list[dict[str, object]]] = defaultdict(list)
         found = []
-        for name, caption in pairs[start : start + _AT_ONCE]:
+        some = pairs[start : start + _AT_ONCE]
+        first = next_change(connection, len(some)) - len(some) + 1
+        for change, (name, caption) in enumerate(some, first):
             author = chance.choice(authors)
             entry = _entry(name, caption, author, chance)
-            change = next_change(connection)
-            found.append((change, entry, "desk"))
+            found.append((change, entry, called[author.peer]))
             held = chance.sample(authors[1:], chance.choice((1, 2, 2, 2)))
             for table, row in _rows(entry, change, author, held):
                 rows[table].append(row)
         for table, of_it in rows.items():
             connection.execute(insert(table), of_it)
         search_index.put_new(connection, found)
+    for statement in later:
+        connection.execute(text(statement))
+
+
+def _without_indexes(connection: Connection) -> list[str]:
+    """Let go of PostgreSQL's indexes of words; the statements that make them anew, at once."""
+    if connection.dialect.name != "postgresql":
+        return []
+    wanted = "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING gin%'"
+    indexes = connection.execute(text(wanted)).all()
+    for name, _ in indexes:
+        connection.execute(text(f"DROP INDEX {name}"))
+    return ["SET LOCAL maintenance_work_mem = '512MB'", *(made for _, made in indexes)]
+
+
+def _tidy(database: Database) -> None:
+    """Let the planner know what is there, as the server's autovacuum would a little later."""
+    with database.engines.writer.connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        alone.execute(text("VACUUM ANALYZE"))
 
 
 def _entry(name: str, caption: str, author: Identity, chance: random.Random) -> Entry:
@@ -135,6 +172,8 @@ def _rows(
             "restored": False,
             "copies": entry.copies,
             "size": entry.size,
+            "learnt": entry.created,
+            "rendition": False,
         },
     )
     named = {"entry": entry.id, "manifest": entry.manifest, "change": number}

@@ -23,6 +23,8 @@ from tracker.errors import DataDirectoryError, InUseError
 
 BEFORE_0014 = """
 DROP TABLE vocabulary; DROP TABLE vocabulary_runs; DROP TABLE inner_text; DROP TABLE inner_short;
+DROP TABLE trackers; DROP TABLE present; DROP TABLE notes;
+ALTER TABLE swarm DROP COLUMN touched;
 """
 _BEFORE_0008 = (
     BEFORE_0014
@@ -56,7 +58,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0014",)]
+        assert [tuple(row) for row in versions] == [("0016",)]
         database.close()
 
 

@@ -193,8 +193,9 @@ def test_words_are_answered_from_an_index(
     assert any("entry_" in plan for plan in plans)
     if sqlite:
         scanned = [plan for plan in plans if plan.startswith("SCAN")]
-        words = ("SCAN entry_", "SCAN inner_")
-        assert all(plan.startswith(words) and "INDEX" in plan for plan in scanned), plans
+        # What is not an index of words are the numbers of a page, as one value.
+        virtual = ("SCAN entry_", "SCAN inner_", "SCAN anon_")
+        assert all(plan.startswith(virtual) and "INDEX" in plan for plan in scanned), plans
     else:
         scanned = [plan for plan in plans if "Seq Scan on" in plan]
         assert not [plan for plan in scanned if "on entry_" in plan or "on inner_" in plan], plans

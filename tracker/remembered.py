@@ -1,0 +1,101 @@
+"""What words were found in, kept while entries change: corrected when it is next asked for.
+
+Of entries that change the new text is kept, and of each word how many changes it has seen.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tracker.masks import mask_of
+
+_BYTES = 64 << 20
+_CHANGES = 5_000
+_INSIDE = 8 << 20
+"""Characters of names in folders that are kept: one folder has 65,000 at most."""
+_SHARE = 1_000
+"""What fewer than one of so many entries have is looked up again: that is soon done."""
+
+
+@dataclass
+class Word:
+    """The entries that have a word, after so many changes."""
+
+    found: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """What an entry is found by: its text, the spaced words of its name, the names in it."""
+
+    text: str
+    named: str
+    inside: str
+
+
+class Remembered:
+    """Words by how `finding` asks for them: behind a space those that are whole in names, behind an
+    end of line those of names in folders."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, Word] = {}
+        self._changed: list[int] = []
+        self._texts: dict[int, Text | None] = {}
+        self._size = 0
+
+    def find(self, word: str, look: Callable[[], Sequence[int]], length: int) -> int:
+        """The entries that `look` finds by a word; what many have is looked up once."""
+        known = self.words.pop(word, None)
+        if known is None:
+            numbers = look()
+            found = mask_of(numbers, max(length, max(numbers, default=0) + 1))
+            if len(numbers) * _SHARE <= length:
+                return found
+            known = Word(found, len(self._changed))
+        elif known.seen < len(self._changed):
+            self._correct(word, known)
+        # The last that is asked for is the last to go.
+        self.words[word] = known
+        while len(self.words) * (length // 8 + 1) > _BYTES:
+            del self.words[next(iter(self.words))]
+        return known.found
+
+    @property
+    def empty(self) -> bool:
+        """Whether no word is remembered, and no text needed."""
+        return not self.words
+
+    def change(self, numbers: Sequence[int], texts: Mapping[int, Text]) -> None:
+        """These entries have changed: to these texts, the others are gone."""
+        if not self.words:
+            return
+        self._changed += numbers
+        for number in numbers:
+            text = self._texts[number] = texts.get(number)
+            self._size += 0 if text is None else len(text.inside)
+        if len(self._changed) > _CHANGES or self._size > _INSIDE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Correct all, and keep no text any more."""
+        for word, known in self.words.items():
+            self._correct(word, known)
+            known.seen = 0
+        self._changed, self._texts, self._size = [], {}, 0
+
+    def _correct(self, word: str, known: Word) -> None:
+        changed = set(self._changed[known.seen :])
+        known.seen = len(self._changed)
+        if not changed:
+            return
+        length = max(changed) + 1
+        having = [number for number in changed if _has(self._texts[number], word)]
+        known.found = known.found & ~mask_of(changed, length) | mask_of(having, length)
+
+
+def _has(text: Text | None, word: str) -> bool:
+    if text is None:
+        return False
+    if word.startswith(" "):
+        return f"{word} " in text.named
+    return word[1:] in text.inside if word.startswith("\n") else word in text.text
