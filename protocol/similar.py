@@ -42,6 +42,8 @@ def plain(word: str) -> str:
 
 def key_of(word: str) -> str:
     """The word in ASCII letters, letter for letter: others of a script mostly get one each."""
+    if word.isascii() and word.isalpha():
+        return word
     return "".join(
         char if "a" <= char <= "z" else _LETTERS[ord(char) % len(_LETTERS)] for char in plain(word)
     )
