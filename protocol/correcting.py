@@ -4,7 +4,6 @@ Goes by what there is alone, never by filters or pages: each page of a search ha
 """
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
 from typing import NamedTuple
 
 from protocol.messages.finding import Replaced
@@ -16,8 +15,8 @@ _LOOKED_UP = 20
 
 IsThere = Callable[[str], bool]
 """Whether an entry has a word anywhere in it."""
-Candidates = Callable[[str], Iterable[tuple[int, str]]]
-"""Words like a word, and how far they are: the nearest first, further ones looked up when asked."""
+Candidates = Callable[[str], Iterable[list[str]]]
+"""Words like a word, those equally far together, the nearest first; looked up when asked for."""
 
 
 class Corrected(NamedTuple):
@@ -60,9 +59,9 @@ def _instead_of(word: str, is_there: IsThere, candidates: Candidates) -> tuple[s
     if not is_corrected(word):
         return ()
     looked_up = 0
-    for _, equally_far in groupby(candidates(word), key=lambda each: each[0]):
+    for equally_far in candidates(word):
         found: list[str] = []
-        for _, other in equally_far:
+        for other in equally_far:
             if len(found) == MOST_INSTEAD or looked_up == _LOOKED_UP:
                 break
             looked_up += 1

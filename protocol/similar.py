@@ -7,6 +7,7 @@ index serves every script; what it finds is then judged by the words themselves.
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import groupby
 
 LEAST, LONGEST = 4, 40
 """Letters of words that are corrected: of fewer, nearly every word is like every other."""
@@ -42,6 +43,8 @@ def plain(word: str) -> str:
 
 def key_of(word: str) -> str:
     """The word in ASCII letters, letter for letter: others of a script mostly get one each."""
+    if word.isascii() and word.isalpha():
+        return word
     return "".join(
         char if "a" <= char <= "z" else _LETTERS[ord(char) % len(_LETTERS)] for char in plain(word)
     )
@@ -94,6 +97,12 @@ def distance(one: str, other: str, most: int) -> int:
             return most + 1
         before, last = last, new
     return min(last[-1], most + 1)
+
+
+def by_distance(word: str, others: Iterable[str]) -> list[list[str]]:
+    """Those of some words that are like a word, those equally far together, the nearest first."""
+    near = nearest_first(word, others)
+    return [[other for _, other in each] for _, each in groupby(near, key=lambda each: each[0])]
 
 
 def nearest_first(word: str, others: Iterable[str]) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from protocol import correcting
 from protocol.correcting import Corrected
-from protocol.similar import key_of, most_apart, nearest_first, neighbours
+from protocol.similar import by_distance, key_of, most_apart, neighbours
 from protocol.words import Words
 from tracker import finding
 from tracker.search_index import vocabulary
@@ -24,10 +24,9 @@ def correct(connection: Connection, shelf: Shelf, words: Words) -> Corrected | N
     return correcting.correct(words, is_there, partial(_candidates, connection))
 
 
-def _candidates(connection: Connection, word: str) -> Iterator[tuple[int, str]]:
+def _candidates(connection: Connection, word: str) -> Iterator[list[str]]:
     key, most = key_of(word), most_apart(word)
     close = vocabulary(connection).with_keys(connection, neighbours(key))
-    yield from (each for each in nearest_first(word, close) if each[0] <= 1)
+    yield from by_distance(word, close)
     if most > 1:
-        alike = vocabulary(connection).alike(connection, key, most)
-        yield from (each for each in nearest_first(word, alike) if each[0] > 1)
+        yield from by_distance(word, vocabulary(connection).alike(connection, key, most))

@@ -76,6 +76,8 @@ class Shelf:
 
     def mask(self, numbers: Sequence[int]) -> int:
         """The set of these entries, as far as they are shown."""
+        if not numbers:
+            return 0
         if max(numbers, default=0) >= self.length:
             numbers = [number for number in numbers if number < self.length]
         return mask_of(numbers, self.length) & self.shown

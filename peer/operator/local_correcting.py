@@ -1,7 +1,5 @@
 """Words of a search that no entry seen here has: which others like them there are."""
 
-from collections.abc import Iterator
-
 from peer.catalogue import Catalogue
 from peer.operator.local_search import AT_ONCE
 from peer.roster_book import RosterBook
@@ -10,11 +8,11 @@ from protocol.entry import Entry
 from protocol.ids import EntryId
 from protocol.similar import (
     LIKENESS,
+    by_distance,
     key_of,
     learned,
     likeness,
     most_apart,
-    nearest_first,
     neighbours,
     parts_of,
     trigrams,
@@ -56,7 +54,7 @@ class LocalCorrecting:
     def _is_there(self, word: str) -> bool:
         return word in self._there or word in self._learned
 
-    def _candidates(self, word: str) -> Iterator[tuple[int, str]]:
+    def _candidates(self, word: str) -> list[list[str]]:
         key = key_of(word)
         close, runs = set(neighbours(key)), trigrams(key)
         keys = ((key_of(other), other) for other in self._learned)
@@ -65,4 +63,4 @@ class LocalCorrecting:
             for found, other in keys
             if found in close or likeness(runs, trigrams(found)) >= LIKENESS
         ]
-        yield from nearest_first(word, alike)
+        return by_distance(word, alike)

@@ -8,6 +8,7 @@ from protocol.correcting import correct
 from protocol.inner_names import MOST_BYTES, MOST_PATHS, inner_text, line_with
 from protocol.similar import (
     LIKENESS,
+    by_distance,
     distance,
     key_of,
     learned,
@@ -109,8 +110,8 @@ def test_longer_words_may_be_further_off() -> None:
 
 
 def corrected(query: str, there: set[str]) -> tuple[object, ...] | None:
-    def candidates(word: str) -> list[tuple[int, str]]:
-        return nearest_first(word, there)
+    def candidates(word: str) -> list[list[str]]:
+        return by_distance(word, there)
 
     found = correct(split_query(query), there.__contains__, candidates)
     if found is None:

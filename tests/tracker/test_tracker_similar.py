@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,6 +39,17 @@ from tracker.data_dir import DataDir, SwarmKeys
 from tracker.database import Database, open_database
 from tracker.listing import Page
 from tracker.shelf import Shelf
+
+_DIE = (
+    "import os, pathlib, sys\n"
+    "from sqlalchemy import event\n"
+    "from sqlalchemy.engine import Engine\n"
+    "def die(c, cursor, statement, *rest):\n"
+    "    if sys.argv[2] in statement: os._exit(9)\n"
+    "event.listen(Engine, 'before_cursor_execute', die)\n"
+    "from tracker.database import open_database\n"
+    "open_database(pathlib.Path(sys.argv[1]))\n"
+)
 
 
 def folder_of(*paths: str) -> Manifest:
@@ -293,6 +306,22 @@ def test_a_database_of_before_is_indexed(tmp_path: Path) -> None:
     again = Library(database, library.author)
     assert again.found("sunste") == ["trip 2", "trip 1", "trip 0"]
     assert again.found("tirp granmda") == ["trip 2", "trip 1", "trip 0"]
+    database.close()
+
+
+def test_a_database_of_before_is_indexed_whole_or_not_at_all(tmp_path: Path) -> None:
+    directory, database, keys, _ = found(tmp_path)
+    library = Library(database, admit(database, keys, "Grandma")[0])
+    library.add("trip", "sunset.jpg")
+    database.close()
+    with closing(sqlite3.connect(directory.database)) as raw:
+        raw.executescript(BEFORE_0014 + "UPDATE alembic_version SET version_num = '0013'")
+    for at in ("INSERT INTO inner_short", "INSERT INTO vocabulary_runs", "UPDATE alembic_version"):
+        killed = subprocess.run([sys.executable, "-c", _DIE, directory.database, at], check=False)
+        assert killed.returncode == 9, at
+    database = open_database(directory.place())
+    again = Library(database, library.author)
+    assert again.found("sunste") == again.found("tirp") == ["trip"]
     database.close()
 
 

@@ -22,7 +22,7 @@ _SQLITE = (
     "CREATE TABLE vocabulary (id INTEGER PRIMARY KEY, key TEXT NOT NULL, word TEXT NOT NULL,"
     " UNIQUE (key, word))",
     "CREATE VIRTUAL TABLE vocabulary_runs USING"
-    " fts5(runs, content='', tokenize='ascii', detail=none)",
+    " fts5(runs, content='', tokenize='ascii', detail=none, columnsize=0)",
 )
 _POSTGRES = (
     'CREATE TABLE inner_words (number bigint PRIMARY KEY, text text COLLATE "C" NOT NULL,'
