@@ -37,6 +37,7 @@ from tracker.options import Options
 from tracker.peer_requests import keep_up
 from tracker.plain_http import PlainHttp
 from tracker.probes import Probes
+from tracker.resting import Resting
 from tracker.session import Session, linger
 from tracker.sockets import address_of, bound_at, listen_for_watchers, open_listeners
 from tracker.tracker import Tracker, roster_document, wall_clock
@@ -66,6 +67,7 @@ class Reception:
         self._unfinished = self._in_line = 0
         self._of_source: Counter[str] = Counter()
         self.stopping = False
+        self.resting = Resting()
 
     async def receive(self, stream: trio.abc.HalfCloseableStream) -> None:
         """One connection, to its end. Raises nothing but Cancelled."""
@@ -144,7 +146,7 @@ class Reception:
             member = self._admission.member(hello, static)
             if self._tracker.roster.roster.find(member.peer) is None:
                 role = "returning"
-        session = Session(channel, role, static, member, host)
+        session = Session(channel, role, static, member, host, self.resting)
         self._tracker.enter(session)
         if self.stopping:
             session.finish(_STOPPING, self._farewell())
@@ -255,6 +257,7 @@ async def _serve_until_told(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
+            nursery.start_soon(reception.resting.run)
             nursery.start_soon(tracker.get_ready)
             probes = Probes(tracker.database, tracker.metrics, tracker.sizes, nursery)
             if watched:

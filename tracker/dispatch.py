@@ -41,6 +41,7 @@ from tracker.admission import Role
 from tracker.errors import RequestFailedError
 from tracker.limits import Wait
 from tracker.operating import Office
+from tracker.resting import PING
 from tracker.session import Session
 from tracker.tracker import Tracker
 
@@ -128,6 +129,7 @@ async def serve(tracker: Tracker, session: Session, received: Received) -> None:
     """Do what one message asks. RemoteProtocolError when this remote may not say it."""
     message = received.message
     if isinstance(message, Ping):
+        session.push(PING)
         return
     step = STEPS[session.role].get(type(message))
     if step is None or not isinstance(message, Request):

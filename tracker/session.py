@@ -4,6 +4,7 @@ Everything sent goes through a bounded line to the one writer. Who does not read
 holds up another. Known errors of the connection end here; bugs go on to its edge.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -15,17 +16,20 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError
 from protocol.ids import StaticKey
 from protocol.liveness import PING_EVERY
-from protocol.messages.base import Message, Ping
+from protocol.messages.base import Message
 from protocol.roster import Member
 from tracker.admission import Role
 from tracker.audit import Actor
 from tracker.errors import RequestFailedError
+from tracker.resting import PING, Resting
 
 LINE = 4096
 """Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
 STALLED = 30.0
 SLOWEST = 64 << 10
 """Bytes a second below which a reader of a document is as good as stalled."""
+AWAKE = 5.0
+"""Seconds after a request before a connection rests: see `Resting`."""
 _FAREWELL = 2.0
 _log = structlog.get_logger()
 _LOST = (
@@ -57,6 +61,7 @@ class Session:
         static: StaticKey,
         member: Member | None,
         host: str | None,
+        resting: Resting,
     ) -> None:
         self.channel = channel
         self.role = role
@@ -64,6 +69,11 @@ class Session:
         """The transport key that the other side has proven."""
         self.member = member
         self.host = host
+        self._resting = resting
+        self.serving_since = math.inf
+        """When what is being served came; infinite while nothing is."""
+        self.serving_until = -math.inf
+        """Until then more is likely to be asked: it is waited for with a task of its own."""
         """The address the connection comes from, if it comes from one."""
         self.seen: int | None = None
         """The last change the peer knew when it presented itself."""
@@ -72,7 +82,9 @@ class Session:
         self.catching_up = trio.Lock()
         self._behind: int | None = None
         self._fell_behind = trio.Event()
-        self._put, self._line = trio.open_memory_channel[Message | Document | trio.Event](LINE)
+        self._put, self._line = trio.open_memory_channel[Message | bytes | Document | trio.Event](
+            LINE
+        )
         self._waiting: trio.CancelScope | None = None
         self._finishing = False
         self._scope = trio.CancelScope()
@@ -102,7 +114,7 @@ class Session:
         finally:
             await self._close()
 
-    def push(self, item: Message | Document) -> None:
+    def push(self, item: Message | bytes | Document) -> None:
         """Send this unasked, without waiting; who has not read for long is cut instead."""
         try:
             self._put.send_nowait(item)
@@ -128,8 +140,8 @@ class Session:
         behind, self._behind = self._behind, None
         return behind
 
-    async def send(self, message: Message) -> None:
-        """Send a reply, waiting for room in the line."""
+    async def send(self, message: Message | bytes) -> None:
+        """Send a reply, which may be encoded already, waiting for room in the line."""
         await self._put.send(message)
 
     async def send_document(self, header: Message, content: bytes) -> None:
@@ -177,7 +189,11 @@ class Session:
             if isinstance(event, Ended):
                 self.log.debug("connection ended", why=event.reason)
                 return
+            self.serving_since = self.channel.last_received
             await serve(self, event)
+            self.serving_since = math.inf
+            if not isinstance(event, Received) or event.message != PING:
+                self.serving_until = trio.current_time() + AWAKE
             self.channel.connection.trim()
 
     async def _next_event(self) -> Received | Ended | None:
@@ -185,7 +201,9 @@ class Session:
         if self._finishing:
             return None
         with trio.CancelScope() as self._waiting:
-            return await self.channel.receive()
+            with trio.move_on_at(self.serving_until):
+                return await self.channel.receive()
+            return await self._resting.receive(self.channel, self._is_free)
         return None
 
     async def _send_the_rest(self) -> None:
@@ -195,9 +213,7 @@ class Session:
 
     async def _write(self) -> None:
         while True:
-            item: Message | Document | trio.Event = Ping()
-            with trio.move_on_after(PING_EVERY):
-                item = await self._line.receive()
+            item = await self._line.receive()
             if isinstance(item, trio.Event):
                 item.set()
                 continue
@@ -208,10 +224,23 @@ class Session:
                 item.sent.set()
             else:
                 with trio.fail_after(STALLED):
-                    await self.channel.send(item)
+                    if isinstance(item, bytes):
+                        await self.channel.send_encoded(item)
+                    else:
+                        await self.channel.send(item)
             self._sending = False
 
+    def _is_free(self) -> bool:
+        return not (self._sending or self._line.statistics().current_buffer_used)
+
+    def show_life(self, now: float) -> None:
+        """Send a Ping if the other side waits for an answer that takes long."""
+        if now - self.serving_since >= PING_EVERY and self._is_free():
+            self.serving_since = now
+            self.push(PING)
+
     async def _close(self) -> None:
+        self._resting.forget(self.channel)
         with trio.move_on_after(_FAREWELL, shield=True):
             # Half a message on the wire can be followed by nothing that would be understood.
             if not self._sending:

@@ -115,6 +115,11 @@ class TrioChannel:
         self._check_open()
         await self._write(self.connection.send(message))
 
+    async def send_encoded(self, message: bytes) -> None:
+        """Send one that is encoded already, as it is for many."""
+        self._check_open()
+        await self._write(self.connection.send_encoded(message))
+
     async def send_all(self, messages: Sequence[Message]) -> None:
         """Send control messages that announce no bytes, in one call."""
         self._check_open()
