@@ -19,7 +19,7 @@ from protocol.errors import ProtocolError
 from protocol.messages.base import Ping
 
 PING = Ping()
-PAUSE = 0.01
+PAUSE = 0.025
 """Seconds between looks: what a connection that rested asks first may wait so long."""
 _AT_ONCE = 512
 """Sockets that are looked at before others have a turn."""
