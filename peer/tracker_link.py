@@ -16,6 +16,7 @@ import trio
 from peer.announcer import Announcer
 from peer.errors import BusyError, NotPermittedError, PeerError, UnreachableError
 from peer.lan import remote_ip
+from peer.reconnecting import LONGEST_PAUSE, Reconnecting
 from peer.rpc import Calls
 from peer.swarm.outbox import Outbox
 from peer.swarm.peer_link import first_reason
@@ -24,7 +25,7 @@ from protocol.connection import Ended, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
 from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
-from protocol.liveness import PING_EVERY, SILENT_AFTER
+from protocol.liveness import SILENT_AFTER, TRACKER_PING_EVERY
 from protocol.messages.base import Done, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.rebuilding import HandRoster
@@ -34,6 +35,7 @@ from protocol.messages.tracking import (
     Announce,
     EntryChanged,
     PeerChanged,
+    PeersChanged,
     Present,
     Presented,
 )
@@ -43,9 +45,6 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT = 10.0
 ANNOUNCE_PAUSE = 0.3
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-LONGEST_PAUSE = 300.0
-"""Seconds that a tracker may ask this peer to stay away, at most."""
 MOVES_WITHIN = 2.0
 """Seconds within which the peers of a tracker that sends them away try another."""
 PATIENCE = 20.0
@@ -68,11 +67,10 @@ class TrackerLink:
         self._addresses = addresses
         self._announcer = announcer
         self._chance = chance
+        self._again = Reconnecting(chance)
         self._calls: Calls | None = None
         self._outbox: Outbox | None = None
-        self._introduced = 0
         self._marked = trio.Event()
-        self._pause = 0.0
         self.from_here = False
         """Whether the tracker of the newest connection is on this very machine."""
         self.shown_roster = 0
@@ -103,14 +101,9 @@ class TrackerLink:
 
     async def run(self) -> None:
         """Connect, serve, reconnect, for ever."""
-        wait = FIRST_WAIT
         while True:
-            if await self._try_each():
-                wait = FIRST_WAIT
-            pause, self._pause = self._pause, 0.0
-            await trio.sleep(pause or wait * self._chance.uniform(0.7, 1.3))
-            # Who was asked to stay away for a while has not failed.
-            wait = FIRST_WAIT if pause else min(LONGEST_WAIT, wait * 1.7)
+            await self._try_each()
+            await trio.sleep(self._again.next_wait())
 
     async def call(
         self,
@@ -145,21 +138,20 @@ class TrackerLink:
         """There is something to announce."""
         self._marked.set()
 
-    async def _try_each(self) -> bool:
-        """Each address once, by the newest list; whether a tracker ever took this peer in."""
+    async def _try_each(self) -> None:
+        """Each address once, by the newest list."""
         tried: set[str] = set()
-        taken = False
         while left := [each for each in self._addresses() if each not in tried]:
-            if self._pause:
+            if self._again.pause:
                 # By one tracker: the others are not to have all of its peers at the same moment.
-                await trio.sleep(min(self._pause, self._chance.uniform(0, MOVES_WITHIN)))
+                most = self._chance.uniform(0, MOVES_WITHIN)
+                await trio.sleep(min(self._again.pause, most))
             tried.add(left[0])
-            taken |= await self._try(left[0])
+            await self._try(left[0])
             self.gone(left[0])
-        return taken
 
-    async def _try(self, text: str) -> bool:
-        """One connection from dial to end; whether the tracker ever took this peer in."""
+    async def _try(self, text: str) -> None:
+        """One connection from dial to end."""
         # As it is now: the tracker may give us one that says less.
         number, roster = self.roster()
         self.shown_roster = number
@@ -167,26 +159,24 @@ class TrackerLink:
             address = Address.parse(text)
             if not self.may_dial(address):
                 log.debug("tracker not tried again so soon", address=text)
-                return False
+                return
             with trio.fail_after(CONNECT_TIMEOUT):
                 channel = await open_channel(address.host, address.port, self._credentials())
         except (ConnectionLostError, RemoteProtocolError, InvalidTextError) as error:
             log.debug("tracker not reached", address=text, error=str(error))
-            return False
+            return
         except trio.TooSlowError:
             log.debug("tracker did not answer", address=text)
-            return False
+            return
         except RefusedError as error:
             self.refused = f"the tracker refused this machine: {error}"
             log.error("refused by the tracker", reason=str(error))
-            return False
+            return
         ip = remote_ip(channel.stream)
         self.from_here = ip is not None and ip_address(ip).is_loopback
         await self.answered(address)
-        before = self._introduced
         reason = await self._serve(channel, number, roster)
         log.info("tracker connection ended", address=text, reason=reason)
-        return self._introduced > before
 
     async def _serve(self, channel: TrioChannel, number: int, roster: bytes) -> str:
         self._outbox = outbox = Outbox()
@@ -227,8 +217,8 @@ class TrackerLink:
         if not presented.in_sync:
             self._announcer.mark_all()
             await self._announce(calls, reset=True)
-        self.refused, self._pause = "", 0.0
-        self._introduced += 1
+        self.refused = ""
+        self._again.taken_in()
         self._calls = calls
         log.info("tracker connected", in_sync=presented.in_sync)
         await self.on_connected(presented)
@@ -283,16 +273,17 @@ class TrackerLink:
                 await self.take_approval(approval)
             case PeerChanged() as changed:
                 await self.take_peer(changed)
+            case PeersChanged(peers=peers):
+                for peer, state, addresses in peers:
+                    await self.take_peer(PeerChanged(peer=peer, state=state, addresses=addresses))
             case ComeBack(after=after, spread=spread, why=why):
                 self._stay_away(after, spread, why)
             case other:
                 raise RemoteProtocolError(f"a tracker may not send {type(other).__name__}")
 
     def _stay_away(self, after: int, spread: int, why: str) -> None:
-        pause = (after + self._chance.uniform(0, spread)) / 1000
-        # Never 0, which is no pause: the least there is must do.
-        self._pause = min(LONGEST_PAUSE, max(pause, self._pause, 0.001))
-        log.info("the tracker asks to come back later", why=why, seconds=round(self._pause, 1))
+        pause = self._again.stay_away(after, spread)
+        log.info("the tracker asks to come back later", why=why, seconds=round(pause, 1))
 
 
 async def _call_until_taken(calls: Calls, make: Callable[[int], Message]) -> None:
@@ -321,12 +312,18 @@ async def _write(channel: TrioChannel, outbox: Outbox) -> None:
 
 
 async def _watch(channel: TrioChannel, outbox: Outbox) -> None:
+    pinged = -math.inf
     while True:
-        await trio.sleep(PING_EVERY)
-        outbox.put(Ping())
-        channel.connection.trim()
-        if trio.current_time() - channel.last_received > SILENT_AFTER:
+        now = trio.current_time()
+        if now - channel.last_received > SILENT_AFTER:
             raise ConnectionLostError("the tracker is silent")
+        if now >= pinged + TRACKER_PING_EVERY:
+            outbox.put(Ping())
+            channel.connection.trim()
+            pinged = now
+        # A moment more, so that what comes in time has come.
+        silent_at = channel.last_received + SILENT_AFTER + 0.1
+        await trio.sleep_until(min(pinged + TRACKER_PING_EVERY, silent_at))
 
 
 async def _ignore(_: object) -> None:

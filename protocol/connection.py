@@ -84,6 +84,7 @@ class Connection:
         self.bytes_in = 0
         self.bytes_out = 0
         self._initiator = initiator
+        self._hash = b""
         self._buffer = ReceiveBuffer()
         self._outgoing = bytearray()
         self._handshake: Handshake
@@ -103,7 +104,7 @@ class Connection:
     @property
     def handshake_hash(self) -> bytes:
         """Names this very connection: equal at both ends, never twice the same."""
-        return self._handshake.noise.handshake_hash
+        return self._hash or self._handshake.noise.handshake_hash
 
     @property
     def due(self) -> int:
@@ -176,6 +177,12 @@ class Connection:
         sealed = self._seal(codec.encode_control(message))
         self._owed = owed
         return sealed
+
+    def send_encoded(self, message: bytes) -> bytes:
+        """The same of one that `codec.encode_control` has encoded, and that nothing follows."""
+        if self._owed:
+            raise LocalProtocolError(f"{self._owed} bytes are still owed after the last header")
+        return self._seal(message)
 
     def send_bytes(self, content: memoryview, out: memoryview) -> Iterator[memoryview]:
         """The bytes that follow a header, sealed a batch at a time into `out`.
@@ -268,6 +275,9 @@ class Connection:
         self.state = State.CONTROL
         if handshake.hello is None:
             raise LocalProtocolError("a finished handshake has a hello")
+        # Keys and hellos of a handshake that is over are of no use, and there may be thousands.
+        self._hash = handshake.noise.handshake_hash
+        del self._handshake
         return Established(handshake.hello, handshake.remote_static)
 
     def _install(self, handshake: Handshake) -> None:

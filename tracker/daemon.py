@@ -40,6 +40,7 @@ from tracker.others import Others
 from tracker.peer_requests import keep_up
 from tracker.plain_http import PlainHttp
 from tracker.probes import Probes
+from tracker.resting import Resting
 from tracker.session import Session, linger
 from tracker.sockets import address_of, bound_at, listen_for_watchers, open_listeners
 from tracker.tracker import Tracker, roster_document, wall_clock
@@ -69,6 +70,7 @@ class Reception:
         self._unfinished = self._in_line = 0
         self._of_source: Counter[str] = Counter()
         self.stopping = False
+        self.resting = Resting()
 
     async def receive(self, stream: trio.abc.HalfCloseableStream) -> None:
         """One connection, to its end. Raises nothing but Cancelled."""
@@ -147,7 +149,7 @@ class Reception:
             member = self._admission.member(hello, static)
             if self._tracker.roster.roster.find(member.peer) is None:
                 role = "returning"
-        session = Session(channel, role, static, member, host)
+        session = Session(channel, role, static, member, host, self.resting)
         self._tracker.enter(session)
         if self.stopping:
             session.finish(_STOPPING, self._farewell())
@@ -264,6 +266,7 @@ async def _serve_until_told(
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
+            nursery.start_soon(reception.resting.run)
             nursery.start_soon(tracker.get_ready)
             if tracker.others is not None:
                 nursery.start_soon(tracker.others.run)

@@ -44,6 +44,7 @@ from tracker.errors import RequestFailedError
 from tracker.limits import Wait
 from tracker.operating import Office
 from tracker.peer_requests import Rest
+from tracker.resting import PING
 from tracker.session import Session
 from tracker.tracker import Tracker
 
@@ -134,6 +135,7 @@ async def serve(tracker: Tracker, session: Session, received: Received) -> None:
     """Do what one message asks. RemoteProtocolError when this remote may not say it."""
     message = received.message
     if isinstance(message, Ping):
+        session.push(PING)
         return
     step = STEPS[session.role].get(type(message))
     if step is None or not isinstance(message, Request):

@@ -23,7 +23,6 @@ from protocol.messages.tracking import (
     ChangeCapacity,
     ChangeState,
     EntryChanged,
-    PeerChanged,
     Present,
     Presented,
     Publish,
@@ -75,9 +74,8 @@ async def present(tracker: Tracker, session: Session, request: Present) -> None:
     same = request.epoch in (b"", presented.epoch) and request.seen <= presented.change
     seen = session.seen = request.seen if same else presented.change
     tracker.arrive(session, addresses)
-    for peer, known in list(tracker.presence.live(trio.current_time())):
-        if peer != member.peer:
-            await session.send(PeerChanged(peer=peer, state="live", addresses=known))
+    for news in tracker.who_is_live(member.peer):
+        await session.send(news)
     decided = await tracker.database.read(
         lambda connection: approvals.approvals_after(connection, request.seen if same else 0)
     )

@@ -121,6 +121,12 @@ class Presence:
                 self.version += 1
                 yield peer, *current
 
+    def told_live(self) -> Iterator[tuple[PeerId, PeerState, Addresses]]:
+        """The peers that were live when changes were asked for last."""
+        for peer, known in self._peers.items():
+            if known.told[0] == "live":
+                yield peer, *known.told
+
     def live(self, now: float) -> Iterator[tuple[PeerId, Addresses]]:
         """The peers that are live, and where."""
         for peer, known in self._peers.items():

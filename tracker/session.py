@@ -5,6 +5,7 @@ holds up another. Known errors of the connection end here; bugs go on to its edg
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError
 from protocol.ids import StaticKey
 from protocol.liveness import PING_EVERY
-from protocol.messages.base import Message, Ping
+from protocol.messages.base import Message
 from protocol.roster import Member
 from tracker.admission import Role
 from tracker.audit import Actor
 from tracker.errors import RequestFailedError
+from tracker.resting import PING, Resting
 
 LINE = 4096
 """Messages that may wait for a slow reader: more than a swarm's worth of news at once."""
@@ -32,6 +34,8 @@ BURST = 64
 """Messages that are sent with one call, if so many wait, and served before others have a turn."""
 SLOWEST = 64 << 10
 """Bytes a second below which a reader of a document is as good as stalled."""
+AWAKE = 5.0
+"""Seconds after a request before a connection rests: see `Resting`."""
 _FAREWELL = 2.0
 _log = structlog.get_logger()
 _LOST = (
@@ -54,7 +58,7 @@ class Document:
 
 
 _Rest = Callable[[], Awaitable[object]]
-Item = Message | Document | trio.Event
+Item = Message | bytes | Document | trio.Event
 """What is sent; an event is set when all before it has left."""
 
 
@@ -68,6 +72,7 @@ class Session:
         static: StaticKey,
         member: Member | None,
         host: str | None,
+        resting: Resting,
     ) -> None:
         self.channel = channel
         self.role = role
@@ -75,6 +80,11 @@ class Session:
         """The transport key that the other side has proven."""
         self.member = member
         self.host = host
+        self._resting = resting
+        self.serving_since = math.inf
+        """When what is being served came; infinite while nothing is."""
+        self.serving_until = -math.inf
+        """Until then more is likely to be asked: it is waited for with a task of its own."""
         """The address the connection comes from, if it comes from one."""
         self.seen: int | None = None
         """The last change the peer knew when it presented itself."""
@@ -119,7 +129,7 @@ class Session:
         finally:
             await self._close()
 
-    def push(self, item: Message | Document) -> None:
+    def push(self, item: Message | bytes | Document) -> None:
         """Send this unasked, without waiting; who has not read for long is cut instead."""
         try:
             self._put.send_nowait(item)
@@ -151,8 +161,8 @@ class Session:
         behind, self._behind = self._behind, None
         return behind
 
-    async def send(self, message: Message) -> None:
-        """Send a reply, waiting for room in the line."""
+    async def send(self, message: Message | bytes) -> None:
+        """Send a reply, which may be encoded already, waiting for room in the line."""
         try:
             # The writer need not run for each: what is answered meanwhile leaves with one call.
             self._put.send_nowait(message)
@@ -229,7 +239,11 @@ class Session:
             if isinstance(event, Ended):
                 self.log.debug("connection ended", why=event.reason)
                 return
+            self.serving_since = self.channel.last_received
             await serve(self, event)
+            self.serving_since = math.inf
+            if not isinstance(event, Received) or event.message != PING:
+                self.serving_until = trio.current_time() + AWAKE
             self.channel.connection.trim()
 
     async def _next_event(self) -> Received | Ended | None:
@@ -240,7 +254,9 @@ class Session:
         if event is not None:
             return event
         with trio.CancelScope() as self._waiting:
-            return await self.channel.receive()
+            with trio.move_on_at(self.serving_until):
+                return await self.channel.receive()
+            return await self._resting.receive(self.channel, self._is_free)
         return None
 
     async def _send_the_rest(self) -> None:
@@ -251,12 +267,10 @@ class Session:
 
     async def _write(self) -> None:
         while True:
-            item: Item | None = Ping()
-            with trio.move_on_after(PING_EVERY):
-                item = await self._line.receive()
-            messages: list[Message] = []
+            item: Item | None = await self._line.receive()
+            messages: list[Message | bytes] = []
             while item is not None:
-                if isinstance(item, Message):
+                if isinstance(item, Message | bytes):
                     messages.append(item)
                 else:
                     await self._send(messages)
@@ -271,7 +285,7 @@ class Session:
         except trio.WouldBlock:
             return None
 
-    async def _send(self, messages: list[Message]) -> None:
+    async def _send(self, messages: list[Message | bytes]) -> None:
         if messages:
             self._sending = True
             with trio.fail_after(STALLED):
@@ -288,7 +302,17 @@ class Session:
         item.sent.set()
         self._sending = False
 
+    def _is_free(self) -> bool:
+        return not (self._sending or self._line.statistics().current_buffer_used)
+
+    def show_life(self, now: float) -> None:
+        """Send a Ping if the other side waits for an answer that takes long."""
+        if now - self.serving_since >= PING_EVERY and self._is_free():
+            self.serving_since = now
+            self.push(PING)
+
     async def _close(self) -> None:
+        self._resting.forget(self.channel)
         with trio.move_on_after(_FAREWELL, shield=True):
             # Half a message on the wire can be followed by nothing that would be understood.
             if not self._sending:

@@ -3,6 +3,7 @@
 Decides and pushes without waiting; the database is told first, so what is said here survives.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import trio
 
 from protocol.identity import Identity
 from protocol.ids import PeerId
+from protocol.messages.base import Message
 from protocol.messages.deleting import ApprovalPassedOn
-from protocol.messages.shared import PeerState, RosterDocument
+from protocol.messages.shared import Machine, PeerState, RosterDocument
 from protocol.messages.tracking import EntryChanged, PeerChanged
 from protocol.signing import Signed
 from tracker import machines
@@ -36,9 +38,12 @@ from tracker.session import Document, Session
 from tracker.shelf import Shelf
 from tracker.sizes import Sizes
 from tracker.swarm import StoredRoster, load_roster
+from tracker.telling import FEW, pause_for, portions
 
 TICK = 1.0
 SAVE_EVERY = 60.0
+_EACH = 4
+"""Changes that are told one by one."""
 SILENT = 60.0
 """Seconds without a byte after which a connection is cut."""
 _log = structlog.get_logger()
@@ -93,6 +98,10 @@ class Tracker:
         self._present: dict[PeerId, Session] = {}
         self._left: dict[PeerId, int] = {}
         self._received = self._sent = 0
+        self._told_at = -math.inf
+        self._told_live: list[bytes] | None = None
+        self.machines_told = -math.inf, tuple[Machine, ...]()
+        """The machines of a large swarm as they were last listed, and when."""
         self._emptied = trio.Event()
         self._saved = trio.current_time()
         for peer, known in database.read_now(machines.load_addresses).items():
@@ -175,11 +184,34 @@ class Tracker:
 
     def tell_changes(self) -> None:
         """Tell every present peer which others came, went or moved."""
-        for peer, state, addresses in list(self.presence.changes(trio.current_time())):
+        now = trio.current_time()
+        if now < self._told_at + pause_for(len(self._present)):
+            return
+        self._told_at, self._told_live = now, None
+        changes = list(self.presence.changes(now))
+        if len(changes) > _EACH:
+            for portion in portions(changes):
+                for session in self._present.values():
+                    session.push(portion)
+            return
+        for peer, state, addresses in changes:
             news = PeerChanged(peer=peer, state=state, addresses=addresses)
             for other, session in self._present.items():
                 if other != peer:
                     session.push(news)
+
+    def who_is_live(self, peer: PeerId) -> list[Message | bytes]:
+        """What a peer that came is told of the others; what changed since, all are told."""
+        now = trio.current_time()
+        if len(self._present) <= FEW:
+            return [
+                PeerChanged(peer=other, state="live", addresses=known)
+                for other, known in self.presence.live(now)
+                if other != peer
+            ]
+        if self._told_live is None:
+            self._told_live = list(portions(self.presence.told_live()))
+        return list(self._told_live)
 
     def go_by(self, outcome: Outcome) -> None:
         """Go by what an operator changed, and tell who must know."""
@@ -255,6 +287,7 @@ class Tracker:
         for peer, session in self._present.items():
             self.presence.hear(peer, session.channel.last_received)
         for session in list(self.sessions):
+            session.show_life(now)
             if now - session.channel.last_received > SILENT:
                 session.cut("nothing was heard for too long")
         self.tell_changes()

@@ -120,10 +120,15 @@ class TrioChannel:
         self._check_open()
         await self._write(self.connection.send(message))
 
-    async def send_all(self, messages: Sequence[Message]) -> None:
-        """Send control messages that announce no bytes, in one call."""
+    async def send_all(self, messages: Sequence[Message | bytes]) -> None:
+        """Send control messages that announce no bytes, in one call; some may be encoded already,
+        as those are that many are sent."""
         self._check_open()
-        await self._write(b"".join(map(self.connection.send, messages)))
+        await self._write(b"".join(map(self._sealed, messages)))
+
+    def _sealed(self, message: Message | bytes) -> bytes:
+        seal = self.connection
+        return seal.send_encoded(message) if isinstance(message, bytes) else seal.send(message)
 
     async def send_bytes(
         self, header: Message, content: memoryview | bytes, out: memoryview | None = None

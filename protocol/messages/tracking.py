@@ -56,6 +56,9 @@ class Joined(Reply, frozen=True, kw_only=True, tag=True):
     membership: Signed
 
 
+MOST_CHANGED = 1000
+
+
 class Present(Request, frozen=True, kw_only=True, tag=True):
     """First words of a peer after connecting: how to reach it and a digest of what it holds.
 
@@ -75,8 +78,9 @@ class Presented(Reply, frozen=True, kw_only=True, tag=True):
     """`in_sync` is False when the peer must announce everything again.
 
     `change` is the newest catalogue change; EntryChanged messages for the manifests this peer holds
-    follow for everything after its `seen`, and PeerChanged for every peer that is live. `roster` is
-    the number of the tracker's roster; a peer that this does not list hands over its own, and
+    follow for everything after its `seen`, and PeerChanged or PeersChanged for every peer that is
+    live. `roster` is the number of the tracker's roster; a peer that this does not list hands over
+    its own, and
     presents itself again: till then nothing else is noted of it.
     """
 
@@ -226,6 +230,14 @@ class PeerChanged(Message, frozen=True, kw_only=True, tag=True):
     peer: PeerIdField
     state: PeerState
     addresses: Addresses
+
+
+class PeersChanged(Message, frozen=True, kw_only=True, tag=True):
+    """Of many at once what PeerChanged says of one: peer, state, addresses."""
+
+    peers: Annotated[
+        tuple[tuple[PeerIdField, PeerState, Addresses], ...], Meta(max_length=MOST_CHANGED)
+    ]
 
 
 class EntryChanged(Message, frozen=True, kw_only=True, tag=True):

@@ -16,7 +16,7 @@ from protocol.drivers.processor import preferred_ciphers
 from protocol.hello import Credentials, MemberHello
 from protocol.identity import Identity
 from protocol.inventory import inventory_digest
-from protocol.liveness import PING_EVERY
+from protocol.liveness import TRACKER_PING_EVERY
 from protocol.messages.base import Ping, Reply, Request
 from protocol.messages.tracking import Present, Presented
 
@@ -65,7 +65,7 @@ class TrackerMember:
     async def ping(self) -> None:
         """Say now and then that this member is there; for ever."""
         while True:
-            await trio.sleep(PING_EVERY)
+            await trio.sleep(TRACKER_PING_EVERY)
             await self._channel.send(Ping())
 
     async def read(self) -> None:

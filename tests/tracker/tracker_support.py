@@ -237,6 +237,24 @@ class Swarm:
             identity, MemberHello(version="test", membership=membership, roster=number)
         )
 
+    async def member_over(self, stream: trio.SocketStream) -> Talk:
+        """A new member, over a stream that the tracker serves."""
+        identity = self.admit()
+        credentials = Credentials(
+            psk=self.keys.psk,
+            static=identity.static,
+            hello=MemberHello(
+                version="test",
+                membership=self.memberships[identity.peer],
+                roster=self.tracker.roster.number,
+            ),
+            admit=lambda _hello, _static: None,
+            ciphers=preferred_ciphers(),
+        )
+        channel = TrioChannel(stream, credentials, initiator=True)
+        await channel.handshake()
+        return Talk(channel)
+
     async def joiner(self, identity: Identity) -> Talk:
         return await self.open(identity, JoinHello(version="test"))
 

@@ -15,6 +15,7 @@ from benchmarks.measures.page_upload import measure_page_upload
 from benchmarks.measures.repair import measure_repair
 from benchmarks.measures.scrub import measure_scrub
 from benchmarks.measures.small import measure_small
+from benchmarks.measures.tracker_peers import measure_tracker_peers, measure_tracker_storm
 from benchmarks.measures.tracker_rebuild import measure_tracker_rebuild
 from benchmarks.measures.tracker_search import measure_tracker_search
 from benchmarks.measures.tracker_writes import (
@@ -69,6 +70,8 @@ MEASURES = {
     "tracker-search": Registered(measure_tracker_search, 1_000_000),
     "tracker-publish": Registered(measure_tracker_publish, 8_000),
     "tracker-announce": Registered(measure_tracker_announce, 400_000),
+    "tracker-peers": Registered(measure_tracker_peers, 10_000),
+    "tracker-storm": Registered(measure_tracker_storm, 10_000),
     "tracker-locate": Registered(measure_tracker_locate, 40_000),
 }
 GROUPS = {

@@ -1,0 +1,132 @@
+"""Many members: what they are told of each other at once, and how they rest."""
+
+from contextlib import suppress
+
+import pytest
+import trio
+import trio.testing
+from tracker_support import Swarm
+
+from protocol import codec
+from protocol.drivers.on_trio import TrioChannel
+from protocol.ids import PeerId
+from protocol.messages import decode_message_untrusted
+from protocol.messages.base import Ping
+from protocol.messages.shared import GetMachines
+from protocol.messages.tracking import MOST_CHANGED, PeersChanged
+from tracker import telling
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A swarm of four is a large one."""
+    monkeypatch.setattr("tracker.telling.FEW", 3)
+    monkeypatch.setattr("tracker.tracker.FEW", 3)
+    monkeypatch.setattr("tracker.telling.TOLD_A_SECOND", 1)
+    monkeypatch.setattr("tracker.tracker._EACH", 0)
+
+
+def test_all_is_said_in_messages_that_fit() -> None:
+    told = [
+        (PeerId(number.to_bytes(32, "big")), "live", (f"{'h' * 60}{number}.test:1",) * (number % 9))
+        for number in range(3000)
+    ]
+    encoded = list(telling.portions(told))  # type: ignore[arg-type]
+    assert all(len(each) <= codec.MAX_CONTROL for each in encoded)
+    messages = [decode_message_untrusted(memoryview(each)) for each in encoded]
+    assert all(isinstance(each, PeersChanged) for each in messages)
+    assert max(len(each.peers) for each in messages) <= MOST_CHANGED  # type: ignore[attr-defined]
+    assert [each for message in messages for each in message.peers] == told  # type: ignore[attr-defined]
+    assert list(telling.portions([])) == []
+
+
+@pytest.mark.trio
+async def test_of_many_it_is_told_together_and_after_a_while(
+    club: Swarm, few: None, mock_clock: trio.testing.MockClock
+) -> None:
+    machines = [club.admit(f"m{number}") for number in range(5)]
+    talks = [await club.present(machine) for machine in machines]
+    mock_clock.jump(10)
+    for talk in talks:
+        await talk.ask(GetMachines)
+    club.tracker.notice_silence()
+    # Who came before is told of who came since, and who came last of everybody at some moment.
+    known: set[PeerId] = set()
+    while machines[4].peer not in known:
+        told = await talks[0].told(PeersChanged)
+        known |= {peer for peer, state, _ in told.peers if state == "live"}
+    late = await club.present(club.admit("late"))
+    told = await late.told(PeersChanged)
+    assert {peer for peer, _, _ in told.peers} >= {machine.peer for machine in machines}
+    # One that went is no news yet; a moment later it is.
+    await talks[1].channel.aclose()
+    await trio.testing.wait_all_tasks_blocked()
+    so_far = [each for told in talks[2].kept(PeersChanged) for each in told.peers]
+    assert (machines[1].peer, "suspect") not in {each[:2] for each in so_far}
+    mock_clock.jump(10)
+    for talk in (talks[0], *talks[2:]):
+        await talk.ask(GetMachines)
+    club.tracker.notice_silence()
+    gone: dict[PeerId, str] = {}
+    while machines[1].peer not in gone or gone[machines[1].peer] != "suspect":
+        told = await talks[2].told(PeersChanged)
+        gone |= {peer: state for peer, state, _ in told.peers}
+
+
+async def pair_of_sockets(
+    club: Swarm, nursery: trio.Nursery
+) -> tuple[TrioChannel, trio.SocketStream]:
+    """A member's end and the tracker's end of a connection over a real socket."""
+    streams: list[trio.SocketStream] = []
+    taken = trio.Event()
+
+    async def take(stream: trio.SocketStream) -> None:
+        streams.append(stream)
+        taken.set()
+        await club.reception.receive(stream)
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, take, [listener])
+    stream = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    await taken.wait()
+    talk = await club.member_over(stream)
+    return talk.channel, streams[0]
+
+
+@pytest.mark.trio
+async def test_who_rests_is_answered_pings_and_served(
+    club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    nursery.start_soon(club.reception.resting.run)
+    one, _ = await pair_of_sockets(club, nursery)
+    with trio.fail_after(20):
+        for _ in range(3):
+            await one.send(Ping())
+            event = await one.receive()
+            while event.message != Ping():  # type: ignore[union-attr]
+                event = await one.receive()
+        await one.send_all([Ping(), GetMachines(call=7), Ping()])
+        while getattr(event.message, "call", None) != 7:  # type: ignore[union-attr]
+            event = await one.receive()
+        # Half a message is waited for, and nonsense ends the connection, nothing else.
+        sealed = one.connection.send(Ping())
+        await one.stream.send_all(sealed[:5])
+        await trio.sleep(0.05)
+        await one.stream.send_all(sealed[5:])
+        while event.message != Ping():  # type: ignore[union-attr]
+            event = await one.receive()
+        other, _ = await pair_of_sockets(club, nursery)
+        await other.stream.send_all(b"\x00\x20" + bytes(32))
+        with suppress(trio.BrokenResourceError):
+            while await other.stream.receive_some(1 << 16):
+                pass
+        await one.send(Ping())
+        await one.receive()
+    # Nothing is watched of who has gone.
+    await one.aclose()
+    with trio.fail_after(20):
+        await club.tracker.wait_empty()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+    assert club.reception.resting.watched == 0
+    nursery.cancel_scope.cancel()

@@ -1,0 +1,122 @@
+"""Connections that wait for their next message, thousands of them, watched all at once.
+
+A task that waits on a socket costs the event loop far more than what a Ping needs. Here one task
+watches all sockets; it reads, opens and answers Pings itself, and wakes a connection's own task
+only for anything else.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import outcome
+import trio
+
+from protocol.connection import Ended, NeedData, Received
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
+from protocol.errors import ProtocolError
+from protocol.messages.base import Ping
+
+PING = Ping()
+PAUSE = 0.025
+"""Seconds between looks: what a connection that rested asks first may wait so long."""
+_AT_ONCE = 512
+"""Sockets that are looked at before others have a turn."""
+
+
+@dataclass(eq=False)
+class _Place:
+    channel: TrioChannel
+    is_free: Callable[[], bool]
+    task: trio.lowlevel.Task | None = None
+
+
+class Resting:
+    """`receive` in place of a channel's own; `run` does the watching."""
+
+    def __init__(self) -> None:
+        self._watched = select.epoll()
+        self._places: dict[int, _Place] = {}
+
+    @property
+    def watched(self) -> int:
+        """How many connections have a place here."""
+        return len(self._places)
+
+    async def receive(self, channel: TrioChannel, is_free: Callable[[], bool]) -> Received | Ended:
+        """The next message, as `TrioChannel.receive`; but a Ping that comes alone is answered here.
+
+        `is_free`: nothing else is being sent, or waits to be.
+        """
+        if not isinstance(channel.stream, trio.SocketStream):
+            return await channel.receive()
+        event = channel.connection.next_event()
+        if isinstance(event, Received | Ended):
+            await trio.lowlevel.checkpoint()
+            return event
+        number = channel.stream.socket.fileno()
+        place = self._places.get(number)
+        if place is None or place.channel is not channel:
+            place = self._places[number] = _Place(channel, is_free)
+            self._watched.register(number, 0)
+        place.task = trio.lowlevel.current_task()
+        self._watched.modify(number, select.EPOLLIN)
+
+        def leave(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            self._take_out(number, place)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        found: Received | Ended = await trio.lowlevel.wait_task_rescheduled(leave)
+        return found
+
+    def forget(self, channel: TrioChannel) -> None:
+        """A connection is about to be closed."""
+        if isinstance(channel.stream, trio.SocketStream):
+            number = channel.stream.socket.fileno()
+            place = self._places.get(number)
+            if place is not None and place.channel is channel:
+                del self._places[number]
+                self._watched.unregister(number)
+
+    async def run(self) -> None:
+        """Watch, for ever."""
+        while True:
+            await trio.lowlevel.wait_readable(self._watched.fileno())
+            for number, _ in self._watched.poll(0, _AT_ONCE):
+                place = self._places.get(number)
+                if place is not None and place.task is not None:
+                    self._look(number, place, place.task)
+            # To wake for each would cost more than what it brings.
+            await trio.sleep(PAUSE)
+
+    def _look(self, number: int, place: _Place, task: trio.lowlevel.Task) -> None:
+        try:
+            event = _read(number, place)
+        except (OSError, ProtocolError, ConnectionLostError) as error:
+            self._take_out(number, place)
+            lost = error if isinstance(error, ProtocolError) else ConnectionLostError(str(error))
+            trio.lowlevel.reschedule(task, outcome.Error(lost))
+            return
+        if event is not None:
+            self._take_out(number, place)
+            trio.lowlevel.reschedule(task, outcome.Value(event))
+
+    def _take_out(self, number: int, place: _Place) -> None:
+        place.task = None
+        self._watched.modify(number, 0)
+
+
+def _read(number: int, place: _Place) -> Received | Ended | None:
+    """Read what has come; the first message that its task has to see."""
+    channel, connection = place.channel, place.channel.connection
+    connection.received(os.readv(number, [connection.receive_space()]))
+    channel.last_received = trio.current_time()
+    while not isinstance(event := connection.next_event(), NeedData):
+        if isinstance(event, Received) and isinstance(event.message, Ping) and place.is_free():
+            answer = connection.send(PING)
+            if os.write(number, answer) < len(answer):
+                raise ConnectionLostError("it does not read what it is sent")
+        elif isinstance(event, Received | Ended):
+            return event
+    return None
