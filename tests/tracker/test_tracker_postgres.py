@@ -83,7 +83,7 @@ def test_a_migration_that_is_killed_leaves_nothing(empty: URL, at: str) -> None:
     assert done.returncode == 9
     database = open_database(empty)
     versions = database.read_now(lambda c: c.execute(text("SELECT * FROM alembic_version")).all())
-    assert [tuple(row) for row in versions] == [("0013",)]
+    assert [tuple(row) for row in versions] == [("0015",)]
     database.close()
 
 
