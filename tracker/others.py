@@ -30,6 +30,8 @@ POLL_EVERY = 1.0
 """Seconds between looks when nothing is heard: not every engine can notify."""
 TOGETHER = 0.02
 """Seconds for which news are gathered, to look once for many."""
+COMPARE_EVERY = 0.5
+"""Seconds between looks at who came and went here: with 10,000 peers one takes a millisecond."""
 BEAT_EVERY = 3.0
 FORGOTTEN_AFTER = 600.0
 """Seconds without a beat after which a tracker's addresses are listed no more."""
@@ -72,7 +74,7 @@ class Others:
         self._others: dict[bytes, _Other] = {}
         self._told: dict[PeerId, Addresses] = {}
         self._living: set[bytes] = set()
-        self._beaten = -math.inf
+        self._beaten = self._compared = -math.inf
         self._woken = trio.Event()
         self._away = False
         self._fresh: deque[int] = deque(maxlen=_KEPT)
@@ -127,9 +129,6 @@ class Others:
 
     def _known(self) -> Known:
         now = trio.current_time()
-        here = self._tracker.presence.here(now)
-        moved = [Whereabouts(p, True, a) for p, a in here.items() if self._told.get(p) != a]
-        moved += [Whereabouts(p, False, a) for p, a in self._told.items() if p not in here]
         return Known(
             roster=self._tracker.roster.number,
             change=self._change,
@@ -137,8 +136,17 @@ class Others:
             moves={each: other.moves for each, other in self._others.items()},
             alone=not self._tracker.sessions,
             beats=now - self._beaten >= BEAT_EVERY,
-            moved=moved,
+            moved=self._moved(now),
         )
+
+    def _moved(self, now: float) -> list[Whereabouts]:
+        if now - self._compared < COMPARE_EVERY:
+            return []
+        self._compared = now
+        here = self._tracker.presence.here(now)
+        moved = [Whereabouts(p, True, a) for p, a in here.items() if self._told.get(p) != a]
+        moved += [Whereabouts(p, False, a) for p, a in self._told.items() if p not in here]
+        return moved
 
     def _note_said(self, moved: Sequence[Whereabouts]) -> None:
         for one in moved:
