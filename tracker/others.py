@@ -60,7 +60,7 @@ class _Other:
 class Others:
     """Looks, and goes by what it sees. `me` is the id of this run, `before` of the last one here.
 
-    DBAPIError when the database cannot be reached.
+    RequestFailedError when the database cannot be reached.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Others:
         self._me = me
         self._before = before
         self._addresses = addresses
-        self._others: dict[bytes, _Other] = {}
+        self._others: dict[tuple[bytes, int], _Other] = {}
         self._told: dict[PeerId, Addresses] = {}
-        self._living: set[bytes] = set()
+        self._living: set[tuple[bytes, int]] = set()
         self._beaten = self._compared = -math.inf
         self._woken = trio.Event()
         self._away = False
@@ -163,8 +163,8 @@ class Others:
             self._told = {}
             await tracker.database.write(self._enlist, then=tracker.adopt)
         dead = {
-            each: other.beat
-            for each, other in self._others.items()
+            key[0]: other.beat
+            for key, other in self._others.items()
             if now - other.since > FORGOTTEN_AFTER
         }
         if dead:
@@ -193,7 +193,7 @@ class Others:
         now = trio.current_time()
         for each in seen.running:
             self._note_beat(each, now)
-        for gone in self._others.keys() - {each.id for each in seen.running}:
+        for gone in self._others.keys() - {each.key for each in seen.running}:
             del self._others[gone]
         for tracker, moved in seen.moved.items():
             peers = self._others[tracker].peers
@@ -215,7 +215,7 @@ class Others:
         self._tracker.tell_changes()
 
     def _note_beat(self, each: Running, now: float) -> None:
-        other = self._others.setdefault(each.id, _Other(each.beat, now))
+        other = self._others.setdefault(each.key, _Other(each.beat, now))
         if each.beat != other.beat:
             other.beat, other.since, other.rose = each.beat, now, True
         other.moves = each.moves

@@ -4,6 +4,7 @@ In one process, and without the task that looks by itself: tests say when a trac
 """
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from postgres import Postgres
 from tracker_support import NOW, Swarm, entry_of, manifest_of, running, signed
 
+from protocol.approval import Approval, sign_approval
 from protocol.identity import Identity
-from protocol.ids import StaticKey
+from protocol.ids import AuthorKey, StaticKey
+from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.rebuilding import HandRoster
 from protocol.messages.shared import GetMachines, Locate
 from protocol.messages.tracking import (
@@ -28,9 +31,10 @@ from protocol.messages.tracking import (
     Present,
     Publish,
 )
-from tracker import swarm, together
+from tracker import approvals, swarm, together
 from tracker.admission import Admission
-from tracker.daemon import Reception
+from tracker.daemon import Reception, begin_anew
+from tracker.data_dir import DataDir
 from tracker.database import open_database
 from tracker.notes import drop_notes, newest_note
 from tracker.others import BEAT_EVERY, FORGOTTEN_AFTER, Others
@@ -142,9 +146,16 @@ async def test_who_is_away_for_long_is_listed_no_more(both: Both, mock_clock: Cl
     mock_clock.jump(61)
     await first.others.look()
     assert set(first.roster.roster.trackers) == {"nas.local:4100"}
-    # It was only slow.
+    # It was only slow. Whom it had then does not count by what it said before.
     await second.others.look()
     assert set(second.roster.roster.trackers) == {"nas.local:4100", "b.local:4100"}
+    assert set(first.states().values()) <= {"suspect", "gone"}
+    await second.others.look()
+    await first.others.look()
+    mock_clock.jump(BEAT_EVERY)
+    await second.others.look()
+    await first.others.look()
+    assert first.others.living == 1
 
 
 # Peers of all
@@ -330,3 +341,37 @@ async def test_who_was_let_in_by_the_other_is_let_in(both: Both, mock_clock: Clo
     encoded = both.first.tracker.roster.encoded
     await talk.ask(HandRoster, encoded, length=len(encoded))
     assert (await talk.ask(Present, **fields)).listed
+
+
+@pytest.mark.trio
+async def test_a_decision_reaches_all(both: Both, mock_clock: Clock) -> None:
+    here, there = both.admit("here"), both.admit("there")
+    await both.look()
+    talks = [await both.first.present(here), await both.second.present(there)]
+    signing, roster = both.first.keys.signing, both.first.tracker.roster.roster
+    decided = Approval(
+        signer=AuthorKey(both.first.keys.public),
+        deleter=AuthorKey(here.peer),
+        approved=True,
+        decided=NOW,
+        tombstones=(bytes(32),),
+    )
+    approval = sign_approval(decided, signing)
+    both.first.database.write_now(lambda c: approvals.decide(c, approval, roster, NOW))
+    await both.look()
+    for talk in talks:
+        assert (await talk.told(ApprovalPassedOn)).approval == approval
+
+
+def test_two_that_start_in_an_empty_database(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    name = postgres_server.make(postgres_template)
+    keys = DataDir(tmp_path).make_swarm_keys()
+    databases = [open_database(postgres_server.url(name)) for _ in range(4)]
+    with ThreadPoolExecutor(len(databases)) as pool:
+        began = list(pool.map(lambda database: begin_anew(database, keys), databases))
+    assert sorted(began) == [False, False, False, True]
+    for database in databases:
+        database.close()
+    postgres_server.drop(name)
