@@ -22,6 +22,7 @@ from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
 
 _BEFORE_0008 = """
+DROP TABLE trackers; DROP TABLE present; DROP TABLE notes;
 DROP TABLE audit;
 CREATE INDEX ix_entries_newest ON entries (shown, created, id);
 ALTER TABLE entries DROP COLUMN rendition;
@@ -50,7 +51,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0013",)]
+        assert [tuple(row) for row in versions] == [("0015",)]
         database.close()
 
 
