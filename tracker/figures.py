@@ -29,6 +29,9 @@ def gauges(tracker: Tracker) -> tuple[Gauge, ...]:
         received, sent = tracker.bytes_moved()
         return {"received": received, "sent": sent}
 
+    def others() -> dict[str, float]:
+        return {"": tracker.others.living if tracker.others is not None else 0}
+
     sizes = tracker.sizes
     return (
         Gauge("connections", "Open connections, by who is at the other end.", "role", roles),
@@ -38,6 +41,7 @@ def gauges(tracker: Tracker) -> tuple[Gauge, ...]:
         Gauge("holdings", "Who holds what: pairs.", "", lambda: {"": sizes.known.holdings}),
         Gauge("database_bytes", "Bytes of the database.", "", lambda: {"": sizes.known.database}),
         Gauge("roster_number", "Of the newest roster.", "", lambda: {"": tracker.roster.number}),
+        Gauge("other_trackers", "Other trackers of the swarm that live.", "", others),
         Gauge("moved_bytes", "Bytes of connections to peers.", "way", moved, counter=True),
         Gauge(
             "search_index_age_seconds",

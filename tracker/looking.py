@@ -27,7 +27,7 @@ class Known:
     change: int
     """The last change of which it knows all approvals."""
     note: int
-    moves: Mapping[bytes, int]
+    moves: Mapping[tuple[bytes, int], int]
     """Of each tracker."""
     alone: bool
     """Whether it has nobody to tell of entries."""
@@ -58,7 +58,7 @@ class Seen:
     entries: Sequence[EntryNews] = ()
     behind: bool = False
     touched: Touched = field(default_factory=Touched)
-    moved: Mapping[bytes, Sequence[Whereabouts]] = field(default_factory=dict)
+    moved: Mapping[tuple[bytes, int], Sequence[Whereabouts]] = field(default_factory=dict)
     listed: bool = True
     """Whether others know of this tracker."""
 
@@ -80,9 +80,9 @@ def look(connection: Connection, key: SwarmKey, me: bytes, known: Known) -> Seen
     last = noted[-1][0] if noted else known.note
     others = [each for each in together.load_running(connection) if each.id != me]
     moved = {
-        each.id: together.load_moved(connection, each.id, known.moves.get(each.id, -1))
+        each.key: together.load_moved(connection, each.id, known.moves.get(each.key, -1))
         for each in others
-        if each.moves != known.moves.get(each.id, -1)
+        if each.moves != known.moves.get(each.key, -1)
     }
     listed = not (known.beats or known.moved) or together.beat(connection, me, known.moved)
     return Seen(

@@ -30,6 +30,8 @@ POLL_EVERY = 1.0
 """Seconds between looks when nothing is heard: not every engine can notify."""
 TOGETHER = 0.02
 """Seconds for which news are gathered, to look once for many."""
+COMPARE_EVERY = 0.5
+"""Seconds between looks at who came and went here: with 10,000 peers one takes a millisecond."""
 BEAT_EVERY = 3.0
 FORGOTTEN_AFTER = 600.0
 """Seconds without a beat after which a tracker's addresses are listed no more."""
@@ -58,7 +60,7 @@ class _Other:
 class Others:
     """Looks, and goes by what it sees. `me` is the id of this run, `before` of the last one here.
 
-    DBAPIError when the database cannot be reached.
+    RequestFailedError when the database cannot be reached.
     """
 
     def __init__(
@@ -69,10 +71,10 @@ class Others:
         self._me = me
         self._before = before
         self._addresses = addresses
-        self._others: dict[bytes, _Other] = {}
+        self._others: dict[tuple[bytes, int], _Other] = {}
         self._told: dict[PeerId, Addresses] = {}
-        self._living: set[bytes] = set()
-        self._beaten = -math.inf
+        self._living: set[tuple[bytes, int]] = set()
+        self._beaten = self._compared = -math.inf
         self._woken = trio.Event()
         self._away = False
         self._fresh: deque[int] = deque(maxlen=_KEPT)
@@ -127,9 +129,6 @@ class Others:
 
     def _known(self) -> Known:
         now = trio.current_time()
-        here = self._tracker.presence.here(now)
-        moved = [Whereabouts(p, True, a) for p, a in here.items() if self._told.get(p) != a]
-        moved += [Whereabouts(p, False, a) for p, a in self._told.items() if p not in here]
         return Known(
             roster=self._tracker.roster.number,
             change=self._change,
@@ -137,8 +136,17 @@ class Others:
             moves={each: other.moves for each, other in self._others.items()},
             alone=not self._tracker.sessions,
             beats=now - self._beaten >= BEAT_EVERY,
-            moved=moved,
+            moved=self._moved(now),
         )
+
+    def _moved(self, now: float) -> list[Whereabouts]:
+        if now - self._compared < COMPARE_EVERY:
+            return []
+        self._compared = now
+        here = self._tracker.presence.here(now)
+        moved = [Whereabouts(p, True, a) for p, a in here.items() if self._told.get(p) != a]
+        moved += [Whereabouts(p, False, a) for p, a in self._told.items() if p not in here]
+        return moved
 
     def _note_said(self, moved: Sequence[Whereabouts]) -> None:
         for one in moved:
@@ -155,8 +163,8 @@ class Others:
             self._told = {}
             await tracker.database.write(self._enlist, then=tracker.adopt)
         dead = {
-            each: other.beat
-            for each, other in self._others.items()
+            key[0]: other.beat
+            for key, other in self._others.items()
             if now - other.since > FORGOTTEN_AFTER
         }
         if dead:
@@ -186,7 +194,7 @@ class Others:
         now = trio.current_time()
         for each in seen.running:
             self._note_beat(each, now)
-        for gone in self._others.keys() - {each.id for each in seen.running}:
+        for gone in self._others.keys() - {each.key for each in seen.running}:
             del self._others[gone]
         for tracker, moved in seen.moved.items():
             peers = self._others[tracker].peers
@@ -208,7 +216,7 @@ class Others:
         self._tracker.tell_changes()
 
     def _note_beat(self, each: Running, now: float) -> None:
-        other = self._others.setdefault(each.id, _Other(each.beat, now))
+        other = self._others.setdefault(each.key, _Other(each.beat, now))
         if each.beat != other.beat:
             other.beat, other.since, other.rose = each.beat, now, True
         other.moves = each.moves

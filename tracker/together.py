@@ -29,8 +29,15 @@ class Running:
     """A tracker's row."""
 
     id: bytes
+    number: int
+    """Another when it is listed again."""
     beat: int
     moves: int
+
+    @property
+    def key(self) -> tuple[bytes, int]:
+        """What tells it from what it was when it was listed before."""
+        return self.id, self.number
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def spread(each: Iterable[Addresses]) -> Addresses:
 
 def load_running(connection: Connection) -> list[Running]:
     """All trackers."""
-    found = select(_trackers.c.id, _trackers.c.beat, _trackers.c.moves)
+    found = select(_trackers.c.id, _trackers.c.number, _trackers.c.beat, _trackers.c.moves)
     return [Running(*row) for row in connection.execute(found)]
 
 

@@ -57,6 +57,10 @@ def wall_clock() -> int:
 class Others(Protocol):
     """Whoever pushes news from the database."""
 
+    @property
+    def living(self) -> int:
+        """How many other trackers live."""
+
     def wake(self) -> None:
         """There are some."""
 

@@ -65,6 +65,12 @@ def test_they_are_one_tracker(swarm_on_postgres: Swarm, other: Beside, tmp_path:
     swarm.wait_until(
         lambda: "cellar" in {each["zone"] for each in swarm.ok(b, "peers")["peers"]}, "the zone"
     )
+    # One that stops sends its peers to the other.
+    assert other.running is not None
+    assert other.running.stop() == 0
+    swarm.wait_until(
+        lambda: swarm.tracker_ok("status")["connections"] >= len(swarm.peers), "b moved on", 5.0
+    )
 
 
 def test_who_is_revoked_through_one_is_cut_by_the_other(

@@ -7,6 +7,7 @@ import pytest
 import tracker_support
 import trio
 import trio.testing
+from postgres import Postgres
 from sqlalchemy import URL
 from tracker_support import Swarm, found, running
 
@@ -34,6 +35,23 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     tracker_support.make_place = None
     for name in names:
         server.drop(name)
+
+
+@pytest.fixture
+def server(
+    postgres_server: Postgres, postgres_template: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Postgres]:
+    """The server; `found` makes its swarms on it."""
+    names: list[str] = []
+
+    def make() -> URL:
+        names.append(postgres_server.make(postgres_template))
+        return postgres_server.url(names[-1])
+
+    monkeypatch.setattr(tracker_support, "make_place", make)
+    yield postgres_server
+    for name in names:
+        postgres_server.drop(name)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tracker_support
 import trio
 import trio.testing
 from alembic.autogenerate import compare_metadata
@@ -42,23 +41,6 @@ def empty(postgres_server: Postgres) -> Iterator[URL]:
     name = postgres_server.make()
     yield postgres_server.url(name)
     postgres_server.drop(name)
-
-
-@pytest.fixture
-def server(
-    postgres_server: Postgres, postgres_template: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Postgres]:
-    """The server; `found` makes its swarms on it."""
-    names: list[str] = []
-
-    def make() -> URL:
-        names.append(postgres_server.make(postgres_template))
-        return postgres_server.url(names[-1])
-
-    monkeypatch.setattr(tracker_support, "make_place", make)
-    yield postgres_server
-    for name in names:
-        postgres_server.drop(name)
 
 
 def cut_off(server: Postgres, database: Database) -> None:

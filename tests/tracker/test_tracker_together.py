@@ -4,23 +4,23 @@ In one process, and without the task that looks by itself: tests say when a trac
 """
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tracker_support
 import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from postgres import Postgres
-from sqlalchemy import Connection, func, select
-from tracker_support import NOW, Swarm, admit, entry_of, found, manifest_of, running, signed
+from tracker_support import NOW, Swarm, entry_of, manifest_of, running, signed
 
-from protocol.entry import Entry
+from protocol.approval import Approval, sign_approval
 from protocol.identity import Identity
-from protocol.ids import StaticKey
+from protocol.ids import AuthorKey, StaticKey
+from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.rebuilding import HandRoster
 from protocol.messages.shared import GetMachines, Locate
 from protocol.messages.tracking import (
@@ -30,36 +30,18 @@ from protocol.messages.tracking import (
     PeerChanged,
     Present,
     Publish,
-    Search,
 )
-from tracker import catalogue, manifests, notes, searching, swarm, tables, together
+from tracker import approvals, swarm, together
 from tracker.admission import Admission
-from tracker.daemon import Reception
-from tracker.database import Database, open_database
-from tracker.notes import NOTIFIES, drop_notes, newest_note
+from tracker.daemon import Reception, begin_anew
+from tracker.data_dir import DataDir
+from tracker.database import open_database
+from tracker.notes import drop_notes, newest_note
 from tracker.others import BEAT_EVERY, FORGOTTEN_AFTER, Others
 from tracker.presence import SILENCE
-from tracker.shelf import Shelf
 from tracker.tracker import Tracker
 
 Clock = trio.testing.MockClock
-
-
-@pytest.fixture
-def server(
-    postgres_server: Postgres, postgres_template: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Postgres]:
-    """The server; `found` makes its swarms on it."""
-    names: list[str] = []
-
-    def make() -> Any:
-        names.append(postgres_server.make(postgres_template))
-        return postgres_server.url(names[-1])
-
-    monkeypatch.setattr(tracker_support, "make_place", make)
-    yield postgres_server
-    for name in names:
-        postgres_server.drop(name)
 
 
 @dataclass
@@ -120,100 +102,6 @@ def others(tracker: Tracker, number: int, before: bytes = b"") -> Others:
     return Others(tracker, aside, bytes([number]) * 16, before, tracker.addresses)
 
 
-def searched(database: Database, shelf: Shelf, words: str) -> int:
-    request = Search(call=0, words=words, sort="name", limit=100, cursor=b"")
-    return database.read_now(lambda c: searching.search(c, request, {}, NOW, shelf)).total
-
-
-def share(database: Database, author: Identity, seed: int = 0, **changes: Any) -> Entry:
-    manifest = manifest_of(2, seed)
-    entry = entry_of(manifest, author, salt=bytes([seed]) * 16, **changes)
-
-    def store(connection: Connection) -> None:
-        catalogue.store_record(connection, signed(entry, author), entry, NOW)
-        manifests.store_manifest(connection, manifest)
-
-    database.write_now(store)
-    return entry
-
-
-# Notes
-
-
-@pytest.fixture
-def pair(tmp_path: Path, server: Postgres) -> Iterator[tuple[Database, Database, Identity]]:
-    """One database, opened twice, and a member."""
-    _, database, keys, _ = found(tmp_path)
-    author, _ = admit(database, keys)
-    again = open_database(database.engines.writer.url)
-    yield database, again, author
-    again.close()
-    database.close()
-
-
-def test_searches_know_what_the_other_has_written(
-    pair: tuple[Database, Database, Identity],
-) -> None:
-    first, second, author = pair
-    shelves = Shelf(first.notes), Shelf(second.notes)
-    for number, writer in enumerate((first, second, first), start=1):
-        share(writer, author, number)
-        for database, shelf in zip((first, second), shelves, strict=True):
-            assert searched(database, shelf, "film") == number
-
-
-def test_who_is_behind_reads_everything(pair: tuple[Database, Database, Identity]) -> None:
-    first, second, author = pair
-    shelf = Shelf(second.notes)
-    share(first, author, 1)
-    assert searched(second, shelf, "film") == 1
-    for number in (2, 3, 4):
-        share(first, author, number)
-    newest = first.read_now(newest_note)
-    first.write_now(lambda c: drop_notes(c, newest))
-    assert second.read_now(lambda c: notes.notes_from(c, 1)) is None
-    assert searched(second, shelf, "film") == 4
-    share(first, author, 5)
-    assert searched(second, shelf, "film") == 5
-
-
-def test_a_failed_transaction_leaves_no_note(pair: tuple[Database, Database, Identity]) -> None:
-    first, _, author = pair
-    before = first.read_now(newest_note)
-
-    def fail(connection: Connection) -> None:
-        entry = entry_of(manifest_of(1), author)
-        catalogue.store_record(connection, signed(entry, author), entry, NOW)
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        first.write_now(fail)
-    assert first.read_now(newest_note) == before
-    first.write_now(lambda connection: None)
-    assert first.read_now(newest_note) == before, "what changes nothing says nothing"
-
-
-def test_an_engine_that_cannot_notify_writes_notes(
-    pair: tuple[Database, Database, Identity],
-) -> None:
-    first, second, author = pair
-    with first.engines.writer.connect() as connection:
-        connection.info[NOTIFIES] = False
-    shelf = Shelf(second.notes)
-    share(first, author, 1)
-    assert searched(second, shelf, "film") == 1
-
-
-def test_sqlite_has_one_tracker_and_no_notes(made: tuple[Database, Any], engine: str) -> None:
-    database, keys = made
-    author, _ = admit(database, keys)
-    share(database, author)
-    count = database.read_now(
-        lambda c: c.execute(select(func.count()).select_from(tables.notes)).scalar_one()
-    )
-    assert (count > 1) == (database.engines.aside is not None) == (engine == "postgres")
-
-
 # Where trackers are
 
 
@@ -258,9 +146,16 @@ async def test_who_is_away_for_long_is_listed_no_more(both: Both, mock_clock: Cl
     mock_clock.jump(61)
     await first.others.look()
     assert set(first.roster.roster.trackers) == {"nas.local:4100"}
-    # It was only slow.
+    # It was only slow. Whom it had then does not count by what it said before.
     await second.others.look()
     assert set(second.roster.roster.trackers) == {"nas.local:4100", "b.local:4100"}
+    assert set(first.states().values()) <= {"suspect", "gone"}
+    await second.others.look()
+    await first.others.look()
+    mock_clock.jump(BEAT_EVERY)
+    await second.others.look()
+    await first.others.look()
+    assert first.others.living == 1
 
 
 # Peers of all
@@ -446,3 +341,37 @@ async def test_who_was_let_in_by_the_other_is_let_in(both: Both, mock_clock: Clo
     encoded = both.first.tracker.roster.encoded
     await talk.ask(HandRoster, encoded, length=len(encoded))
     assert (await talk.ask(Present, **fields)).listed
+
+
+@pytest.mark.trio
+async def test_a_decision_reaches_all(both: Both, mock_clock: Clock) -> None:
+    here, there = both.admit("here"), both.admit("there")
+    await both.look()
+    talks = [await both.first.present(here), await both.second.present(there)]
+    signing, roster = both.first.keys.signing, both.first.tracker.roster.roster
+    decided = Approval(
+        signer=AuthorKey(both.first.keys.public),
+        deleter=AuthorKey(here.peer),
+        approved=True,
+        decided=NOW,
+        tombstones=(bytes(32),),
+    )
+    approval = sign_approval(decided, signing)
+    both.first.database.write_now(lambda c: approvals.decide(c, approval, roster, NOW))
+    await both.look()
+    for talk in talks:
+        assert (await talk.told(ApprovalPassedOn)).approval == approval
+
+
+def test_two_that_start_in_an_empty_database(
+    tmp_path: Path, postgres_server: Postgres, postgres_template: str
+) -> None:
+    name = postgres_server.make(postgres_template)
+    keys = DataDir(tmp_path).make_swarm_keys()
+    databases = [open_database(postgres_server.url(name)) for _ in range(4)]
+    with ThreadPoolExecutor(len(databases)) as pool:
+        began = list(pool.map(lambda database: begin_anew(database, keys), databases))
+    assert sorted(began) == [False, False, False, True]
+    for database in databases:
+        database.close()
+    postgres_server.drop(name)
