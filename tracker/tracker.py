@@ -37,6 +37,8 @@ from tracker.swarm import StoredRoster, load_roster
 
 TICK = 1.0
 SAVE_EVERY = 60.0
+SEARCHES = 2
+"""At once: one looks at the shelf, one reads its page. Other readers are for other questions."""
 SILENT = 60.0
 """Seconds without a byte after which a connection is cut."""
 _log = structlog.get_logger()
@@ -68,6 +70,7 @@ class Tracker:
         self.health = HealthCounter(database)
         self.reports = Reports()
         self.asked = Asked()
+        self.searching = trio.CapacityLimiter(SEARCHES)
         self.shelf = Shelf(database.notes, kept_shelf)
         self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
         self.metrics_address = ""
@@ -200,6 +203,7 @@ class Tracker:
         """Read what searches look at, so that the first one need not wait for it."""
         with _database_may_be_away():
             await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
+            _log.info("searches are ready", entries=self.shelf.shown.bit_count())
 
     async def keep_ready(self) -> None:
         """Write that down for the next start; once nothing else is written any more."""
