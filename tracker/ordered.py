@@ -79,6 +79,8 @@ class Ordered:
         self, mask: int, most: int, after: tuple[Any, bytes] | None, *, descending: bool
     ) -> list[int]:
         """The next entries of a set in this order, after a key and id or from the start."""
+        if not mask:
+            return []
         if self._is_few(mask, most, len(self.numbers)):
             return self._first_of_few(mask, most, after, descending=descending)
         found: list[int] = []

@@ -20,10 +20,11 @@ from tracker.tracker import Tracker
 
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
     """Answer one page of what is found."""
-    states, now = tracker.states(), tracker.wall()
-    page = await tracker.database.read(
-        lambda connection: searching.search(connection, request, states, now, tracker.shelf)
-    )
+    async with tracker.searching:
+        states, now = tracker.states(), tracker.wall()
+        page = await tracker.database.read(
+            lambda connection: searching.search(connection, request, states, now, tracker.shelf)
+        )
     await session.send(
         Listings(
             call=request.call,

@@ -44,6 +44,8 @@ TICK = 1.0
 SAVE_EVERY = 60.0
 _EACH = 4
 """Changes that are told one by one."""
+SEARCHES = 2
+"""At once: one looks at the shelf, one reads its page. Other readers are for other questions."""
 SILENT = 60.0
 """Seconds without a byte after which a connection is cut."""
 _log = structlog.get_logger()
@@ -89,6 +91,7 @@ class Tracker:
         self.health = HealthCounter(database)
         self.reports = Reports()
         self.asked = Asked()
+        self.searching = trio.CapacityLimiter(SEARCHES)
         self.shelf = Shelf(database.notes, kept_shelf)
         self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
         self.metrics_address = ""
@@ -272,6 +275,7 @@ class Tracker:
         """Read what searches look at, so that the first one need not wait for it."""
         with _database_may_be_away():
             await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
+            _log.info("searches are ready", entries=self.shelf.shown.bit_count())
 
     async def keep_ready(self) -> None:
         """Write that down for the next start; once nothing else is written any more."""

@@ -39,6 +39,7 @@ def _arguments() -> argparse.Namespace:
         "measures", nargs="*", choices=[[], *MEASURES, *GROUPS], help="all if none is named"
     )
     parser.add_argument("--mib", type=int, default=0, help="bytes that are moved, in MiB")
+    parser.add_argument("--number", type=int, default=0, help="entries, or whatever is counted")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--folder",
@@ -53,7 +54,8 @@ def _arguments() -> argparse.Namespace:
 def _run(name: str, measure: Registered, given: argparse.Namespace) -> None:
     where = given.folder or measure.folder
     with tempfile.TemporaryDirectory(prefix="twofold-bench-", dir=where) as folder:
-        plan = Plan(Path(folder), (given.mib << 20) or measure.size, given.rounds, given.cc)
+        size = (given.mib << 20) or given.number or measure.size
+        plan = Plan(Path(folder), size, given.rounds, given.cc)
         # Closed at once whatever happens, so that what a measure has started ends with it.
         with contextlib.closing(measure.run(plan)) as cases:
             for case in cases:

@@ -14,7 +14,7 @@ class Account:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._before = _cpu_seconds(pid)
+        self._before = cpu_seconds_of(pid)
         self.cpu_seconds = 0.0
         self.peak_mib = 0.0
         for each in family(pid):
@@ -23,7 +23,7 @@ class Account:
 
     def note(self) -> None:
         """Look now. Of a process that has ended and was not waited for, the time still counts."""
-        self.cpu_seconds = max(self.cpu_seconds, _cpu_seconds(self._pid) - self._before)
+        self.cpu_seconds = max(self.cpu_seconds, cpu_seconds_of(self._pid) - self._before)
         peaks = sum(memory_mib(each, "VmHWM") for each in family(self._pid))
         self.peak_mib = max(self.peak_mib, peaks)
 
@@ -66,7 +66,8 @@ def has_ended(pid: int) -> bool:
     return not fields or fields[0] == "Z"
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds_of(pid: int) -> float:
+    """What a process and those it started have used so far."""
     ticks = 0
     for each in family(pid):
         fields = _stat_fields(each)

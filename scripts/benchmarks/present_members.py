@@ -6,7 +6,6 @@ So a filled catalogue (`large_catalogue`) keeps its holders, who have nothing on
 a line once all are present, and stays until it is ended.
 """
 
-import sqlite3
 import sys
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import trio
 from benchmarks.tracker_member import present
 
 from peer.data_dir import DataDir
-from protocol.ids import ManifestId
-from protocol.inventory import inventory_digest
+from protocol.ids import PeerId
+from tracker import holdings
 from tracker.data_dir import DataDir as TrackerDir
+from tracker.database import connect_database
 
 
 async def main() -> None:
@@ -39,12 +39,11 @@ async def _be_there(
 
 
 def _digest(tracker: Path, peer: bytes) -> bytes:
-    database = sqlite3.connect(TrackerDir(tracker).database)
-    with database:
-        found = database.execute("SELECT manifest, bits FROM holdings WHERE peer = ?", (peer,))
-        digest = inventory_digest((ManifestId(manifest), bits) for manifest, bits in found)
-    database.close()
-    return digest
+    database = connect_database(TrackerDir(tracker).place())
+    try:
+        return database.read_now(lambda connection: holdings.digest(connection, PeerId(peer)))
+    finally:
+        database.close()
 
 
 if __name__ == "__main__":

@@ -63,5 +63,5 @@ def some_of(text: str, chance: random.Random) -> list[str]:
     found = ["".join(chance.choices(SIGNS.replace(" ", ""), k=3))]
     for word in text.split():
         start = chance.randrange(len(word))
-        found.append(word[start : start + chance.randrange(1, 12)])
+        found.append(word[start : start + chance.randrange(1, 30)])
     return [fold(each) for each in found if fold(each) and len(fold(each).split()) == 1]

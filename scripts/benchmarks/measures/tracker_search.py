@@ -8,11 +8,13 @@ import random
 import statistics
 import sys
 import time
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import msgspec
+import postgres
 import trio
-from benchmarks.footprint import Account, memory_mib
+from benchmarks.footprint import Account, cpu_seconds_of, memory_mib
 from benchmarks.large_catalogue import fill_tracker
 from benchmarks.measures.page_search import questions
 from benchmarks.own_swarm import SECONDS
@@ -30,24 +32,50 @@ AT_ONCE = 16
 
 
 def measure_tracker_search(plan: Plan) -> Cases:
-    """`size` entries; the start of a tracker that has them is a figure of its own."""
-    with Swarm(plan.folder) as swarm:
+    """`size` entries, on SQLite and where it is installed on PostgreSQL; starts are figures too."""
+    yield from _on(plan, plan.folder / "sqlite", "SQLite", "sqlite:")
+    if postgres.programs() is not None:
+        with postgres.running() as server:
+            url = server.url(server.make()).render_as_string()
+            yield from _on(plan, plan.folder / "postgres", "PostgreSQL", url)
+
+
+def _on(plan: Plan, folder: Path, engine: str, database: str) -> Cases:
+    with Swarm(folder, database=database) as swarm:
         desk, *others = [
             swarm.join_peer(name, capacity="0") for name in ("desk", "nas", "attic", "shed")
         ]
         assert swarm.tracker is not None
         swarm.tracker.stop()
         fill_tracker(swarm, [desk, *others], plan.size)
-        began = time.perf_counter()
-        swarm.start_tracker()
-        told = {"entries": plan.size, "start_s": round(time.perf_counter() - began, 3)}
+        # Once after nothing was kept for it, once as after any stop in good order.
+        starts = [_start(swarm) for _ in range(2)]
+        told = {"entries": plan.size, "first_start": starts[0], "start": starts[1]}
         folders = [str(swarm.tracker_data), *(str(other.data) for other in others)]
         command = [sys.executable, "-m", "benchmarks.present_members", *folders]
-        with Program(command, plan.folder / "present") as there:
+        with Program(command, folder / "present") as there:
             there.read_line(SECONDS)
             pid, data = swarm.tracker.process.pid, DataDir(desk.data)
             contender = Contender(OWN, lambda number: trio.run(_ask, data, pid, number))
-            yield Case([contender], label="search at the protocol", told=told)
+            yield Case([contender], label=f"search at the protocol, {engine}", told=told)
+
+
+def _start(swarm: Swarm) -> Figures:
+    """Start the tracker anew: until it listens, and until searches are ready too."""
+    assert swarm.tracker is not None
+    if swarm.tracker.alive():
+        swarm.tracker.stop()
+    began = time.perf_counter()
+    swarm.start_tracker()
+    listens = time.perf_counter() - began
+    log, pid = swarm.tracker.errors, swarm.tracker.process.pid
+    swarm.wait_until(lambda: "searches are ready" in log.read_text(), "searches", SECONDS)
+    return {
+        "listens_s": listens,
+        "ready_s": time.perf_counter() - began,
+        "ready_cpu_s": cpu_seconds_of(pid),
+        "rss_mib": memory_mib(pid),
+    }
 
 
 async def _ask(data: DataDir, tracker: int, number: int) -> Figures:
