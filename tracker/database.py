@@ -25,7 +25,6 @@ from tracker.touched import Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
-_COUNT = "UPDATE swarm SET touched = touched + 1"
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
@@ -121,8 +120,6 @@ class Database:
                 take_notes(connection)  # a transaction that failed may have left some
                 self.engines.lock_writes(connection)
                 touched = do_group(connection, group)
-                if touched:
-                    connection.exec_driver_sql(_COUNT)
                 self.engines.tell_others(connection, touched)
         finally:
             # Also when the answer to the commit was lost: it may be on disk.

@@ -92,7 +92,7 @@ def _sqlite(path: Path) -> Engines:
     reader = create_engine(url, pool_size=READERS, max_overflow=0, pool_use_lifo=True)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
     _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536")
-    return Engines(writer, reader, _nothing, _nothing, _nothing, Notes())
+    return Engines(writer, reader, _nothing, _nothing, _count, Notes())
 
 
 def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
@@ -158,5 +158,10 @@ def _lock_migration(connection: Connection) -> None:
         raise DataDirectoryError(f"the database must have the encoding UTF8, not {encoding}")
 
 
-def _nothing(_connection: Connection, _touched: Touched | None = None) -> None:
+def _nothing(_connection: Connection) -> None:
     return
+
+
+def _count(connection: Connection, touched: Touched) -> None:
+    if touched:
+        connection.exec_driver_sql("UPDATE swarm SET touched = touched + 1")

@@ -10,7 +10,7 @@ from protocol.ids import PeerId, SwarmKey
 from protocol.signing import Signed
 from tracker import approvals, notes, tables, together
 from tracker.rows import portions
-from tracker.swarm import StoredRoster, load_roster
+from tracker.swarm import StoredRoster, load_roster, newest_change
 from tracker.together import Running, Whereabouts
 from tracker.touched import Touched
 
@@ -51,6 +51,8 @@ class Seen:
     """What one look has found. `behind` if it does not know which entries have changed."""
 
     change: int
+    told: int
+    """The last change of which it has surely read the note."""
     note: int
     running: Sequence[Running]
     roster: StoredRoster | None = None
@@ -65,7 +67,8 @@ class Seen:
 
 def look(connection: Connection, key: SwarmKey, me: bytes, known: Known) -> Seen:
     """See what is new since `known`, and say that `me` lives."""
-    # Notes first: whatever they tell of, the other statements see.
+    # The notes of all changes up to here are there; whatever they tell of, the others see.
+    told = newest_change(connection)
     noted = notes.notes_from(connection, known.note)
     row = connection.execute(select(tables.swarm.c.roster_number, tables.swarm.c.change)).one()
     newer = load_roster(connection, key) if row.roster_number > known.roster else None
@@ -87,6 +90,7 @@ def look(connection: Connection, key: SwarmKey, me: bytes, known: Known) -> Seen
     listed = not (known.beats or known.moved) or together.beat(connection, me, known.moved)
     return Seen(
         change=row.change,
+        told=told,
         note=last if noted is not None else notes.newest_note(connection),
         running=others,
         roster=newer,

@@ -31,9 +31,9 @@ def write_note(connection: Connection, touched: Touched) -> None:
     notifies = connection.info.get(NOTIFIES, False)
     if touched or news.changes:
         content = _encode(touched, news.changes)
-        drawn = update(_swarm).values(change=_swarm.c.change + 1).returning(_swarm.c.change)
+        drawn = update(_swarm).values(touched=_swarm.c.touched + 1).returning(_swarm.c.touched)
         numbered = drawn.cte("drawn")
-        row = select(numbered.c.change, literal(content))
+        row = select(numbered.c.touched, literal(content))
         noted = insert(_notes).from_select(["number", "content"], row)
         # In one statement: each is a round trip while all others wait.
         connection.execute(noted.returning(_notification()) if notifies else noted)

@@ -81,6 +81,7 @@ class Others:
         tracker.adopt(tracker.database.write_now(self._enlist))
         # Whoever connects from now on is told what came before by its catching up.
         self._change, self._note = tracker.database.read_now(_newest)
+        self._told_change = self._change
 
     def _enlist(self, connection: Connection) -> StoredRoster | None:
         signing = self._tracker.keys.signing
@@ -185,10 +186,10 @@ class Others:
             # Of what was noted this look knows nothing, or somebody has come meanwhile.
             _log.info("peers are told page by page what has changed")
             for session in tracker.sessions:
-                session.fall_behind(self._note)
+                session.fall_behind(self._told_change)
         for each in seen.entries:
             tracker.push_entry(each.change, each.record, each.holders, restored=each.restored)
-        self._change, self._note = seen.change, seen.note
+        self._change, self._told_change, self._note = seen.change, seen.told, seen.note
 
     def _take_peers(self, seen: Seen) -> None:
         now = trio.current_time()

@@ -13,7 +13,7 @@ from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.kept_shelf import KeptShelf
 from tracker.shelf import Shelf
-from tracker.touched import Notes
+from tracker.touched import Touched
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def kept(tmp_path: Path, changing: Changing) -> KeptShelf:
 def stop(changing: Changing, kept: KeptShelf) -> None:
     """As a tracker that stops."""
     shelf = changing.shelf = Shelf(changing.database.notes, kept)
-    changing.database.notes.add(Notes().take())
+    changing.database.notes.add(Touched(everything=True))
     changing.check()
     changing.database.write_now(lambda connection: shelf.keep(connection, changing.now))
 
 
 def start(changing: Changing, kept: KeptShelf) -> list[str]:
     """As a tracker that starts; what it asks of the entries' keys."""
-    changing.database.notes.add(Notes().take())
+    changing.database.notes.add(Touched(everything=True))
     changing.shelf = Shelf(changing.database.notes, kept)
     asked: list[str] = []
 
