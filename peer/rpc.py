@@ -1,5 +1,6 @@
 """Requests and replies over a connection that others write to: the waiting side of CallBook."""
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,6 +30,12 @@ class Calls:
         self._whom = whom
         self._book: CallBook[_Waiter] = CallBook()
         self._lost = False
+        self._waiting: dict[int, float] = {}
+
+    @property
+    def waiting_since(self) -> float:
+        """When the oldest request was sent that is not answered; infinite if all are."""
+        return min(self._waiting.values(), default=math.inf)
 
     async def call(
         self,
@@ -47,6 +54,7 @@ class Calls:
         number = self._book.open(waiter)
         try:
             self._put(make(number), document)
+            self._waiting[number] = trio.current_time()
             with trio.fail_after(CALL_TIMEOUT):
                 await waiter.arrived.wait()
         except trio.TooSlowError:
@@ -55,6 +63,7 @@ class Calls:
             ) from None
         finally:
             self._book.forget(number)
+            self._waiting.pop(number, None)
         if isinstance(waiter.reply, Failed):
             raise error_of(waiter.reply)
         if not isinstance(waiter.reply, reply):

@@ -6,6 +6,7 @@ connect.
 
 import math
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import TypeVar
@@ -25,7 +26,7 @@ from protocol.connection import Ended, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, open_channel
 from protocol.errors import InvalidTextError, RefusedError, RemoteProtocolError
 from protocol.hello import Credentials
-from protocol.liveness import SILENT_AFTER, TRACKER_PING_EVERY
+from protocol.liveness import SILENT_AFTER, TRACKER_PING_EVERY, TRACKER_SILENT_AFTER
 from protocol.messages.base import Done, Message, Ping, Reply
 from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.rebuilding import HandRoster
@@ -47,6 +48,8 @@ CONNECT_TIMEOUT = 10.0
 ANNOUNCE_PAUSE = 0.3
 MOVES_WITHIN = 2.0
 """Seconds within which the peers of a tracker that sends them away try another."""
+_WATCH_EVERY = 4.0
+_TCP_USER_TIMEOUT = 18
 PATIENCE = 20.0
 """Seconds for which a request is made again, as the tracker says when, before it is given up."""
 _R = TypeVar("_R", bound=Reply)
@@ -185,7 +188,7 @@ class TrackerLink:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_write, channel, outbox)
-                nursery.start_soon(_watch, channel, outbox)
+                nursery.start_soon(_watch, channel, outbox, calls)
                 nursery.start_soon(self._introduce, calls, number, roster)
                 await self._read(channel, calls)
                 nursery.cancel_scope.cancel()
@@ -311,19 +314,22 @@ async def _write(channel: TrioChannel, outbox: Outbox) -> None:
             await channel.send_bytes(message, document)
 
 
-async def _watch(channel: TrioChannel, outbox: Outbox) -> None:
+async def _watch(channel: TrioChannel, outbox: Outbox, calls: Calls) -> None:
+    """Ping, and notice when the tracker is gone: soon if something was asked, else in a minute."""
+    if isinstance(channel.stream, trio.SocketStream):
+        # A host that is gone acknowledges nothing.
+        channel.stream.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(SILENT_AFTER * 1000))
     pinged = -math.inf
     while True:
-        now = trio.current_time()
-        if now - channel.last_received > SILENT_AFTER:
+        now, heard = trio.current_time(), channel.last_received
+        awaited = max(heard, calls.waiting_since)
+        if now - heard > TRACKER_SILENT_AFTER or now - awaited > SILENT_AFTER:
             raise ConnectionLostError("the tracker is silent")
         if now >= pinged + TRACKER_PING_EVERY:
             outbox.put(Ping())
             channel.connection.trim()
             pinged = now
-        # A moment more, so that what comes in time has come.
-        silent_at = channel.last_received + SILENT_AFTER + 0.1
-        await trio.sleep_until(min(pinged + TRACKER_PING_EVERY, silent_at))
+        await trio.sleep(_WATCH_EVERY)
 
 
 async def _ignore(_: object) -> None:

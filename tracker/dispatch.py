@@ -135,7 +135,8 @@ async def serve(tracker: Tracker, session: Session, received: Received) -> None:
     """Do what one message asks. RemoteProtocolError when this remote may not say it."""
     message = received.message
     if isinstance(message, Ping):
-        session.push(PING)
+        if session.answers_ping(trio.current_time()):
+            session.push(PING)
         return
     step = STEPS[session.role].get(type(message))
     if step is None or not isinstance(message, Request):

@@ -1,8 +1,8 @@
 """Connections that wait for their next message, thousands of them, watched all at once.
 
 A task that waits on a socket costs the event loop far more than what a Ping needs. Here one task
-watches all sockets; it reads, opens and answers Pings itself, and wakes a connection's own task
-only for anything else.
+watches all sockets; it reads and opens Pings itself, answers some of them, and wakes a connection's
+own task only for anything else.
 """
 
 import os
@@ -28,7 +28,7 @@ _AT_ONCE = 512
 @dataclass(eq=False)
 class _Place:
     channel: TrioChannel
-    is_free: Callable[[], bool]
+    answers: Callable[[float], bool]
     task: trio.lowlevel.Task | None = None
 
 
@@ -44,10 +44,12 @@ class Resting:
         """How many connections have a place here."""
         return len(self._places)
 
-    async def receive(self, channel: TrioChannel, is_free: Callable[[], bool]) -> Received | Ended:
-        """The next message, as `TrioChannel.receive`; but a Ping that comes alone is answered here.
+    async def receive(
+        self, channel: TrioChannel, answers: Callable[[float], bool]
+    ) -> Received | Ended:
+        """The next message, as `TrioChannel.receive`; but Pings that come alone stay here.
 
-        `is_free`: nothing else is being sent, or waits to be.
+        `answers`: whether a Ping that came now is answered with one, without a wait.
         """
         if not isinstance(channel.stream, trio.SocketStream):
             return await channel.receive()
@@ -58,7 +60,7 @@ class Resting:
         number = channel.stream.socket.fileno()
         place = self._places.get(number)
         if place is None or place.channel is not channel:
-            place = self._places[number] = _Place(channel, is_free)
+            place = self._places[number] = _Place(channel, answers)
             self._watched.register(number, 0)
         place.task = trio.lowlevel.current_task()
         self._watched.modify(number, select.EPOLLIN)
@@ -111,9 +113,11 @@ def _read(number: int, place: _Place) -> Received | Ended | None:
     """Read what has come; the first message that its task has to see."""
     channel, connection = place.channel, place.channel.connection
     connection.received(os.readv(number, [connection.receive_space()]))
-    channel.last_received = trio.current_time()
+    channel.last_received = now = trio.current_time()
     while not isinstance(event := connection.next_event(), NeedData):
-        if isinstance(event, Received) and isinstance(event.message, Ping) and place.is_free():
+        if isinstance(event, Received) and isinstance(event.message, Ping):
+            if not place.answers(now):
+                continue
             answer = connection.send(PING)
             if os.write(number, answer) < len(answer):
                 raise ConnectionLostError("it does not read what it is sent")

@@ -17,7 +17,7 @@ from protocol.connection import Ended, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError
 from protocol.ids import StaticKey
-from protocol.liveness import PING_EVERY
+from protocol.liveness import PING_EVERY, TRACKER_ANSWERS_AFTER
 from protocol.messages.base import Message
 from protocol.roster import Member
 from tracker.admission import Role
@@ -81,6 +81,7 @@ class Session:
         self.member = member
         self.host = host
         self._resting = resting
+        self._answered_ping = -math.inf
         self.serving_since = math.inf
         """When what is being served came; infinite while nothing is."""
         self.serving_until = -math.inf
@@ -256,7 +257,7 @@ class Session:
         with trio.CancelScope() as self._waiting:
             with trio.move_on_at(self.serving_until):
                 return await self.channel.receive()
-            return await self._resting.receive(self.channel, self._is_free)
+            return await self._resting.receive(self.channel, self.answers_ping)
         return None
 
     async def _send_the_rest(self) -> None:
@@ -304,6 +305,13 @@ class Session:
 
     def _is_free(self) -> bool:
         return not (self._sending or self._line.statistics().current_buffer_used)
+
+    def answers_ping(self, now: float) -> bool:
+        """Whether a Ping is answered: if nothing else is being sent, and none was lately."""
+        if now - self._answered_ping < TRACKER_ANSWERS_AFTER or not self._is_free():
+            return False
+        self._answered_ping = now
+        return True
 
     def show_life(self, now: float) -> None:
         """Send a Ping if the other side waits for an answer that takes long."""

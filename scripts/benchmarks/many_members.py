@@ -32,7 +32,7 @@ from protocol.drivers.processor import preferred_ciphers
 from protocol.errors import ProtocolError
 from protocol.hello import Credentials, MemberHello
 from protocol.identity import decode_identity
-from protocol.liveness import SILENT_AFTER, TRACKER_PING_EVERY
+from protocol.liveness import TRACKER_PING_EVERY, TRACKER_SILENT_AFTER
 from protocol.messages.base import Ping
 from protocol.messages.shared import GetMachines
 from protocol.messages.tending import ComeBack
@@ -127,7 +127,7 @@ class Member:
             self.connect(now)
         elif not self.established:
             self._lost(now, "slow")
-        elif now - self.heard > SILENT_AFTER:
+        elif now - self.heard > TRACKER_SILENT_AFTER:
             self._lost(now, "silent")
         elif connection is not None:
             try:

@@ -98,6 +98,7 @@ async def test_who_rests_is_answered_pings_and_served(
     club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    monkeypatch.setattr("tracker.session.TRACKER_ANSWERS_AFTER", 0.0)
     nursery.start_soon(club.reception.resting.run)
     one, _ = await pair_of_sockets(club, nursery)
     with trio.fail_after(20):
@@ -129,4 +130,21 @@ async def test_who_rests_is_answered_pings_and_served(
         await club.tracker.wait_empty()
         await trio.testing.wait_all_tasks_blocked(0.05)
     assert club.reception.resting.watched == 0
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_of_many_pings_few_are_answered(
+    club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    nursery.start_soon(club.reception.resting.run)
+    one, _ = await pair_of_sockets(club, nursery)
+    with trio.fail_after(20):
+        await one.send(Ping())
+        while (await one.receive()).message != Ping():  # type: ignore[union-attr]
+            pass
+        await one.send_all([Ping(), Ping(), Ping(), GetMachines(call=7)])
+        while getattr((event := await one.receive()).message, "call", None) != 7:  # type: ignore[union-attr]
+            assert event.message != Ping()  # type: ignore[union-attr]
     nursery.cancel_scope.cancel()
