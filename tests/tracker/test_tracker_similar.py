@@ -32,8 +32,16 @@ from protocol.similar import (
     neighbours,
     trigrams,
 )
-from tracker import catalogue, finding, in_bulk, manifests, masks, ordered, search_index, searching
-from tracker import shelf as shelf_module
+from tracker import (
+    catalogue,
+    finding,
+    in_bulk,
+    manifests,
+    ordered,
+    remembered,
+    search_index,
+    searching,
+)
 from tracker.copying import copy_database
 from tracker.data_dir import DataDir, SwarmKeys
 from tracker.database import Database, open_database
@@ -136,9 +144,9 @@ def library(made: tuple[Database, SwarmKeys]) -> Library:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to find: as where few entries are met, and as where many are."""
     if request.param == "many":
-        for module, name in ((finding, "_FEW"), (ordered, "_FEW"), (masks, "_FEW")):
-            monkeypatch.setattr(module, name, 0)
-        monkeypatch.setattr(shelf_module, "_MANY", 0)
+        monkeypatch.setattr(finding, "_FEW", -1)
+        monkeypatch.setattr(ordered, "_LOOKED_AT", 0)
+        monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
 
 
 @pytest.mark.usefixtures("way")
