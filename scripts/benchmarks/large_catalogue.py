@@ -24,9 +24,11 @@ from swarm import Peer, Swarm
 
 from peer.data_dir import DataDir as PeerDir
 from protocol.entry import Entry, sign_record
-from protocol.hashing import hash_entry
+from protocol.geometry import Geometry
+from protocol.hashing import hash_entry, hash_piece
 from protocol.identity import Identity
 from protocol.ids import AuthorKey, ManifestId
+from protocol.manifest import FileRecord, make_manifest
 from tracker import search_index, tables
 from tracker.data_dir import DataDir as TrackerDir
 from tracker.database import Database, open_database
@@ -39,6 +41,9 @@ _ENDINGS = ("", ".jpg", ".mp4", ".flac", ".pdf", ".zip", ".txt", ".png")
 _TWO_YEARS = 2 * 365 * 86_400_000
 _SEED = 11
 _AT_ONCE = 1000
+_PIECE = 256 << 10
+_INSIDE = 6
+"""Files of a folder."""
 
 
 def fill_tracker(swarm: Swarm, authors: list[Peer], entries: int) -> None:
@@ -106,7 +111,9 @@ def _fill(connection: Connection, number: int, authors: list[Identity]) -> None:
             entry = _entry(name, caption, author, chance)
             found.append((change, entry, called[author.peer]))
             held = chance.sample(authors[1:], chance.choice((1, 2, 2, 2)))
-            for table, row in _rows(entry, change, author, held):
+            inside = [other for other, _ in chance.sample(some, min(_INSIDE, len(some)))]
+            encoded = _encoded(inside) if entry.kind == "folder" else b""
+            for table, row in _rows(entry, change, author, held, encoded):
                 rows[table].append(row)
         for table, of_it in rows.items():
             connection.execute(insert(table), of_it)
@@ -151,11 +158,19 @@ def _entry(name: str, caption: str, author: Identity, chance: random.Random) -> 
     )
 
 
+def _encoded(names: list[str]) -> bytes:
+    """A folder's manifest, as far as searches look: it names these files."""
+    paths = sorted({name.encode(errors="replace").decode().replace("/", " ") for name in names})
+    records = [FileRecord(path=path, offset=at, size=1) for at, path in enumerate(paths)]
+    geometry = Geometry(piece_length=_PIECE, length=len(records), short={})
+    return make_manifest(geometry, [hash_piece(b"")], records).encoded
+
+
 def _rows(
-    entry: Entry, number: int, author: Identity, held: list[Identity]
+    entry: Entry, number: int, author: Identity, held: list[Identity], encoded: bytes
 ) -> Iterator[tuple[Table, dict[str, object]]]:
     signed = sign_record(entry, author.signing)
-    yield tables.manifests, {"id": entry.manifest, "pieces": 1, "encoded": b""}
+    yield tables.manifests, {"id": entry.manifest, "pieces": 1, "encoded": encoded}
     yield (
         tables.entries,
         {
