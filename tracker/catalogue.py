@@ -104,23 +104,6 @@ def put_record(connection: Connection, signed: Signed, record: Record, now: int)
     return Stored(missing, change, holders_of(connection, record), restored)
 
 
-def manifest_arrived(connection: Connection, manifest: ManifestId) -> None:
-    """Show the entries that were waiting for this manifest."""
-    waiting = _table.c.deleted.is_(False) & _table.c.shown.is_(False)
-    rows = connection.execute(select(_table).where(_table.c.manifest == manifest, waiting))
-    for row in rows.all():
-        shown = update(_table).where(_table.c.number == row.number).values(shown=True)
-        connection.execute(shown)
-        _index(connection, row.number, read_record(row.body))
-
-
-def naming(connection: Connection, manifest: ManifestId) -> list[Entry]:
-    """The live entries that name this manifest."""
-    live = select(_table.c.body).where(_table.c.manifest == manifest, _table.c.deleted.is_(False))
-    records = [read_record(body) for body in connection.execute(live).scalars()]
-    return [record for record in records if isinstance(record, Entry)]
-
-
 def index_author(connection: Connection, author: PeerId) -> None:
     """Index a member's entries again, under its new name."""
     rows = connection.execute(select(_table).where(_table.c.author == author, _table.c.shown))

@@ -95,7 +95,11 @@ def put_records(
 
 
 def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[ManifestId]:
-    """Keep checked manifests, and show the entries that name them; those that nothing names."""
+    """Keep checked manifests, and show the entries that name them; those that nothing names.
+
+    So nobody fills the tracker's disk with what nobody can find: a live entry names what is kept,
+    or an edit that is held.
+    """
     by_id = {manifest.id: manifest for manifest in given}
     manifests = tables.manifests
     there = select(manifests.c.id).where(manifests.c.id.in_(list(by_id)))

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 from sqlalchemy import Connection
-from tracker_support import NOW, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest, tombstone_of
 
 from protocol.entry import Entry
 from protocol.identity import Identity
@@ -15,7 +15,7 @@ from protocol.ids import PeerId
 from protocol.messages.finding import SORTS, Filters
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Search
-from tracker import catalogue, holdings, manifests, searching
+from tracker import catalogue, holdings, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.listing import Page
@@ -84,7 +84,7 @@ class Changing:
         )
         self._store(entry, author)
         if self.chance.random() < shown:
-            self.database.write_now(partial(manifests.store_manifest, manifest=manifest))
+            self.database.write_now(partial(store_manifest, manifest=manifest))
         self.entries.append(entry)
 
     def edit(self) -> None:

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection, event, func, select
 from test_tracker_deletion import Made, Shelf, approval_of, entry_name, shelf_of, with_entries
-from tracker_support import Swarm, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import (
+    Swarm,
+    admit,
+    entry_of,
+    manifest_of,
+    signed,
+    store_manifest,
+    tombstone_of,
+)
 
 from protocol import codec
 from protocol.approval import KEPT_FOR
@@ -16,7 +24,7 @@ from protocol.messages.base import Done, Failed
 from protocol.messages.deleting import BurstDecided, Bursts, DecideBurst, GetBursts, Held
 from protocol.messages.tracking import Announce, EntryChanged, Holding, Publish, Report
 from protocol.signing import Signed
-from tracker import approvals, manifests, tables
+from tracker import approvals, tables
 from tracker.errors import RequestFailedError
 from tracker.reports import MOST_REPORTS, WITHIN, Reports
 
@@ -68,7 +76,7 @@ def test_a_held_edit_comes_to_effect_when_it_is_approved(made: Made) -> None:
     edits = [signed(edit_of(shelf, number), shelf.author) for number in range(10)]
     stored = [shelf.store(edit) for edit in edits][-1]
     assert (stored.held, stored.needs_manifest) == (True, True)
-    made[0].write_now(lambda c: manifests.store_manifest(c, manifest_of(2)))
+    made[0].write_now(lambda c: store_manifest(c, manifest_of(2)))
     decision = shelf.decide(approval_of(other, shelf.author, edits[9:]))
     assert decision is not None
     ((released, record),) = decision.released
@@ -80,7 +88,7 @@ def test_a_held_edit_comes_to_effect_when_it_is_approved(made: Made) -> None:
 def test_the_manifest_of_nothing_is_still_refused(made: Made) -> None:
     shelf = shelf_of(made, 1)
     with pytest.raises(RequestFailedError, match="no entry names"):
-        shelf.database.write_now(lambda c: manifests.store_manifest(c, manifest_of(7)))
+        shelf.database.write_now(lambda c: store_manifest(c, manifest_of(7)))
 
 
 # Tombstones of what is not known
@@ -99,7 +107,7 @@ def test_tombstones_that_come_before_their_entries_are_braked(made: Made) -> Non
     assert (burst.entries, burst.examples) == (3, ())
     made_after = shelf.store(signed(entries[9], author))
     assert made_after.change is not None
-    shelf.database.write_now(lambda c: manifests.store_manifest(c, manifest_of(1)))
+    shelf.database.write_now(lambda c: store_manifest(c, manifest_of(1)))
     assert shelf.shown() == {"009": True}
     decision = shelf.decide(approval_of(other, author, [shelf.tombstone(n) for n in (9, 10)]))
     assert decision is not None

@@ -1,13 +1,13 @@
 """What may be published, what supersedes what, and when an entry is shown."""
 
 import pytest
-from tracker_support import NOW, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest, tombstone_of
 
 from protocol.entry import Entry, Tombstone, read_record
 from protocol.identity import Identity, generate_identity
 from protocol.manifest import Manifest
 from protocol.messages.tracking import Search
-from tracker import catalogue, listing, manifests, members, searching
+from tracker import catalogue, listing, members, searching
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -25,7 +25,7 @@ def publish(made: Made, record: Entry | Tombstone, author: Identity) -> Stored:
 
 
 def put(made: Made, manifest: Manifest) -> None:
-    made[0].write_now(lambda c: manifests.store_manifest(c, manifest))
+    made[0].write_now(lambda c: store_manifest(c, manifest))
 
 
 def names(made: Made, words: str = "") -> list[str]:

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tracker_support import NOW, Swarm, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import (
+    NOW,
+    Swarm,
+    admit,
+    entry_of,
+    manifest_of,
+    signed,
+    store_manifest,
+    tombstone_of,
+)
 
 from protocol.approval import Approval, sign_approval
 from protocol.delete_brake import MOST, WINDOW
@@ -40,7 +49,7 @@ from protocol.messages.tracking import (
     PutManifest,
 )
 from protocol.signing import Signed
-from tracker import approvals, catalogue, listing, manifests, members, swarm
+from tracker import approvals, catalogue, listing, members, swarm
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -105,7 +114,7 @@ def shelf_of(made: Made, count: int) -> Shelf:
     shelf = Shelf(*made, author, entries)
     for entry in entries:
         shelf.store(signed(entry, author))
-    made[0].write_now(lambda c: manifests.store_manifest(c, manifest))
+    made[0].write_now(lambda c: store_manifest(c, manifest))
     return shelf
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 from sqlalchemy import Connection
-from tracker_support import NOW, admit, entry_of, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
 
 from protocol.entry import Entry, read_record
 from protocol.identity import Identity
@@ -21,7 +21,7 @@ from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Search
 from protocol.sorting import settled
 from protocol.words import fold, name_key, nearness, searchable, spaced, split_query
-from tracker import catalogue, finding, holdings, manifests, masks, ordered, remembered, searching
+from tracker import catalogue, finding, holdings, masks, ordered, remembered, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
@@ -155,7 +155,7 @@ def library(made: tuple[Database, SwarmKeys]) -> Library:
         )
         record = signed(entry, author)
         database.write_now(partial(catalogue.store_record, signed=record, record=entry, now=NOW))
-        database.write_now(partial(manifests.store_manifest, manifest=manifest))
+        database.write_now(partial(store_manifest, manifest=manifest))
         holders = [each for at, each in enumerate(AUTHORS) if number % 7 & (1 << at)]
         for holder in holders:
             holdings_of[holder].append(Holding(manifest=manifest.id, bits=None))

@@ -3,14 +3,23 @@
 import pytest
 import trio
 from test_tracker_holdings import announce, bits
-from tracker_support import NOW, Swarm, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import (
+    NOW,
+    Swarm,
+    admit,
+    entry_of,
+    manifest_of,
+    signed,
+    store_manifest,
+    tombstone_of,
+)
 
 from protocol.ids import PeerId
 from protocol.manifest import Manifest
 from protocol.messages.health import GetHealth, Return, SwarmHealth
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Publish, PutManifest
-from tracker import catalogue, health, holdings, manifests
+from tracker import catalogue, health, holdings
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.health import SwarmCount
@@ -36,7 +45,7 @@ class Books:
         entry = entry_of(manifest, author, salt=bytes([self._salts]) * 16, copies=copies, **changes)
         write = self.made[0].write_now
         write(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
-        write(lambda c: manifests.store_manifest(c, manifest))
+        write(lambda c: store_manifest(c, manifest))
         return manifest
 
     def hold(self, peer: PeerId, manifest: Manifest, held: bytes | None = None) -> None:
@@ -127,7 +136,7 @@ def test_other_words_about_it_do_not_make_it_new(books: Books) -> None:
         entry = entry_of(again, author, salt=bytes([1]) * 16, copies=2, sequence=sequence)
         write = books.made[0].write_now
         write(lambda c, e=entry: catalogue.store_record(c, signed(e, author), e, LATER))  # type: ignore[misc]
-        write(lambda c, m=again: manifests.store_manifest(c, m))  # type: ignore[misc]
+        write(lambda c, m=again: store_manifest(c, m))  # type: ignore[misc]
         assert books.only(LATER + 1) == kind
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from tracker_support import NOW, admit, entry_of, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
 
 from protocol.bitfield import Bitfield
 from protocol.identity import Identity
@@ -15,7 +15,7 @@ from protocol.inventory import inventory_digest
 from protocol.manifest import Manifest
 from protocol.messages.shared import Holder, PeerState
 from protocol.messages.tracking import Announce, Holding, Search
-from tracker import catalogue, holdings, listing, manifests, searching
+from tracker import catalogue, holdings, listing, searching
 from tracker.copies import worst_copies
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -46,7 +46,7 @@ def announce(
 def store(made: Made, manifest: Manifest, author: Identity) -> None:
     entry = entry_of(manifest, author, salt=manifest.id[:16])
     made[0].write_now(lambda c: catalogue.store_record(c, signed(entry, author), entry, NOW))
-    made[0].write_now(lambda c: manifests.store_manifest(c, manifest))
+    made[0].write_now(lambda c: store_manifest(c, manifest))
 
 
 @given(

@@ -22,11 +22,12 @@ from tracker_support import (
     manifest_of,
     new_token,
     signed,
+    store_manifest,
     tombstone_of,
 )
 
 from protocol.messages.tracking import Announce, Holding, Search
-from tracker import catalogue, holdings, manifests, searching, tables
+from tracker import catalogue, holdings, searching, tables
 from tracker.backup import restore_backup, write_backup
 from tracker.copying import copy_database
 from tracker.data_dir import DataDir
@@ -76,9 +77,7 @@ def filled(root: Path) -> tuple[DataDir, Database]:
             database.write_now(
                 partial(_store, signed=signed(record, author), record=record)  # type: ignore[arg-type]
             )
-        database.write_now(
-            partial(manifests.store_manifest, manifest=manifest)
-        ) if number % 7 != 3 else None
+        database.write_now(partial(store_manifest, manifest=manifest)) if number % 7 != 3 else None
         bits = (b"\xff\x80", None, b"\x01\x00")[number % 3]
         announced.append(Holding(manifest=manifest.id, bits=bits))
     announce = Announce(call=1, reset=True, stored=7, holdings=tuple(announced))

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from postgres import Postgres
 from sqlalchemy import Connection, func, select
-from tracker_support import NOW, admit, entry_of, found, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, found, manifest_of, signed, store_manifest
 
 from protocol.entry import Entry
 from protocol.identity import Identity
 from protocol.messages.tracking import Search
-from tracker import catalogue, manifests, notes, searching, tables
+from tracker import catalogue, notes, searching, tables
 from tracker.database import Database, open_database
 from tracker.notes import NOTIFIES, drop_notes, newest_note
 from tracker.shelf import Shelf
@@ -29,7 +29,7 @@ def share(database: Database, author: Identity, seed: int = 0, **changes: Any) -
 
     def store(connection: Connection) -> None:
         catalogue.store_record(connection, signed(entry, author), entry, NOW)
-        manifests.store_manifest(connection, manifest)
+        store_manifest(connection, manifest)
 
     database.write_now(store)
     return entry

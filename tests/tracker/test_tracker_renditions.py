@@ -1,13 +1,13 @@
 """Renditions at the tracker: not found by searches, told with their picture, not counted."""
 
-from tracker_support import NOW, admit, entry_of, manifest_of, signed, tombstone_of
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest, tombstone_of
 
 from protocol.delete_brake import FEW
 from protocol.entry import Entry, Tombstone
 from protocol.identity import Identity
 from protocol.messages.tracking import Listing, Search
 from protocol.pictures import QUALITIES, Picture, RenditionQuality, rendition_salt
-from tracker import catalogue, health, listing, manifests, searching
+from tracker import catalogue, health, listing, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.shelf import Shelf
@@ -38,8 +38,7 @@ def with_picture(made: Made, author: Identity, number: int = 0) -> tuple[Entry, 
     renditions = [rendition(picture, author, quality) for quality in QUALITIES]
     for entry in (picture, *renditions):
         store(made, entry, author)
-    made[0].write_now(lambda c: manifests.store_manifest(c, MANIFEST))
-    made[0].write_now(lambda c: catalogue.manifest_arrived(c, MANIFEST.id))
+    made[0].write_now(lambda c: store_manifest(c, MANIFEST))
     return picture, renditions
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event
-from tracker_support import NOW, admit, entry_of, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
 
 from protocol.entry import Entry, read_record
 from protocol.messages.tracking import Search
 from protocol.words import MAX_WORDS, fold, split_query
-from tracker import catalogue, finding, manifests, searching
+from tracker import catalogue, finding, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
@@ -53,7 +53,7 @@ def find(made: tuple[Database, SwarmKeys]) -> Find:
         )
         record = signed(entry, author)
         database.write_now(lambda c, r=record, e=entry: catalogue.store_record(c, r, e, NOW))  # type: ignore[misc]
-    database.write_now(lambda c: manifests.store_manifest(c, manifest))
+    database.write_now(lambda c: store_manifest(c, manifest))
     shelf = Shelf(database.notes)
 
     def search(words: str, limit: int = 50) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 from test_tracker_database import BEFORE_0014
-from tracker_support import NOW, PIECE, admit, entry_of, found, signed, tombstone_of
+from tracker_support import NOW, PIECE, admit, entry_of, found, signed, store_manifest, tombstone_of
 
 from protocol.entry import Entry, read_record
 from protocol.geometry import Geometry
@@ -36,7 +36,6 @@ from tracker import (
     catalogue,
     finding,
     in_bulk,
-    manifests,
     ordered,
     remembered,
     search_index,
@@ -104,7 +103,7 @@ class Library:
     def add(self, name: str, *inner: str, **fields: object) -> Entry:
         entry = self.entry(name, *inner, **fields)
         self.put(entry)
-        self.database.write_now(partial(manifests.store_manifest, manifest=self.manifest))
+        self.database.write_now(partial(store_manifest, manifest=self.manifest))
         return entry
 
     def page(self, words: str, limit: int = 50, cursor: bytes = b"", **asked: object) -> Page:
@@ -244,14 +243,14 @@ def test_names_in_folders_follow_the_entry(library: Library) -> None:
     library.put(entry)
     assert library.found("sunset") == []
     first = library.manifest
-    library.database.write_now(partial(manifests.store_manifest, manifest=first))
+    library.database.write_now(partial(store_manifest, manifest=first))
     assert library.found("sunset") == ["trip"]
     other = folder_of("sunrise.jpg")
     edited = entry_of(
         other, library.author, salt=entry.salt, sequence=2, name="trip", kind="folder"
     )
     library.put(edited)
-    library.database.write_now(partial(manifests.store_manifest, manifest=other))
+    library.database.write_now(partial(store_manifest, manifest=other))
     assert library.found("sunset") == []
     assert library.found("sunrise") == ["trip"]
     gone = tombstone_of(edited, sequence=3)

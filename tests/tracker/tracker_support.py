@@ -11,7 +11,7 @@ from typing import Any
 import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from protocol.address import Address
 from protocol.drivers.on_trio import TrioChannel
@@ -30,11 +30,12 @@ from protocol.messages.tracking import Join, Present, join_proof_body
 from protocol.operator_access import make_operator_access, operator_credentials
 from protocol.roster import Roster, open_roster_untrusted
 from protocol.signing import Signed
-from tracker import invites, members, swarm
+from tracker import in_bulk, invites, members, swarm
 from tracker.admission import Admission
 from tracker.daemon import Reception
 from tracker.data_dir import DataDir, SwarmKeys
 from tracker.database import Database, open_database
+from tracker.errors import RequestFailedError
 from tracker.tracker import Tracker
 
 PIECE = 256 << 10
@@ -115,6 +116,12 @@ def manifest_of(pieces: int, seed: int = 0) -> Manifest:
     length = pieces * PIECE - (seed if pieces else 0)
     geometry = Geometry(piece_length=PIECE, length=length, short={})
     return make_manifest(geometry, hashes, [FileRecord(path="", offset=0, size=length)])
+
+
+def store_manifest(connection: Connection, manifest: Manifest) -> None:
+    """Keep a manifest, as PutManifest does; RequestFailedError when nothing names it."""
+    if in_bulk.put_manifests(connection, [manifest]):
+        raise RequestFailedError("refused", "no entry names this manifest")
 
 
 def entry_of(manifest: Manifest, author: Identity, **changes: Any) -> Entry:
