@@ -66,7 +66,10 @@ class Notices:
     def all(self) -> list[NoticeView]:
         """The newest notices, newest first."""
         newest = sorted(self._notices.values(), key=lambda notice: -notice.noticed)
-        return [NoticeView(when=each.noticed, text=each.text) for each in newest[:MOST_SHOWN]]
+        return [
+            NoticeView(when=each.noticed, text=each.text, about="files")
+            for each in newest[:MOST_SHOWN]
+        ]
 
     def about(self, manifest: ManifestId) -> str:
         """What there is to know of one manifest's files; "" for nothing."""

@@ -69,7 +69,7 @@ class Rollbacks:
         """What was noticed lately."""
         late = self._wall() - SHOWN_FOR
         told = self._kept.told.values()
-        return [NoticeView(when=when, text=text) for when, text in told if when > late]
+        return [NoticeView(when=w, text=text, about="tracker") for w, text in told if w > late]
 
     async def note_presented(self, presented: Presented, roster: int) -> bool:
         """The tracker said what it knows; whether its database was set back since.

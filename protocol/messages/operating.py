@@ -133,10 +133,14 @@ class StoreView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NoticeView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something the machine's owner should know; `when` is milliseconds since 1970."""
+    """Something the machine's owner should know; `when` is milliseconds since 1970.
+
+    It is about `files` that were shared where they lie, this `machine`, or its `tracker`.
+    """
 
     when: Count
     text: str
+    about: Literal["files", "machine", "tracker"] = "machine"
 
 
 class TransferView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -256,10 +256,11 @@ declare namespace Api {
     tags?: string[];
   }
 
-  /** Something the machine's owner should know; `when` is milliseconds since 1970. */
+  /** Something the machine's owner should know; `when` is milliseconds since 1970. It is about `files` that were shared where they lie, this `machine`, or its `tracker`. */
   interface NoticeView {
     when: number;
     text: string;
+    about: "files" | "machine" | "tracker";
   }
 
   /** An OpenAPI document; the rest of it is not described here. */

@@ -193,7 +193,9 @@ async def transfers(tab: Page, page: PageUnderTest) -> None:
         transfer("film.mkv", sources=("nas", "attic", "desk 2", "van")),
         transfer("photos", purpose="keep", rate=0, left=None, sources=()),
     )
-    double.notices = (op.NoticeView(when=WHEN, text="3 of 40 files in /srv/photos changed"),)
+    double.notices = (
+        op.NoticeView(when=WHEN, text="3 of 40 files in /srv/photos changed", about="files"),
+    )
     double.limits = RatesView(up=5_000_000, down=None)
     await go(tab, page, "#/transfers", "Shared files that changed")
 

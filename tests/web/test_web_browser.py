@@ -163,7 +163,11 @@ def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
             transfer("whole", done=4_000_000_000, left=0),
             transfer("slow", rate=1, left=3_000_000_000),
         )
-        double.notices = (op.NoticeView(when=1_763_700_000_000, text=changed),)
+        older = "the tracker's database was set back"
+        double.notices = (
+            op.NoticeView(when=1_763_700_000_000, text=changed, about="files"),
+            op.NoticeView(when=1_763_700_000_000, text=older, about="tracker"),
+        )
         double.limits = RatesView(up=5_000_000, down=None)
         double.fetched_twice = 3
         async with browser(viewport={"width": 360, "height": 740}) as context:
@@ -184,6 +188,9 @@ def test_what_moves_and_how_is_seen(tmp_path: Path) -> None:
             await expect(
                 tab.get_by_role("region", name="Shared files that changed")
             ).to_contain_text(changed)
+            about = tab.get_by_role("region", name="The tracker knows less than before")
+            await expect(about).to_contain_text(older)
+            await expect(about).not_to_contain_text(changed)
             facts = tab.locator("dl")
             await expect(facts).to_contain_text(
                 "Sending at most 5.0 MB/s, receiving without a limit"

@@ -18,13 +18,22 @@ export function Transfers() {
   return html`<div class="stack"><h1>${t("Transfers")}</h1><${Notices} notices=${now.notices} /><${Running} transfers=${now.transfers} /><${Takers} /><${RateGraph} /><${Totals} now=${now} /></div>`;
 }
 
+const ABOUT = {
+  files: { title: () => t("Shared files that changed"), advice: () => t("The other machines keep what was shared. Put the files back as they were, or share them again.") },
+  machine: { title: () => t("About this machine"), advice: () => "" },
+  tracker: { title: () => t("The tracker knows less than before"), advice: () => t("If nobody restored it from a backup, ask whoever runs it. Nothing that is kept here was given up.") },
+};
+
 /** @param {{notices: Api.NoticeView[]}} props */
 function Notices({ notices }) {
-  if (notices.length === 0) return null;
-  return html`<section class="card notices" aria-labelledby="notices"><h2 id="notices">${t("Shared files that changed")}</h2>
-    <ul>${notices.map((notice) => html`<li key=${notice.text}><p>${english(notice.text)}</p><p class="soft">${moment(notice.when)}</p></li>`)}</ul>
-    <p class="soft">${t("The other machines keep what was shared. Put the files back as they were, or share them again.")}</p>
-  </section>`;
+  return Object.entries(ABOUT).map(([about, { title, advice }]) => {
+    const told = notices.filter((notice) => notice.about === about);
+    const id = `notices-${about}`;
+    return told.length > 0 && html`<section key=${about} class="card notices" aria-labelledby=${id}><h2 id=${id}>${title()}</h2>
+      <ul>${told.map((notice) => html`<li key=${notice.text}><p>${english(notice.text)}</p><p class="soft">${moment(notice.when)}</p></li>`)}</ul>
+      ${advice() && html`<p class="soft">${advice()}</p>`}
+    </section>`;
+  });
 }
 
 /** @param {{now: Api.Status}} props */
