@@ -100,6 +100,7 @@ class Session:
         self._waiting: trio.CancelScope | None = None
         self._rests: deque[_Rest] = deque()
         self._answered = trio.Event()
+        self._answered_at = math.inf
         self._nursery: trio.Nursery | None = None
         self._finishing = False
         self._scope = trio.CancelScope()
@@ -185,6 +186,7 @@ class Session:
         await self._until_fewer(AT_ONCE)
         self._rests.append(rest)
         if len(self._rests) == 1:
+            self._answered_at = trio.current_time()
             assert self._nursery is not None
             self._nursery.start_soon(self._guarded, self._do_rests)
 
@@ -196,6 +198,7 @@ class Session:
         while self._rests:
             await self._rests[0]()
             self._rests.popleft()
+            self._answered_at = trio.current_time()
             self._answered.set()
 
     async def _until_fewer(self, number: int) -> None:
@@ -315,8 +318,11 @@ class Session:
 
     def show_life(self, now: float) -> None:
         """Send a Ping if the other side waits for an answer that takes long."""
-        if now - self.serving_since >= PING_EVERY and self._is_free():
-            self.serving_since = now
+        since = min(self.serving_since, self._answered_at if self._rests else math.inf)
+        if now - since >= PING_EVERY and self._is_free():
+            self._answered_at = now
+            if self.serving_since < now:
+                self.serving_since = now
             self.push(PING)
 
     async def _close(self) -> None:

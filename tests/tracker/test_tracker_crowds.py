@@ -5,15 +5,16 @@ from contextlib import suppress
 import pytest
 import trio
 import trio.testing
-from tracker_support import Swarm
+from tracker_support import Swarm, entry_of, held_up, manifest_of, signed
 
 from protocol import codec
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import PeerId
+from protocol.liveness import PING_EVERY
 from protocol.messages import decode_message_untrusted
 from protocol.messages.base import Ping
 from protocol.messages.shared import GetMachines
-from protocol.messages.tracking import MOST_CHANGED, PeersChanged
+from protocol.messages.tracking import MOST_CHANGED, PeersChanged, Publish, Published
 from tracker import telling
 
 
@@ -148,3 +149,22 @@ async def test_of_many_pings_few_are_answered(
         while getattr((event := await one.receive()).message, "call", None) != 7:  # type: ignore[union-attr]
             assert event.message != Ping()  # type: ignore[union-attr]
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_who_waits_long_for_an_answer_hears_that_the_tracker_lives(
+    club: Swarm, mock_clock: trio.testing.MockClock
+) -> None:
+    machine, manifest = club.admit("one"), manifest_of(2)
+    talk = await club.present(machine)
+    async with trio.open_nursery() as nursery:
+        with held_up(club.database, nursery):
+            await trio.testing.wait_all_tasks_blocked()
+            record = signed(entry_of(manifest, machine), machine)
+            await talk.channel.send(Publish(call=900, record=record))
+            for _ in range(3):
+                await trio.testing.wait_all_tasks_blocked()
+                mock_clock.jump(PING_EVERY)
+                club.tracker.notice_silence()
+                assert (await talk.channel.receive()).message == Ping()  # type: ignore[union-attr]
+        assert (await talk.told(Published)).call == 900
