@@ -16,7 +16,7 @@ from protocol.handshake import Handshake, Initiator, Responder
 from protocol.hello import Credentials, Hello
 from protocol.ids import StaticKey
 from protocol.messages import decode_message_untrusted
-from protocol.messages.base import Close, Message, bytes_following
+from protocol.messages.base import Close, Message, Ping, bytes_following
 from protocol.noise import MAX_MESSAGE_LENGTH, TAG_LENGTH, CipherState
 from protocol.receive_buffer import ReceiveBuffer
 
@@ -74,6 +74,7 @@ class Ended:
 Event = NeedData | Established | Received | BytesReceived | Ended
 NEED_DATA = NeedData()
 BYTES_RECEIVED = BytesReceived()
+_PING, _PINGED = codec.encode_control(Ping()), Received(Ping(), 0)
 
 
 class Connection:
@@ -293,6 +294,9 @@ class Connection:
             return NEED_DATA
         plaintext = bytearray(max(0, len(record) - TAG_LENGTH))
         self._receiving.decrypt_into(record, memoryview(plaintext))
+        if plaintext == _PING:
+            # What thousands of idle connections say.
+            return _PINGED
         message = decode_message_untrusted(memoryview(plaintext))
         if isinstance(message, Close):
             if message.refused:
