@@ -18,6 +18,7 @@ from tracker.errors import RequestFailedError
 from tracker.filtering import meeting, problem_with
 from tracker.finding import Hits, Order
 from tracker.listing import Page, States
+from tracker.masks import mask_of, numbers_of
 from tracker.shelf import Shelf
 
 
@@ -66,7 +67,8 @@ def _with_inner(
     connection: Connection, hits: Hits, words: Words, told: Sequence[tuple[int, Listing]]
 ) -> Iterator[Listing]:
     """Listings, with the name inside that was met where nothing else was."""
-    inside = [number for number, _ in told if hits.inside >> number & 1]
+    numbers = [number for number, _ in told] if hits.inside else []
+    inside = numbers_of(hits.inside & mask_of(numbers, max(numbers, default=0) + 1))
     texts = search_index.texts_inside(connection, inside) if inside else {}
     for number, each in told:
         text = texts.get(number)
