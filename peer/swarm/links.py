@@ -132,6 +132,10 @@ class Links:
                 else:
                     return link
                 self._addresses.failed(peer, address)
+            known = self._by_peer.get(peer)
+            if known is not None and not known.closed:
+                # It dialled us meanwhile, and that connection is the one that is kept.
+                return known
         name = self._name_of(peer)
         raise UnreachableError(f"cannot reach {name}: {'; '.join(failures) or 'no address known'}")
 

@@ -10,6 +10,7 @@ from peer_net import PIECE, Clock, PeerNet, TestPeer, bytes_of
 
 from peer.errors import UnreachableError
 from peer.swarm.downloads import FEW
+from protocol.drivers.on_trio import ConnectionLostError
 from protocol.entry import Entry
 from protocol.manifest import Manifest
 from protocol.messages.base import Message, Reply
@@ -179,3 +180,20 @@ async def test_a_link_that_ends_while_a_manifest_is_asked_for_is_dialled_again(
     assert got.sources == ("holder",)
     assert (tmp_path / "film").read_bytes() == CONTENT
     assert net.dials == 2
+
+
+@pytest.mark.trio
+async def test_who_cannot_be_dialled_but_has_dialled_us_is_reached(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taker, holder = await net.start("taker", "holder")
+
+    async def crossed(*_: Any) -> Any:
+        await holder.parts.links.connect(taker.me)
+        await trio.sleep(1)
+        raise ConnectionLostError("another connection is kept")
+
+    monkeypatch.setattr(taker.parts.links, "_dial", crossed)
+    link = await taker.parts.links.connect(holder.me)
+    assert link is taker.parts.links.find(holder.me)
+    assert net.dials == 1
