@@ -51,6 +51,7 @@ class Pending:
     given: Any = None
     error: Exception | None = None
     done: bool = False
+    awaited: bool = False
     turn: trio.Event = field(default_factory=trio.Event)
 
 
@@ -71,6 +72,7 @@ class GroupCommit:
 
         A work that is cancelled before its transaction has begun is not done.
         """
+        pending.awaited = True
         try:
             while not pending.done:
                 if self._busy:
@@ -100,8 +102,11 @@ class GroupCommit:
             self._busy = False
 
     def _pass_on(self) -> None:
-        if self._line and not self._busy:
-            self._line[0].turn.set()
+        if not self._busy:
+            # Of what nobody waits for any more, as who asked is gone, somebody else takes care.
+            first = next((each for each in self._line if each.awaited), None)
+            if first is not None:
+                first.turn.set()
 
 
 def _tell(pending: Pending) -> None:

@@ -127,6 +127,19 @@ async def test_who_goes_away_before_its_turn_writes_nothing_and_holds_up_nobody(
 
 
 @pytest.mark.trio
+async def test_what_nobody_waits_for_any_more_holds_up_nobody(made: Made) -> None:
+    database = made[0]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            with held_up(database, nursery):
+                await trio.testing.wait_all_tasks_blocked()
+                database.submit(put(1))
+                nursery.start_soon(database.write, put(2))
+                await trio.testing.wait_all_tasks_blocked()
+    assert moments(database) == [1, 2]
+
+
+@pytest.mark.trio
 async def test_who_goes_away_while_it_writes_for_all_leaves_it_done(made: Made) -> None:
     database, gone, let_go = made[0], trio.CancelScope(), threading.Event()
 
