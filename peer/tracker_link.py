@@ -49,7 +49,6 @@ ANNOUNCE_PAUSE = 0.3
 MOVES_WITHIN = 2.0
 """Seconds within which the peers of a tracker that sends them away try another."""
 _WATCH_EVERY = 4.0
-_TCP_USER_TIMEOUT = 18
 PATIENCE = 20.0
 """Seconds for which a request is made again, as the tracker says when, before it is given up."""
 _R = TypeVar("_R", bound=Reply)
@@ -318,7 +317,9 @@ async def _watch(channel: TrioChannel, outbox: Outbox, calls: Calls) -> None:
     """Ping, and notice when the tracker is gone: soon if something was asked, else in a minute."""
     if isinstance(channel.stream, trio.SocketStream):
         # A host that is gone acknowledges nothing.
-        channel.stream.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(SILENT_AFTER * 1000))
+        channel.stream.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENT_AFTER * 1000)
+        )
     pinged = -math.inf
     while True:
         now, heard = trio.current_time(), channel.last_received

@@ -80,13 +80,13 @@ class Session:
         """The transport key that the other side has proven."""
         self.member = member
         self.host = host
+        """The address the connection comes from, if it comes from one."""
         self._resting = resting
         self._answered_ping = -math.inf
         self.serving_since = math.inf
         """When what is being served came; infinite while nothing is."""
         self.serving_until = -math.inf
         """Until then more is likely to be asked: it is waited for with a task of its own."""
-        """The address the connection comes from, if it comes from one."""
         self.seen: int | None = None
         """The last change the peer knew when it presented itself."""
         self.caught_up = False

@@ -80,8 +80,7 @@ class Presented(Reply, frozen=True, kw_only=True, tag=True):
     `change` is the newest catalogue change; EntryChanged messages for the manifests this peer holds
     follow for everything after its `seen`, and PeerChanged or PeersChanged for every peer that is
     live. `roster` is the number of the tracker's roster; a peer that this does not list hands over
-    its own, and
-    presents itself again: till then nothing else is noted of it.
+    its own, and presents itself again: till then nothing else is noted of it.
     """
 
     in_sync: bool
