@@ -74,7 +74,10 @@ class Ended:
 Event = NeedData | Established | Received | BytesReceived | Ended
 NEED_DATA = NeedData()
 BYTES_RECEIVED = BytesReceived()
-_PING, _PINGED = codec.encode_control(Ping()), Received(Ping(), 0)
+_PING = codec.encode_control(Ping())
+_SEALED_PING = 2 + len(_PING) + TAG_LENGTH
+PINGED = Received(Ping(), 0)
+"""The event of each Ping: what thousands of idle connections say."""
 
 
 class Connection:
@@ -108,6 +111,11 @@ class Connection:
         return self._hash or self._handshake.noise.handshake_hash
 
     @property
+    def holds_nothing(self) -> bool:
+        """Whether all bytes that were received are understood."""
+        return not self._buffer
+
+    @property
     def due(self) -> int:
         """Bytes that follow the last message received and have not been received."""
         return self._due - self._filled if self.state is State.BYTES else 0
@@ -125,6 +133,23 @@ class Connection:
             raise RemoteProtocolError("the connection was cut")
         self.bytes_in += count
         self._buffer.filled(count)
+
+    def take_in(self, received: bytes) -> Event:
+        """Bytes that were read elsewhere, not none; then as `next_event`."""
+        if len(received) == _SEALED_PING and self._is_one_record(received):
+            self.bytes_in += _SEALED_PING
+            try:
+                return self._open_control(memoryview(received)[2:])
+            except ProtocolError as error:
+                self._fail(error)
+                raise
+        while received:
+            space = self.receive_space()
+            count = min(len(space), len(received))
+            space[:count] = received[:count]
+            self.received(count)
+            received = received[count:]
+        return self.next_event()
 
     def receive_into(self, target: memoryview) -> None:
         """Say where the bytes that follow the last message go: exactly that many."""
@@ -290,13 +315,18 @@ class Connection:
 
     def _next_control(self) -> Event:
         record = self._buffer.take_record()
-        if record is None:
-            return NEED_DATA
+        return NEED_DATA if record is None else self._open_control(record)
+
+    def _is_one_record(self, received: bytes) -> bool:
+        """Whether these bytes are a control message and nothing else, behind nothing."""
+        begins = int.from_bytes(received[:2]) + 2 == len(received)
+        return begins and self.state is State.CONTROL and not self._buffer
+
+    def _open_control(self, record: memoryview) -> Event:
         plaintext = bytearray(max(0, len(record) - TAG_LENGTH))
         self._receiving.decrypt_into(record, memoryview(plaintext))
         if plaintext == _PING:
-            # What thousands of idle connections say.
-            return _PINGED
+            return PINGED
         message = decode_message_untrusted(memoryview(plaintext))
         if isinstance(message, Close):
             if message.refused:

@@ -4,6 +4,7 @@ A membership is what a machine shows at each handshake; the roster is the number
 them, and the newest one has the last word. Who was revoked or has left stays listed, as that.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 import msgspec
@@ -60,7 +61,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     member: Member
 
 
-class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """All members by number; `trackers` are addresses, `grace` is seconds, `copies` a default."""
 
     swarm: SwarmKeyField
@@ -73,7 +74,11 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def find(self, peer: PeerId) -> Member | None:
         """The machine with this id, also one that is no member any more."""
-        return next((member for member in self.members if member.peer == peer), None)
+        return self._by_peer.get(peer)
+
+    @cached_property
+    def _by_peer(self) -> dict[PeerId, Member]:
+        return {member.peer: member for member in reversed(self.members)}
 
     def peers(self) -> tuple[Member, ...]:
         """The members that are peers, by name."""

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from protocol.address import Address
 from protocol.connection import Established
-from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, has_gone
 from protocol.errors import LocalProtocolError, ProtocolError, RefusedError
 from protocol.hello import MemberHello
 from protocol.ids import StaticKey
@@ -28,16 +28,17 @@ from protocol.operator_access import encode_operator_access, make_operator_acces
 from protocol.roster import Member
 from tracker import swarm
 from tracker.admission import Admission, role_of
+from tracker.catching_up import keep_up
 from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
 from tracker.figures import gauges
+from tracker.garbage import collect_seldom
 from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits, source_of
 from tracker.listening import reachable
 from tracker.options import Options
 from tracker.others import Others
-from tracker.peer_requests import keep_up
 from tracker.plain_http import PlainHttp
 from tracker.probes import Probes
 from tracker.resting import Resting
@@ -106,6 +107,10 @@ class Reception:
         return True
 
     async def _open(self, stream: trio.abc.HalfCloseableStream, host: str | None) -> Session | None:
+        if has_gone(stream):
+            # It waited too long among many: who is still there must not wait for its handshake.
+            self._tracker.metrics.turned_away("gone")
+            return None
         source = source_of(host) if host is not None else ""
         if self._unfinished >= MAX_UNFINISHED or self._of_source[source] >= MOST_OF_SOURCE:
             _log.warning("too many connections at once", host=host)
@@ -149,7 +154,7 @@ class Reception:
             member = self._admission.member(hello, static)
             if self._tracker.roster.roster.find(member.peer) is None:
                 role = "returning"
-        session = Session(channel, role, static, member, host, self.resting)
+        session = Session(channel, role, static, member, host, self.resting, self._tracker.busy)
         self._tracker.enter(session)
         if self.stopping:
             session.finish(_STOPPING, self._farewell())
@@ -262,6 +267,7 @@ async def _serve_until_told(
     watched: list[trio.SocketListener],
     announce: Callable[[str, str, str], None],
 ) -> None:
+    collect_seldom()
     reception = Reception(tracker, admission)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:

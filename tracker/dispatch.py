@@ -38,7 +38,7 @@ from protocol.messages.tracking import (
     SetGrace,
     SetZone,
 )
-from tracker import figures, joining, peer_requests, questions, rebuilding
+from tracker import figures, joining, peer_requests, presenting, questions, rebuilding
 from tracker.admission import Role
 from tracker.errors import RequestFailedError
 from tracker.limits import Wait
@@ -94,7 +94,7 @@ STEPS: dict[Role, dict[type[Message], Step]] = {
     "returning": {Present: rebuilding.greet, HandRoster: rebuilding.hand_roster},
     "member": _QUESTIONS
     | {
-        Present: peer_requests.present,
+        Present: presenting.present,
         Announce: peer_requests.announce,
         Report: peer_requests.report,
         Publish: peer_requests.publish,

@@ -6,7 +6,7 @@ Addresses are what a peer says of itself, as far as they could be dialled, and w
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from protocol import codec
 from protocol.address import Address
@@ -20,6 +20,11 @@ from tracker.swarm import join_lines, split_lines
 MAX_ADDRESSES = 16
 MAX_MACHINES = 1000
 _table = tables.members
+_SAVE_SEEN = (
+    update(_table)
+    .where(_table.c.peer == bindparam("of"), _table.c.seen < bindparam("moment"))
+    .values(seen=bindparam("moment"))
+)
 
 States = Mapping[PeerId, PeerState]
 
@@ -34,9 +39,9 @@ def note_present(
 
 def save_seen(connection: Connection, seen: Mapping[PeerId, int]) -> None:
     """Write down when members were last heard, but for those that another tracker heard later."""
-    for peer, moment in seen.items():
-        earlier = (_table.c.peer == peer) & (_table.c.seen < moment)
-        connection.execute(update(_table).where(earlier).values(seen=moment))
+    if seen:
+        rows = [{"of": peer, "moment": moment} for peer, moment in seen.items()]
+        connection.execute(_SAVE_SEEN, rows)
 
 
 def load_addresses(connection: Connection) -> dict[PeerId, tuple[str, ...]]:

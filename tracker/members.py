@@ -79,10 +79,11 @@ def set_capacity(
     connection: Connection, signing: Ed25519PrivateKey, peer: PeerId, capacity: int
 ) -> StoredRoster | None:
     """A member offers another amount of room: a new roster, or None when it is the same."""
-    require_active(connection, peer)
     this = _table.c.peer == peer
-    if connection.execute(select(_table.c.capacity).where(this)).scalar_one() == capacity:
+    offered = select(_table.c.capacity).where(this, tables.inside)
+    if connection.execute(offered).scalar() == capacity:
         return None
+    require_active(connection, peer)
     connection.execute(update(_table).where(this).values(capacity=capacity))
     return make_roster(connection, signing)
 

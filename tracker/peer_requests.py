@@ -1,4 +1,4 @@
-"""What a member asks, apart from questions: to be known, and to change holdings and catalogue."""
+"""What a member asks to change: holdings, the catalogue, and its own place in the swarm."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,6 @@ from protocol.errors import RemoteProtocolError
 from protocol.manifest import decode_manifest_untrusted
 from protocol.messages.base import Done
 from protocol.messages.deleting import (
-    ApprovalPassedOn,
     Bursts,
     GetBursts,
     GetHeld,
@@ -22,22 +21,19 @@ from protocol.messages.tracking import (
     Announce,
     ChangeCapacity,
     ChangeState,
-    EntryChanged,
-    Present,
-    Presented,
     Publish,
     Published,
     PutManifest,
     Report,
 )
-from protocol.roster import Member
-from tracker import approvals, audit, catalogue, holdings, machines, members
+from tracker import approvals, audit, catalogue, holdings, members
 from tracker.catalogue import Change, Stored
+from tracker.catching_up import member_of, tell_changes
 from tracker.errors import RequestFailedError
 from tracker.publishing import KEEP, PUBLISH, Keeping, Publishing
 from tracker.reports import MOST_REPORTS
 from tracker.session import Session
-from tracker.swarm import StoredRoster, load_epoch, newest_change
+from tracker.swarm import StoredRoster
 from tracker.tracker import Tracker
 
 _SMALL = 64 << 10
@@ -46,48 +42,9 @@ Rest = Callable[[], Awaitable[None]]
 """What is left of a request when the next one may be read: to wait for the disk, and answer."""
 
 
-async def present(tracker: Tracker, session: Session, request: Present) -> None:
-    """Note where the peer is; tell it whether it must announce, who is live, and what is new."""
-    member = _member(session)
-    addresses = machines.usable_addresses(request.addresses, session.host)
-
-    def note(connection: Connection) -> StoredRoster | None:
-        signing = tracker.keys.signing
-        roster = members.set_capacity(connection, signing, member.peer, request.capacity)
-        now = tracker.wall()
-        machines.note_present(connection, member.peer, addresses, request.stored, now)
-        return roster
-
-    def compare(connection: Connection) -> Presented:
-        return Presented(
-            call=request.call,
-            in_sync=holdings.digest(connection, member.peer) == request.digest,
-            change=newest_change(connection),
-            epoch=load_epoch(connection),
-            roster=tracker.roster.number,
-        )
-
-    await tracker.database.write(note, then=tracker.adopt)
-    presented = await tracker.database.read(compare)
-    await session.send(presented)
-    # By the numbers of another database nothing can be said: it offers what it knows instead.
-    same = request.epoch in (b"", presented.epoch) and request.seen <= presented.change
-    seen = session.seen = request.seen if same else presented.change
-    tracker.arrive(session, addresses)
-    for news in tracker.who_is_live(member.peer):
-        await session.send(news)
-    decided = await tracker.database.read(
-        lambda connection: approvals.approvals_after(connection, request.seen if same else 0)
-    )
-    # Before the tombstones they set free.
-    for approval in decided:
-        await session.send(ApprovalPassedOn(approval=approval))
-    await _catch_up(tracker, session, member, seen)
-
-
 async def change_capacity(tracker: Tracker, session: Session, request: ChangeCapacity) -> None:
     """A member offers another amount of room."""
-    peer, signing = _member(session).peer, tracker.keys.signing
+    peer, signing = member_of(session).peer, tracker.keys.signing
     await tracker.database.write(
         lambda connection: members.set_capacity(connection, signing, peer, request.capacity),
         then=tracker.adopt,
@@ -97,7 +54,7 @@ async def change_capacity(tracker: Tracker, session: Session, request: ChangeCap
 
 async def change_state(tracker: Tracker, session: Session, request: ChangeState) -> None:
     """A member drains, leaves, has left, or is as it was."""
-    member, signing = _member(session), tracker.keys.signing
+    member, signing = member_of(session), tracker.keys.signing
 
     def change(connection: Connection) -> StoredRoster | None:
         roster = members.set_state(connection, signing, member.peer, request.state, request.roster)
@@ -113,7 +70,7 @@ async def change_state(tracker: Tracker, session: Session, request: ChangeState)
 
 async def announce(tracker: Tracker, session: Session, request: Announce) -> Rest:
     """Note what the peer holds; tell it of records that it missed about what is new to it."""
-    member = _member(session)
+    member = member_of(session)
     seen = session.seen
     if seen is None:
         raise RequestFailedError("invalid", "say Present before Announce")
@@ -127,14 +84,14 @@ async def announce(tracker: Tracker, session: Session, request: Announce) -> Res
     async def answer() -> None:
         changes = await tracker.database.outcome(pending)
         await session.send(Done(call=request.call))
-        await _tell(session, changes)
+        await tell_changes(session, changes)
 
     return answer
 
 
 async def report(tracker: Tracker, session: Session, request: Report) -> None:
     """A peer failed an audit: what it holds does not count for a while."""
-    member = _member(session)
+    member = member_of(session)
     if not tracker.reports.allow(member.peer, trio.current_time()):
         raise RequestFailedError("refused", f"more than {MOST_REPORTS} reports within an hour")
 
@@ -156,7 +113,7 @@ async def report(tracker: Tracker, session: Session, request: Report) -> None:
 
 async def publish(tracker: Tracker, session: Session, request: Publish) -> Rest:
     """Put a record into the catalogue, and tell who holds its content."""
-    member = _member(session)
+    member = member_of(session)
     try:
         record = open_record_untrusted(request.record)
     except RemoteProtocolError as error:
@@ -179,7 +136,7 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> Rest:
 
 async def publish_approval(tracker: Tracker, session: Session, request: PublishApproval) -> None:
     """Go by what somebody decided about held deletions, and tell everybody."""
-    member = _member(session)
+    member = member_of(session)
 
     def store(connection: Connection) -> approvals.Decision | None:
         members.require_active(connection, member.peer)
@@ -220,7 +177,7 @@ async def get_bursts(tracker: Tracker, session: Session, request: GetBursts) -> 
 async def put_manifest(tracker: Tracker, session: Session, request: PutManifest) -> Rest | None:
     """Keep a manifest that an entry names."""
     encoded = await session.receive_document(request.length)
-    member = _member(session)
+    member = member_of(session)
     decode = functools.partial(decode_manifest_untrusted, encoded, request.manifest)
     small = len(encoded) <= _SMALL
     try:
@@ -238,47 +195,3 @@ async def put_manifest(tracker: Tracker, session: Session, request: PutManifest)
     # Of large ones there is one in memory for each connection.
     await answer()
     return None
-
-
-async def keep_up(tracker: Tracker, session: Session) -> None:
-    """Tell a peer, page by page and as fast as it reads, what was too much to push at once."""
-    while True:
-        seen = await session.fallen_behind()
-        await _catch_up(tracker, session, _member(session), seen)
-
-
-async def _catch_up(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
-    """Tell a peer all changes to what it holds, until there are none; then they are pushed.
-
-    The last look is a write, so that no change can come between it and the first push.
-    """
-    async with session.catching_up:
-        session.caught_up = False
-        await _catch_up_from(tracker, session, member, seen)
-
-
-async def _catch_up_from(tracker: Tracker, session: Session, member: Member, seen: int) -> None:
-    def page(connection: Connection) -> list[Change]:
-        session.missed = False
-        return catalogue.changes_for(connection, member.peer, seen)
-
-    def settle(changes: list[Change]) -> None:
-        # What another tracker wrote meanwhile may have come to be pushed before this.
-        session.caught_up = not changes and not session.missed
-
-    while not session.caught_up:
-        changes = await tracker.database.read(page) or await tracker.database.write(page, settle)
-        await _tell(session, changes)
-        if changes:
-            seen = changes[-1].number
-
-
-async def _tell(session: Session, changes: list[Change]) -> None:
-    for change in changes:
-        await session.send(EntryChanged(change=change.number, record=change.record))
-
-
-def _member(session: Session) -> Member:
-    if session.member is None:
-        raise RequestFailedError("refused", "this is for members")
-    return session.member

@@ -7,6 +7,7 @@ has heard nobody, and gives everybody the grace time from then.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from protocol.ids import PeerId
 from protocol.messages.shared import PeerState
@@ -17,15 +18,26 @@ SILENCE = 15.0
 Addresses = tuple[str, ...]
 
 
+class Heard(Protocol):
+    """A connection, which knows when something came on it last."""
+
+    last_received: float
+
+
 @dataclass
 class _Peer:
     addresses: Addresses
     since: float
-    """When it was last heard, or when we started waiting for it."""
-    connected: bool = False
+    """While it is not connected: when it was last heard, or when we started waiting for it."""
+    connection: Heard | None = None
     elsewhere: bool = False
     """Whether another tracker says that it is live."""
     told: tuple[PeerState, Addresses] = ("suspect", ())
+    as_told: bool = False
+    """Whether it was told to be live here, and can only have fallen silent since."""
+
+    def heard(self) -> float:
+        return self.since if self.connection is None else self.connection.last_received
 
 
 class Presence:
@@ -43,35 +55,29 @@ class Presence:
             self.version += 1
             self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
 
-    def arrive(self, peer: PeerId, addresses: Addresses, now: float) -> None:
+    def arrive(self, peer: PeerId, addresses: Addresses, connection: Heard) -> None:
         """A member is connected, and can be reached there."""
         self.version += 1
-        known = self._peers.setdefault(peer, _Peer(addresses, now))
-        known.connected, known.addresses, known.since = True, addresses, now
-
-    def hear(self, peer: PeerId, at: float) -> None:
-        """Something was received from a connected member."""
-        known = self._peers.get(peer)
-        if known is not None and known.connected:
-            known.since = max(known.since, at)
+        known = self._peers.setdefault(peer, _Peer(addresses, connection.last_received))
+        known.connection, known.addresses, known.as_told = connection, addresses, False
 
     def leave(self, peer: PeerId) -> None:
         """A member's connection is over."""
         known = self._peers.get(peer)
         if known is not None:
-            known.connected = False
+            known.since, known.connection, known.as_told = known.heard(), None, False
 
     def meet(self, elsewhere: Mapping[PeerId, Addresses], now: float) -> None:
         """These peers are live with other trackers, and no others are."""
         for peer, known in self._peers.items():
             if known.elsewhere and peer not in elsewhere:
-                known.elsewhere, known.since = False, max(known.since, now)
+                known.elsewhere, known.since, known.as_told = False, max(known.since, now), False
         for peer, addresses in elsewhere.items():
             there = self._peers.get(peer)
             if there is None:
                 continue  # Not a member any more, or not yet.
             there.elsewhere = True
-            if not there.connected:
+            if there.connection is None:
                 there.addresses, there.since = addresses, now
 
     def here(self, now: float) -> dict[PeerId, Addresses]:
@@ -79,7 +85,7 @@ class Presence:
         return {
             peer: known.addresses
             for peer, known in self._peers.items()
-            if known.connected and now - known.since <= SILENCE
+            if known.connection is not None and now - known.heard() <= SILENCE
         }
 
     def forget(self, peer: PeerId) -> None:
@@ -108,14 +114,18 @@ class Presence:
     def silent_for(self, peer: PeerId, now: float) -> float | None:
         """Seconds since a connected peer was heard; None for one that is not connected."""
         known = self._peers.get(peer)
-        if known is None or not known.connected:
+        if known is None or known.connection is None:
             return None
-        return now - known.since
+        return now - known.heard()
 
     def changes(self, now: float) -> Iterator[tuple[PeerId, PeerState, Addresses]]:
         """What is different from the last time this was asked."""
         for peer, known in self._peers.items():
+            connection = known.connection
+            if known.as_told and connection and now - connection.last_received <= SILENCE:
+                continue  # As nearly all are, of thousands.
             current = (self._state(known, now), known.addresses)
+            known.as_told = connection is not None and current[0] == "live"
             if current != known.told:
                 known.told = current
                 self.version += 1
@@ -134,7 +144,7 @@ class Presence:
                 yield peer, known.addresses
 
     def _state(self, known: _Peer, now: float) -> PeerState:
-        silence = now - known.since
-        if known.elsewhere or (known.connected and silence <= SILENCE):
+        silence = now - known.heard()
+        if known.elsewhere or (known.connection is not None and silence <= SILENCE):
             return "live"
         return "suspect" if silence <= max(self.grace, SILENCE) else "gone"

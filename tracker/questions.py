@@ -63,14 +63,16 @@ async def get_manifest(tracker: Tracker, session: Session, request: GetManifest)
 
 async def get_machines(tracker: Tracker, session: Session, request: GetMachines) -> None:
     """Answer the machines of the swarm."""
-    now = trio.current_time()
-    told, found = tracker.machines_told
-    if now >= told + pause_for(len(tracker.sessions)):
-        states, addresses, seen = tracker.states(), tracker.presence.addresses(), tracker.seen()
-        found = await tracker.database.read(
-            lambda connection: machines.list_machines(connection, states, addresses, seen)
-        )
-        tracker.machines_told = now, found
+    # Of many that ask at once, as after a start, one looks for all.
+    async with tracker.listing_machines:
+        now = trio.current_time()
+        told, found = tracker.machines_told
+        if now >= told + pause_for(len(tracker.sessions)):
+            states, addresses, seen = tracker.states(), tracker.presence.addresses(), tracker.seen()
+            found = await tracker.database.read(
+                lambda connection: machines.list_machines(connection, states, addresses, seen)
+            )
+            tracker.machines_told = trio.current_time(), found
     await session.send(Machines(call=request.call, machines=found))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import outcome
 import trio
 
-from protocol.connection import Ended, NeedData, Received
+from protocol.connection import PINGED, Ended, NeedData, Received
 from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import ProtocolError
 from protocol.messages.base import Ping
@@ -21,6 +21,10 @@ from protocol.messages.base import Ping
 PING = Ping()
 PAUSE = 0.025
 """Seconds between looks: what a connection that rested asks first may wait so long."""
+MANY = 2_500
+"""Connections up to which it is; of more, longer in proportion, as each look costs the same."""
+LONGEST_PAUSE = 0.1
+_ROOM = 4096
 _AT_ONCE = 512
 """Sockets that are looked at before others have a turn."""
 
@@ -84,17 +88,21 @@ class Resting:
     async def run(self) -> None:
         """Watch, for ever."""
         while True:
-            await trio.lowlevel.wait_readable(self._watched.fileno())
-            for number, _ in self._watched.poll(0, _AT_ONCE):
+            found = self._watched.poll(0, _AT_ONCE)
+            if not found:
+                await trio.lowlevel.wait_readable(self._watched.fileno())
+                continue
+            now = trio.current_time()
+            for number, _ in found:
                 place = self._places.get(number)
                 if place is not None and place.task is not None:
-                    self._look(number, place, place.task)
+                    self._look(number, place, place.task, now)
             # To wake for each would cost more than what it brings.
-            await trio.sleep(PAUSE)
+            await trio.sleep(min(LONGEST_PAUSE, PAUSE * max(1.0, len(self._places) / MANY)))
 
-    def _look(self, number: int, place: _Place, task: trio.lowlevel.Task) -> None:
+    def _look(self, number: int, place: _Place, task: trio.lowlevel.Task, now: float) -> None:
         try:
-            event = _read(number, place)
+            event = _read(number, place, now)
         except (OSError, ProtocolError, ConnectionLostError) as error:
             self._take_out(number, place)
             lost = error if isinstance(error, ProtocolError) else ConnectionLostError(str(error))
@@ -109,18 +117,22 @@ class Resting:
         self._watched.modify(number, 0)
 
 
-def _read(number: int, place: _Place) -> Received | Ended | None:
+def _read(number: int, place: _Place, now: float) -> Received | Ended | None:
     """Read what has come; the first message that its task has to see."""
     channel, connection = place.channel, place.channel.connection
-    connection.received(os.readv(number, [connection.receive_space()]))
-    channel.last_received = now = trio.current_time()
-    while not isinstance(event := connection.next_event(), NeedData):
-        if isinstance(event, Received) and isinstance(event.message, Ping):
-            if not place.answers(now):
-                continue
+    received = os.read(number, _ROOM)
+    if not received:
+        connection.received(0)
+    channel.last_received = now
+    event = connection.take_in(received)
+    while not isinstance(event, NeedData):
+        if event is not PINGED:
+            return event if isinstance(event, Received | Ended) else None
+        if place.answers(now):
             answer = connection.send(PING)
             if os.write(number, answer) < len(answer):
                 raise ConnectionLostError("it does not read what it is sent")
-        elif isinstance(event, Received | Ended):
-            return event
+        if connection.holds_nothing:
+            return None
+        event = connection.next_event()
     return None

@@ -73,6 +73,7 @@ class Session:
         member: Member | None,
         host: str | None,
         resting: Resting,
+        busy: "set[Session]",
     ) -> None:
         self.channel = channel
         self.role = role
@@ -82,6 +83,8 @@ class Session:
         self.host = host
         """The address the connection comes from, if it comes from one."""
         self._resting = resting
+        self._busy = busy
+        """Whose `show_life` is called now and then; for all of the tracker."""
         self._answered_ping = -math.inf
         self.serving_since = math.inf
         """When what is being served came; infinite while nothing is."""
@@ -244,6 +247,7 @@ class Session:
                 self.log.debug("connection ended", why=event.reason)
                 return
             self.serving_since = self.channel.last_received
+            self._busy.add(self)
             await serve(self, event)
             self.serving_since = math.inf
             if not isinstance(event, Received) or event.message != PING:
@@ -290,10 +294,12 @@ class Session:
             return None
 
     async def _send(self, messages: list[Message | bytes]) -> None:
-        if messages:
+        rest = self.channel.send_now(messages) if messages else None
+        if rest:
+            # Nearly always the kernel takes all at once: no wait, and no clock for one.
             self._sending = True
             with trio.fail_after(STALLED):
-                await self.channel.send_all(messages)
+                await self.channel.send_rest(rest)
             self._sending = False
 
     async def _send_document(self, item: Document | trio.Event) -> None:
@@ -316,14 +322,15 @@ class Session:
         self._answered_ping = now
         return True
 
-    def show_life(self, now: float) -> None:
-        """Send a Ping if the other side waits for an answer that takes long."""
+    def show_life(self, now: float) -> bool:
+        """Send a Ping if the other side waits for an answer that takes long; False if for none."""
         since = min(self.serving_since, self._answered_at if self._rests else math.inf)
         if now - since >= PING_EVERY and self._is_free():
             self._answered_at = now
             if self.serving_since < now:
                 self.serving_since = now
             self.push(PING)
+        return since < math.inf
 
     async def _close(self) -> None:
         self._resting.forget(self.channel)

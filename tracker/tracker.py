@@ -48,6 +48,8 @@ SEARCHES = 2
 """At once: one looks at the shelf, one reads its page. Other readers are for other questions."""
 SILENT = 60.0
 """Seconds without a byte after which a connection is cut."""
+_LOOK_EVERY = 5.0
+"""Seconds between looks for such, of thousands."""
 _log = structlog.get_logger()
 
 
@@ -102,13 +104,16 @@ class Tracker:
         self.presence = Presence(self.roster.roster.grace)
         self.locating = Locating(database, self.presence)
         self.sessions: set[Session] = set()
+        self.busy: set[Session] = set()
+        """Those of which something was being served a moment ago."""
         self._present: dict[PeerId, Session] = {}
         self._left: dict[PeerId, int] = {}
         self._received = self._sent = 0
-        self._told_at = -math.inf
+        self._told_at = self._looked_at = -math.inf
         self._told_live: list[bytes] | None = None
         self.machines_told = -math.inf, tuple[Machine, ...]()
         """The machines of a large swarm as they were last listed, and when."""
+        self.listing_machines = trio.Lock()
         self._emptied = trio.Event()
         self._saved = trio.current_time()
         for peer, known in database.read_now(machines.load_addresses).items():
@@ -123,6 +128,7 @@ class Tracker:
     def leave(self, session: Session) -> None:
         """A connection is over."""
         self.sessions.discard(session)
+        self.busy.discard(session)
         self.asked.forget(session)
         if not self.sessions:
             self._emptied.set()
@@ -131,7 +137,6 @@ class Tracker:
         peer = session.member.peer if session.member else None
         if peer is not None and self._present.get(peer) is session:
             del self._present[peer]
-            self.presence.hear(peer, session.channel.last_received)
             self._left[peer] = self._seen(peer) or self.wall()
             self.presence.leave(peer)
             self.tell_changes()
@@ -145,7 +150,7 @@ class Tracker:
         self._present[peer] = session
         if old is not None and old is not session:
             old.cut("a newer connection of this machine took its place")
-        self.presence.arrive(peer, addresses, trio.current_time())
+        self.presence.arrive(peer, addresses, session.channel)
         self.tell_changes()
 
     @property
@@ -292,12 +297,12 @@ class Tracker:
     def notice_silence(self) -> None:
         """Compare every connection with the clock."""
         now = trio.current_time()
-        for peer, session in self._present.items():
-            self.presence.hear(peer, session.channel.last_received)
-        for session in list(self.sessions):
-            session.show_life(now)
-            if now - session.channel.last_received > SILENT:
-                session.cut("nothing was heard for too long")
+        self.busy = {session for session in self.busy if session.show_life(now)}
+        if now >= self._looked_at + min(_LOOK_EVERY, pause_for(len(self.sessions))):
+            self._looked_at = now
+            for session in list(self.sessions):
+                if now - session.channel.last_received > SILENT:
+                    session.cut("nothing was heard for too long")
         self.tell_changes()
 
     async def save_everything(self) -> None:

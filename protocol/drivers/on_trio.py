@@ -5,6 +5,7 @@ on the wire, so it ends the connection. Time-outs belong to the caller.
 """
 
 import math
+import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -33,6 +34,8 @@ TRICKLE, TRICKLE_PAUSE = 64 << 10, 0.002
 UNSENT = 4 << 20
 """Bytes the kernel may be given ahead of what it has sent; its own buffer often allows less."""
 TCP_NOTSENT_LOWAT = 25
+_ESTABLISHED = b"\1"
+"""The first byte of struct tcp_info while neither side has ended it."""
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes that have just come; returns when more may come."""
 
@@ -125,6 +128,27 @@ class TrioChannel:
         as those are that many are sent."""
         self._check_open()
         await self._write(b"".join(map(self._sealed, messages)))
+
+    def send_now(self, messages: Sequence[Message | bytes]) -> memoryview:
+        """As `send_all`, what the kernel takes at once.
+
+        What is left, mostly nothing, must go to `send_rest` before anything else is sent.
+        """
+        self._check_open()
+        rest = memoryview(b"".join(map(self._sealed, messages)))
+        if isinstance(self.stream, trio.SocketStream):
+            try:
+                rest = rest[os.write(self.stream.socket.fileno(), rest) :]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise ConnectionLostError(f"sending failed: {error}") from None
+        self._interrupted = bool(rest)
+        return rest
+
+    async def send_rest(self, rest: memoryview) -> None:
+        """Send what `send_now` has left."""
+        await self._write(rest)
 
     def _sealed(self, message: Message | bytes) -> bytes:
         seal = self.connection
@@ -267,6 +291,17 @@ def read_tcp(stream: trio.abc.Stream) -> TcpReading | None:
     except OSError:
         return None
     return parse_tcp_info(bytes(found), congestion_control(stream)) if found else None
+
+
+def has_gone(stream: trio.abc.Stream) -> bool:
+    """Whether the other side has closed a connection already, as far as the kernel tells."""
+    if not isinstance(stream, trio.SocketStream) or not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        found = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except OSError:
+        return False
+    return bytes(found) != _ESTABLISHED
 
 
 def congestion_control(stream: trio.abc.Stream) -> str:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
+from tracker_support import NOW, Line, admit, entry_of, manifest_of, signed, store_manifest
 
 from protocol.bitfield import Bitfield
 from protocol.identity import Identity
@@ -162,8 +162,10 @@ def located(
 ) -> tuple[Holder, ...]:
     presence = Presence(1800)
     for peer, state in states.items():
-        meet = presence.arrive if state == "live" else presence.expect
-        meet(peer, ("10.0.0.1:1",), 0.0)
+        if state == "live":
+            presence.arrive(peer, ("10.0.0.1:1",), Line(0.0))
+        else:
+            presence.expect(peer, ("10.0.0.1:1",), 0.0)
     assert presence.version
     list(presence.changes(0.0))
     return trio.run(Locating(database, presence).holders, manifest)

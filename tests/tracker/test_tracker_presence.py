@@ -1,5 +1,7 @@
 """Who is live, suspect and gone, on a clock that stands in the test."""
 
+from tracker_support import Line
+
 from protocol.ids import PeerId
 from tracker.presence import Presence
 
@@ -9,24 +11,41 @@ HOME = ("192.168.1.2:4101",)
 
 def test_a_peer_goes_from_live_to_suspect_to_gone() -> None:
     presence = Presence(grace=1800)
-    presence.arrive(NAS, HOME, 100)
+    line = Line(100)
+    presence.arrive(NAS, HOME, line)
     assert list(presence.changes(100)) == [(NAS, "live", HOME)]
     assert list(presence.changes(115)) == []
     assert list(presence.changes(115.1)) == [(NAS, "suspect", HOME)]
     assert list(presence.changes(1900)) == []
     assert list(presence.changes(1900.1)) == [(NAS, "gone", HOME)]
-    presence.hear(NAS, 1901)
+    line.last_received = 1901
     assert list(presence.changes(1901)) == [(NAS, "live", HOME)]
+    assert list(presence.changes(1916)) == []
+    assert list(presence.changes(1916.1)) == [(NAS, "suspect", HOME)]
+
+
+def test_who_was_heard_meanwhile_is_live_whenever_it_is_asked() -> None:
+    presence, line = Presence(grace=1800), Line(0)
+    presence.arrive(NAS, HOME, line)
+    list(presence.changes(0))
+    line.last_received = 14
+    assert presence.state(NAS, 29) == "live"
+    assert presence.state(NAS, 29.1) == "suspect"
+    assert presence.silent_for(NAS, 20) == 6
 
 
 def test_a_closed_connection_is_suspect_at_once() -> None:
     presence = Presence(grace=60)
-    presence.arrive(NAS, HOME, 0)
-    list(presence.changes(0))
+    line = Line(0)
+    presence.arrive(NAS, HOME, line)
+    assert list(presence.changes(0)) == [(NAS, "live", HOME)]
+    line.last_received = 10
     presence.leave(NAS)
-    assert presence.state(NAS, 1) == "suspect"
-    presence.hear(NAS, 50)
-    assert presence.state(NAS, 61) == "gone"
+    assert list(presence.changes(10)) == [(NAS, "suspect", HOME)]
+    line.last_received = 50
+    assert presence.state(NAS, 70) == "suspect"
+    assert presence.state(NAS, 71) == "gone"
+    assert presence.silent_for(NAS, 71) is None
 
 
 def test_everybody_is_suspect_after_a_start() -> None:
@@ -40,15 +59,15 @@ def test_everybody_is_suspect_after_a_start() -> None:
 
 def test_moving_is_a_change() -> None:
     presence = Presence(grace=60)
-    presence.arrive(NAS, HOME, 0)
+    presence.arrive(NAS, HOME, Line(0))
     list(presence.changes(0))
-    presence.arrive(NAS, ("10.0.0.1:4101",), 1)
+    presence.arrive(NAS, ("10.0.0.1:4101",), Line(1))
     assert list(presence.changes(1)) == [(NAS, "live", ("10.0.0.1:4101",))]
     assert list(presence.live(1)) == [(NAS, ("10.0.0.1:4101",))]
 
 
 def test_grace_is_never_shorter_than_silence() -> None:
     presence = Presence(grace=0)
-    presence.arrive(NAS, HOME, 0)
+    presence.arrive(NAS, HOME, Line(0))
     assert presence.state(NAS, 15) == "live"
     assert presence.state(NAS, 16) == "gone"

@@ -44,6 +44,13 @@ make_place: Callable[[], URL] | None = None
 """Where `found` makes its databases; in the data directory while this is None."""
 
 
+@dataclass
+class Line:
+    """A connection as far as presence looks at it."""
+
+    last_received: float
+
+
 def found(root: Path) -> tuple[DataDir, Database, SwarmKeys, Identity]:
     """A swarm that has just been made."""
     directory = DataDir(root / "tracker", make_place() if make_place else None)
