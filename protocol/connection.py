@@ -278,12 +278,9 @@ class Connection:
         return self._sending
 
     def _seal(self, plaintext: bytes) -> bytes:
-        length = len(plaintext) + TAG_LENGTH
-        sealed = bytearray(2 + length)
-        sealed[:2] = length.to_bytes(2)
-        self._open_sending().encrypt_into(plaintext, memoryview(sealed)[2:])
-        self.bytes_out += len(sealed)
-        return bytes(sealed)
+        sealed = self._open_sending().encrypt(plaintext)
+        self.bytes_out += 2 + len(sealed)
+        return len(sealed).to_bytes(2) + sealed
 
     # Events, state by state
 

@@ -90,6 +90,14 @@ class CipherState:
         self._n += 1
         return plaintext
 
+    def encrypt(self, plaintext: bytes | bytearray | memoryview) -> bytes:
+        """One transport message, tag included."""
+        if self._aead is None or len(plaintext) + TAG_LENGTH > MAX_MESSAGE_LENGTH:
+            raise LocalProtocolError("no key, or a message too long for Noise")
+        nonce = self._nonce()
+        self._n += 1
+        return self._aead.encrypt(nonce, plaintext, None)
+
     def encrypt_into(self, plaintext: bytes | bytearray | memoryview, out: memoryview) -> int:
         """Write one transport message to the front of `out`; return its length, tag included."""
         length = len(plaintext) + TAG_LENGTH

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from protocol.address import Address
 from protocol.connection import Established
-from protocol.drivers.on_trio import ConnectionLostError, TrioChannel, has_gone
+from protocol.drivers.on_trio import ConnectionLostError, TrioChannel
 from protocol.errors import LocalProtocolError, ProtocolError, RefusedError
 from protocol.hello import MemberHello
 from protocol.ids import StaticKey
@@ -27,13 +27,14 @@ from protocol.messages.tending import ComeBack
 from protocol.operator_access import encode_operator_access, make_operator_access
 from protocol.roster import Member
 from tracker import swarm
+from tracker.accepting import take_connections
 from tracker.admission import Admission, role_of
 from tracker.catching_up import keep_up
 from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
 from tracker.figures import gauges
-from tracker.garbage import collect_seldom
+from tracker.interpreter import suit_crowds
 from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits, source_of
 from tracker.listening import reachable
@@ -88,6 +89,10 @@ class Reception:
         finally:
             await trio.aclose_forcefully(stream)
 
+    def has_gone(self) -> None:
+        """A connection had given up before it was taken."""
+        self._tracker.metrics.turned_away("gone")
+
     async def _has_turn(self, host: str | None) -> bool:
         """Whether a connection gets a handshake, when its address has its turn."""
         if host is None:
@@ -107,10 +112,6 @@ class Reception:
         return True
 
     async def _open(self, stream: trio.abc.HalfCloseableStream, host: str | None) -> Session | None:
-        if has_gone(stream):
-            # It waited too long among many: who is still there must not wait for its handshake.
-            self._tracker.metrics.turned_away("gone")
-            return None
         source = source_of(host) if host is not None else ""
         if self._unfinished >= MAX_UNFINISHED or self._of_source[source] >= MOST_OF_SOURCE:
             _log.warning("too many connections at once", host=host)
@@ -267,7 +268,7 @@ async def _serve_until_told(
     watched: list[trio.SocketListener],
     announce: Callable[[str, str, str], None],
 ) -> None:
-    collect_seldom()
+    suit_crowds()
     reception = Reception(tracker, admission)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
@@ -281,7 +282,7 @@ async def _serve_until_told(
                 http = PlainHttp(probes.paths())
                 await nursery.start(trio.serve_listeners, http.serve, watched)
             let_in = trio.CancelScope()
-            await nursery.start(_let_in, let_in, reception, listeners)
+            nursery.start_soon(_let_in, let_in, reception, listeners)
             address = address_of(listeners[0])
             _log.info(
                 "listening",
@@ -304,20 +305,15 @@ async def _serve_until_told(
 
 
 async def _let_in(
-    scope: trio.CancelScope,
-    reception: Reception,
-    listeners: list[trio.SocketListener],
-    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+    scope: trio.CancelScope, reception: Reception, listeners: list[trio.SocketListener]
 ) -> None:
     """Take connections until `scope` is cancelled; those that are open go on."""
     async with trio.open_nursery() as connections:
         with scope:
-            await trio.serve_listeners(
-                reception.receive,
-                listeners,
-                handler_nursery=connections,
-                task_status=task_status,
-            )
+            async with trio.open_nursery() as taking:
+                for each in listeners:
+                    args = (each, reception.receive, connections, reception.has_gone)
+                    taking.start_soon(take_connections, *args)
 
 
 def _local(bound: tuple[str, int]) -> Address:

@@ -20,6 +20,11 @@ from tracker.swarm import join_lines, split_lines
 MAX_ADDRESSES = 16
 MAX_MACHINES = 1000
 _table = tables.members
+_NOTE_PRESENT = (
+    update(_table)
+    .where(_table.c.peer == bindparam("of"))
+    .values(addresses=bindparam("addresses"), stored=bindparam("stored"), seen=bindparam("seen"))
+)
 _SAVE_SEEN = (
     update(_table)
     .where(_table.c.peer == bindparam("of"), _table.c.seen < bindparam("moment"))
@@ -30,11 +35,15 @@ States = Mapping[PeerId, PeerState]
 
 
 def note_present(
-    connection: Connection, peer: PeerId, addresses: tuple[str, ...], stored: int, now: int
+    connection: Connection, arrived: Iterable[tuple[PeerId, tuple[str, ...], int, int]]
 ) -> None:
-    """A member has connected."""
-    row = {"addresses": join_lines(addresses), "stored": stored, "seen": now}
-    connection.execute(update(_table).where(_table.c.peer == peer).values(**row))
+    """Members have connected: their addresses, the bytes they store, and when that was."""
+    rows = [
+        {"of": peer, "addresses": join_lines(addresses), "stored": stored, "seen": now}
+        for peer, addresses, stored, now in arrived
+    ]
+    if rows:
+        connection.execute(_NOTE_PRESENT, rows)
 
 
 def save_seen(connection: Connection, seen: Mapping[PeerId, int]) -> None:

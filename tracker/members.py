@@ -75,15 +75,20 @@ def require_active(connection: Connection, peer: PeerId) -> None:
         raise RequestFailedError("refused", "this machine has left the swarm")
 
 
+def capacities(connection: Connection, peers: Sequence[PeerId]) -> dict[PeerId, int]:
+    """What each of some machines offers; those left out are no members now."""
+    found = select(_table.c.peer, _table.c.capacity).where(_table.c.peer.in_(peers), tables.inside)
+    return {PeerId(row.peer): row.capacity for row in connection.execute(found)}
+
+
 def set_capacity(
     connection: Connection, signing: Ed25519PrivateKey, peer: PeerId, capacity: int
 ) -> StoredRoster | None:
     """A member offers another amount of room: a new roster, or None when it is the same."""
-    this = _table.c.peer == peer
-    offered = select(_table.c.capacity).where(this, tables.inside)
-    if connection.execute(offered).scalar() == capacity:
-        return None
     require_active(connection, peer)
+    this = _table.c.peer == peer
+    if connection.execute(select(_table.c.capacity).where(this)).scalar_one() == capacity:
+        return None
     connection.execute(update(_table).where(this).values(capacity=capacity))
     return make_roster(connection, signing)
 

@@ -1,7 +1,5 @@
 """What members and operators may ask without changing anything."""
 
-import trio
-
 from protocol.messages.health import GetHealth, SwarmHealth
 from protocol.messages.shared import (
     GetMachines,
@@ -12,9 +10,8 @@ from protocol.messages.shared import (
     ManifestDocument,
 )
 from protocol.messages.tracking import GetEntry, Listings, Search
-from tracker import listing, machines, manifests, searching
+from tracker import listing, manifests, searching
 from tracker.session import Session
-from tracker.telling import pause_for
 from tracker.tracker import Tracker
 
 
@@ -63,16 +60,7 @@ async def get_manifest(tracker: Tracker, session: Session, request: GetManifest)
 
 async def get_machines(tracker: Tracker, session: Session, request: GetMachines) -> None:
     """Answer the machines of the swarm."""
-    # Of many that ask at once, as after a start, one looks for all.
-    async with tracker.listing_machines:
-        now = trio.current_time()
-        told, found = tracker.machines_told
-        if now >= told + pause_for(len(tracker.sessions)):
-            states, addresses, seen = tracker.states(), tracker.presence.addresses(), tracker.seen()
-            found = await tracker.database.read(
-                lambda connection: machines.list_machines(connection, states, addresses, seen)
-            )
-            tracker.machines_told = trio.current_time(), found
+    found = await tracker.machine_list.get()
     await session.send(Machines(call=request.call, machines=found))
 
 

@@ -34,6 +34,8 @@ BURST = 64
 """Messages that are sent with one call, if so many wait, and served before others have a turn."""
 SLOWEST = 64 << 10
 """Bytes a second below which a reader of a document is as good as stalled."""
+_AHEAD = 16 << 10
+"""Bytes that are sealed at once: of thousands that read slowly, each keeps some waiting."""
 AWAKE = 5.0
 """Seconds after a request before a connection rests: see `Resting`."""
 _FAREWELL = 2.0
@@ -284,7 +286,8 @@ class Session:
                     await self._send(messages)
                     messages = []
                     await self._send_document(item)
-                item = self._waiting_item() if len(messages) < BURST else None
+                most = len(messages) >= BURST or sum(map(_size, messages)) >= _AHEAD
+                item = None if most else self._waiting_item()
             await self._send(messages)
 
     def _waiting_item(self) -> "Item | None":
@@ -339,6 +342,11 @@ class Session:
             if not self._sending:
                 await say_farewell(self.channel, self._reason, refused=self._refused)
         await trio.aclose_forcefully(self.channel.stream)
+
+
+def _size(message: Message | bytes) -> int:
+    """Bytes of a message that is encoded already, as large ones are that many are told."""
+    return len(message) if isinstance(message, bytes) else 0
 
 
 async def say_farewell(channel: TrioChannel, reason: str, *, refused: bool) -> None:

@@ -15,7 +15,7 @@ FEW = 64
 """Members that are connected, up to which each piece of news is told at once."""
 TOLD_A_SECOND = 2000
 """Of more, how many are told something each second."""
-_SPACE = 60_000
+_SPACE = 16_000
 
 News = tuple[PeerId, PeerState, tuple[str, ...]]
 

@@ -30,6 +30,7 @@ from tracker.health import HealthCounter
 from tracker.kept_shelf import KeptShelf
 from tracker.limits import Limits
 from tracker.locating import Locating
+from tracker.machine_list import MachineList
 from tracker.metrics import Metrics
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
@@ -111,9 +112,7 @@ class Tracker:
         self._received = self._sent = 0
         self._told_at = self._looked_at = -math.inf
         self._told_live: list[bytes] | None = None
-        self.machines_told = -math.inf, tuple[Machine, ...]()
-        """The machines of a large swarm as they were last listed, and when."""
-        self.listing_machines = trio.Lock()
+        self.machine_list = MachineList(self._list_machines, lambda: pause_for(len(self.sessions)))
         self._emptied = trio.Event()
         self._saved = trio.current_time()
         for peer, known in database.read_now(machines.load_addresses).items():
@@ -275,6 +274,12 @@ class Tracker:
         """When the connected members were last heard, by the time of day."""
         found = ((peer, self._seen(peer)) for peer in self._present)
         return {peer: seen for peer, seen in found if seen is not None}
+
+    async def _list_machines(self) -> tuple[Machine, ...]:
+        states, addresses, seen = self.states(), self.presence.addresses(), self.seen()
+        return await self.database.read(
+            lambda connection: machines.list_machines(connection, states, addresses, seen)
+        )
 
     async def get_ready(self) -> None:
         """Read what searches look at, so that the first one need not wait for it."""

@@ -34,8 +34,6 @@ TRICKLE, TRICKLE_PAUSE = 64 << 10, 0.002
 UNSENT = 4 << 20
 """Bytes the kernel may be given ahead of what it has sent; its own buffer often allows less."""
 TCP_NOTSENT_LOWAT = 25
-_ESTABLISHED = b"\1"
-"""The first byte of struct tcp_info while neither side has ended it."""
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes that have just come; returns when more may come."""
 
@@ -291,17 +289,6 @@ def read_tcp(stream: trio.abc.Stream) -> TcpReading | None:
     except OSError:
         return None
     return parse_tcp_info(bytes(found), congestion_control(stream)) if found else None
-
-
-def has_gone(stream: trio.abc.Stream) -> bool:
-    """Whether the other side has closed a connection already, as far as the kernel tells."""
-    if not isinstance(stream, trio.SocketStream) or not hasattr(socket, "TCP_INFO"):
-        return False
-    try:
-        found = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    except OSError:
-        return False
-    return bytes(found) != _ESTABLISHED
 
 
 def congestion_control(stream: trio.abc.Stream) -> str:
