@@ -139,7 +139,7 @@ class Connection:
         if len(received) == _SEALED_PING and self._is_one_record(received):
             self.bytes_in += _SEALED_PING
             try:
-                return self._open_control(memoryview(received)[2:])
+                return self._open_control(received[2:])
             except ProtocolError as error:
                 self._fail(error)
                 raise
@@ -319,12 +319,11 @@ class Connection:
         begins = int.from_bytes(received[:2]) + 2 == len(received)
         return begins and self.state is State.CONTROL and not self._buffer
 
-    def _open_control(self, record: memoryview) -> Event:
-        plaintext = bytearray(max(0, len(record) - TAG_LENGTH))
-        self._receiving.decrypt_into(record, memoryview(plaintext))
+    def _open_control(self, record: bytes | memoryview) -> Event:
+        plaintext = self._receiving.decrypt(record)
         if plaintext == _PING:
             return PINGED
-        message = decode_message_untrusted(memoryview(plaintext))
+        message = decode_message_untrusted(plaintext)
         if isinstance(message, Close):
             if message.refused:
                 raise RefusedError(message.reason)

@@ -108,6 +108,17 @@ class CipherState:
         self._n += 1
         return self._aead.encrypt_into(nonce, plaintext, None, out[:length])
 
+    def decrypt(self, ciphertext: bytes | memoryview) -> bytes:
+        """Open one transport message."""
+        if self._aead is None:
+            raise LocalProtocolError("no key")
+        try:
+            plaintext = self._aead.decrypt(self._nonce(), ciphertext, None)
+        except InvalidTag:
+            raise RemoteProtocolError("a transport message failed authentication") from None
+        self._n += 1
+        return plaintext
+
     def decrypt_into(self, ciphertext: memoryview, out: memoryview) -> int:
         """Open one transport message to the front of `out`, worthless if it fails; its length."""
         length = len(ciphertext) - TAG_LENGTH

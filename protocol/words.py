@@ -18,6 +18,7 @@ the entry says of itself; or some are only in the names of files inside."""
 NAME_BYTES = 200
 """Of a folded name, what names are sorted by: those that are alike so far are sorted by id."""
 _CONTROLS = dict.fromkeys((*range(32), 127), " ")
+_SIGNS = {ord(each): " " for each in map(chr, range(128)) if not each.isalnum()}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ def name_key(name: str) -> str:
 
 def spaced(text: str) -> str:
     """The words of folded text between single spaces, one also at either end: " film mp4 "."""
-    return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in text).split())} "
+    if text.isascii():
+        apart = text.translate(_SIGNS)
+    else:
+        apart = "".join(c if c.isalnum() else " " for c in text)
+    return f" {' '.join(apart.split())} "
 
 
 def nearness(words: Words, key: str, named: str) -> int:

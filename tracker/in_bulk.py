@@ -108,7 +108,8 @@ def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[Mani
     if not by_id:
         return set()
     live = _entries.c.manifest.in_(list(by_id)) & _entries.c.deleted.is_(False)
-    rows = connection.execute(select(_entries).where(live)).all()
+    columns = (_entries.c.number, _entries.c.manifest, _entries.c.body, _entries.c.shown)
+    rows = connection.execute(select(*columns).where(live)).all()
     named = {row.manifest for row in rows}
     unnamed = {each for each in by_id if each not in named and not brake.names(connection, each)}
     kept = [

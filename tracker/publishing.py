@@ -63,14 +63,10 @@ def _publish_all(
 
 def _keep_all(connection: Connection, asked: Sequence[Keeping]) -> list[RequestFailedError | None]:
     answers: list[RequestFailedError | None] = [None] * len(asked)
-    for by in {each.by for each in asked}:
-        try:
-            members.require_active(connection, by)
-        except RequestFailedError as error:
-            answers = [
-                error if each.by == by else before
-                for each, before in zip(asked, answers, strict=True)
-            ]
+    active = _active(connection, {each.by for each in asked})
+    for at, each in enumerate(asked):
+        if each.by not in active:
+            answers[at] = _why_not(connection, each.by)
     kept = [each.manifest for each, failed in zip(asked, answers, strict=True) if failed is None]
     unnamed = in_bulk.put_manifests(connection, kept)
     for at, each in enumerate(asked):
@@ -118,6 +114,14 @@ def _publish(connection: Connection, each: Publishing) -> Stored | RequestFailed
         return error
     savepoint.commit()
     return stored
+
+
+def _why_not(connection: Connection, peer: PeerId) -> RequestFailedError | None:
+    try:
+        members.require_active(connection, peer)
+    except RequestFailedError as error:
+        return error
+    return None
 
 
 def _active(connection: Connection, peers: Iterable[bytes]) -> set[bytes]:

@@ -87,7 +87,7 @@ class Session:
         self._resting = resting
         self._busy = busy
         """Whose `show_life` is called now and then; for all of the tracker."""
-        self._answered_ping = -math.inf
+        self._silent_until = -math.inf
         self.serving_since = math.inf
         """When what is being served came; infinite while nothing is."""
         self.serving_until = -math.inf
@@ -320,9 +320,9 @@ class Session:
 
     def answers_ping(self, now: float) -> bool:
         """Whether a Ping is answered: if nothing else is being sent, and none was lately."""
-        if now - self._answered_ping < TRACKER_ANSWERS_AFTER or not self._is_free():
+        if now < self._silent_until or not self._is_free():
             return False
-        self._answered_ping = now
+        self._silent_until = now + TRACKER_ANSWERS_AFTER
         return True
 
     def show_life(self, now: float) -> bool:

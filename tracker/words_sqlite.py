@@ -7,6 +7,7 @@ from an index.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -113,6 +114,7 @@ def _quote(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
+@lru_cache(1 << 14)
 def _spell(term: str) -> str:
     return "x" + term.encode().hex()
 

@@ -14,6 +14,7 @@ from protocol.connection import (
     BATCH_PAYLOAD,
     BYTES_RECEIVED,
     PAYLOAD,
+    PINGED,
     RECORD,
     Connection,
     Ended,
@@ -44,6 +45,35 @@ def test_messages_go_both_ways(cipher: Cipher) -> None:
         there.feed(b"".join(here.say(message) for message in said))
         assert there.messages == said
         assert there.connection.bytes_in == here.connection.bytes_out
+
+
+@ciphers
+def test_bytes_read_elsewhere_are_the_same(cipher: Cipher) -> None:
+    pair = open_pair(cipher)
+    said = [pair.initiator.say(message) for message in (Ping(), Ping(), Done(call=9), Ping())]
+    there = pair.responder.connection
+    assert there.take_in(said[0]) is PINGED
+    assert there.take_in(said[1][:5]) == NeedData()
+    assert not there.holds_nothing
+    # Behind half a message, as many bytes as a Ping has are none.
+    rest = said[1][5:] + said[2]
+    assert there.take_in(rest[: len(said[0])]) == PINGED
+    assert there.take_in(rest[len(said[0]) :] + said[3]) == Received(Done(call=9), 0)
+    assert there.next_event() == PINGED
+    assert there.next_event() == NeedData()
+    assert there.holds_nothing
+    assert there.bytes_in == pair.initiator.connection.bytes_out
+
+
+@ciphers
+def test_a_forged_ping_ends_it(cipher: Cipher) -> None:
+    pair = open_pair(cipher)
+    ping = bytearray(pair.initiator.say(Ping()))
+    ping[-1] ^= 1
+    there = pair.responder.connection
+    with pytest.raises(RemoteProtocolError, match="authentication"):
+        there.take_in(bytes(ping))
+    assert there.state is State.CLOSED
 
 
 @ciphers

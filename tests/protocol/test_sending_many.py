@@ -18,7 +18,7 @@ from protocol.drivers.on_trio import (
     tune,
 )
 from protocol.ids import ManifestId
-from protocol.messages.base import Done, Message, Ping
+from protocol.messages.base import Done, Failed, Message, Ping
 from protocol.messages.peering import Piece
 
 SWARM = Swarm()
@@ -133,6 +133,39 @@ async def test_messages_without_bytes_go_in_one_write(ends: Ends) -> None:
     await sender.send_all(messages)
     assert len(wire.writes) == 1
     assert [message for message, _ in await received(receiver, 64)] == messages
+
+
+@pytest.mark.trio
+async def test_what_the_kernel_does_not_take_at_once_is_sent_then() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    one = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    async with listener:
+        other = await listener.accept()
+    sender = TrioChannel(one, SWARM.credentials(), initiator=True)
+    receiver = TrioChannel(other, SWARM.credentials(), initiator=False)
+    with trio.fail_after(LONGEST):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender.handshake)
+            nursery.start_soon(receiver.handshake)
+        assert not sender.send_now([Done(call=0)])
+        # More than the kernel has room for while nobody reads.
+        many = [Failed(call=number, kind="failed", text="t" * 1000) for number in range(20_000)]
+        rest = sender.send_now(many)
+        assert rest
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender.send_rest, rest)
+            found = await received(receiver, 1 + len(many))
+        assert [message for message, _ in found] == [Done(call=0), *many]
+        await other.aclose()
+
+    async def send_on() -> None:
+        while True:
+            await sender.send_rest(sender.send_now([Done(call=1)]))
+            await trio.lowlevel.checkpoint()
+
+    with trio.fail_after(LONGEST), pytest.raises(ConnectionLostError):
+        await send_on()
+    await one.aclose()
 
 
 @pytest.mark.trio
