@@ -91,7 +91,7 @@ def _sqlite(path: Path) -> Engines:
     # The one that was used last has what is read often in its memory.
     reader = create_engine(url, pool_size=READERS, max_overflow=0, pool_use_lifo=True)
     _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536")
+    _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536", "mmap_size=2147418112")
     return Engines(writer, reader, _nothing, _nothing, _count, Notes())
 
 

@@ -19,6 +19,9 @@ from tracker.ordered import Ordered
 from tracker.shelf import Shelf
 from tracker.word_index import Group
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+"""Words of one letter that are looked up before they are asked for; of others, those that were are
+remembered as well."""
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
 """So many entries are looked at one by one, rather than all that have a word."""
@@ -54,6 +57,13 @@ class Hits:
     def all(self) -> int:
         """Both."""
         return self.own | self.inside
+
+
+def get_ready(connection: Connection, shelf: Shelf, now: int, letter: str) -> None:
+    """Look up what nearly all entries have, before somebody waits for it."""
+    with shelf.held(connection, now):
+        with_any(connection, shelf, (letter,))
+        with_any_inside(connection, shelf, (letter,))
 
 
 def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> Hits:

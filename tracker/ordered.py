@@ -11,6 +11,8 @@ from tracker.masks import bits_among, bits_of, numbers_of
 _LOOKED_AT = 16
 """So many entries of an order are looked at in the time that one is sorted in."""
 _AT_ONCE = 2_000
+_FEW = 256
+"""So many entries are sorted in the time in which the blocks are gone through."""
 _SEVERAL = 8
 """More than so many are put in, or dropped, in one go through all."""
 
@@ -66,6 +68,10 @@ class Ordered:
                 if self._blocks is not None:
                     self._blocks.drop(at, number)
 
+    def get_ready(self) -> None:
+        """Make what wide ranges are found with, once, before it is needed."""
+        self._cut()
+
     def within(self, least: Any, most: Any) -> int:
         """The entries whose key is within bounds, both included; None for no bound."""
         start, stop = 0, len(self.numbers)
@@ -81,7 +87,7 @@ class Ordered:
         """The next entries of a set in this order, after a key and id or from the start."""
         if not mask:
             return []
-        if self._is_few(mask, most, len(self.numbers)):
+        if mask.bit_count() <= _FEW:
             return self._first_of_few(mask, most, after, descending=descending)
         found: list[int] = []
         # Whatever has none of the set is passed over.

@@ -48,7 +48,7 @@ class Remembered:
         known = self.words.pop(word, None)
         if known is None:
             numbers = look()
-            found = mask_of(numbers, max(length, max(numbers, default=0) + 1))
+            found = _mask(numbers, length)
             if len(numbers) * _SHARE <= length:
                 return found
             known = Word(found, len(self._changed))
@@ -91,6 +91,14 @@ class Remembered:
         length = max(changed) + 1
         having = [number for number in changed if _has(self._texts[number], word)]
         known.found = known.found & ~mask_of(changed, length) | mask_of(having, length)
+
+
+def _mask(numbers: Sequence[int], length: int) -> int:
+    try:
+        return mask_of(numbers, length)
+    except IndexError:
+        # Some are newer than what is kept of entries.
+        return mask_of(numbers, max(numbers) + 1)
 
 
 def _has(text: Text | None, word: str) -> bool:

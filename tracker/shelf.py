@@ -68,6 +68,12 @@ class Shelf:
         with self.held(connection, now):
             return
 
+    def cut_orders(self, connection: Connection, now: int) -> None:
+        """Prepare for wide ranges, which takes a moment of many entries."""
+        with self.held(connection, now):
+            for order in self.orders.values():
+                order.get_ready()
+
     def keep(self, connection: Connection, now: int) -> None:
         """Write it down for the next start; while nothing else is written to the database."""
         if self._kept is not None and self.length:

@@ -3,6 +3,7 @@
 Decides and pushes without waiting; the database is told first, so what is said here survives.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.shared import Machine, PeerState, RosterDocument
 from protocol.messages.tracking import EntryChanged, PeerChanged
 from protocol.signing import Signed
-from tracker import machines
+from tracker import finding, machines
 from tracker.approvals import Decision
 from tracker.asked import Asked
 from tracker.catalogue import Stored
@@ -43,6 +44,8 @@ from tracker.telling import FEW, pause_for, portions
 
 TICK = 1.0
 SAVE_EVERY = 60.0
+_MANY = 50_000
+"""Entries from which on it takes long to look up what nearly all have."""
 _EACH = 4
 """Changes that are told one by one."""
 SEARCHES = 2
@@ -285,7 +288,19 @@ class Tracker:
         """Read what searches look at, so that the first one need not wait for it."""
         with _database_may_be_away():
             await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
-            _log.info("searches are ready", entries=self.shelf.shown.bit_count())
+            entries = self.shelf.shown.bit_count()
+            _log.info("searches are ready", entries=entries)
+            if entries >= _MANY:
+                await self._look_up_letters()
+
+    async def _look_up_letters(self) -> None:
+        """The first to search for a letter would wait long; one by one, as others search."""
+        shelf, now = self.shelf, self.wall()
+        await self.database.read(lambda connection: shelf.cut_orders(connection, now))
+        for letter in finding.LETTERS:
+            look = functools.partial(finding.get_ready, shelf=shelf, now=now, letter=letter)
+            await self.database.read(look)
+        _log.info("searches are quick")
 
     async def keep_ready(self) -> None:
         """Write that down for the next start; once nothing else is written any more."""
