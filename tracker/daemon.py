@@ -274,7 +274,7 @@ async def _serve_until_told(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tracker.keep_time)
             nursery.start_soon(reception.resting.run)
-            nursery.start_soon(tracker.get_ready)
+            nursery.start_soon(tracker.readiness.start)
             if tracker.others is not None:
                 nursery.start_soon(tracker.others.run)
             probes = Probes(tracker.database, tracker.metrics, tracker.sizes, nursery)
@@ -299,7 +299,7 @@ async def _serve_until_told(
             let_in.cancel()
             await tracker.save_everything()
             await reception.stop()
-            await tracker.keep_ready()
+            await tracker.readiness.keep()
             nursery.cancel_scope.cancel()
     _log.info("stopped")
 

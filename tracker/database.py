@@ -5,10 +5,12 @@ other; what is written is on disk when its task hears of it. Those that wait for
 transaction (`group_commit`). Which engine it is, `engines` knows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 import trio
 from alembic import command
 from alembic.config import Config
@@ -25,6 +27,7 @@ from tracker.touched import Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ATTEMPTS = 5
+_log = structlog.get_logger()
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
@@ -171,6 +174,15 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
+
+
+@contextmanager
+def may_be_away() -> Iterator[None]:
+    """What nobody has asked for is done another time if the database cannot be reached."""
+    try:
+        yield
+    except RequestFailedError as error:
+        _log.warning("not read or written just now", why=error.text)
 
 
 def _explained(error: DBAPIError) -> Exception:

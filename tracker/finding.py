@@ -59,7 +59,7 @@ class Hits:
         return self.own | self.inside
 
 
-def get_ready(connection: Connection, shelf: Shelf, now: int, letter: str) -> None:
+def look_up_letter(connection: Connection, shelf: Shelf, now: int, letter: str) -> None:
     """Look up what nearly all entries have, before somebody waits for it."""
     with shelf.held(connection, now):
         with_any(connection, shelf, (letter,))

@@ -245,7 +245,7 @@ class Others:
         """Let old notes go, and be ready for searches without them."""
         while True:
             await trio.sleep(FRESHEN_EVERY)
-            await self._tracker.get_ready()
+            await self._tracker.readiness.get_ready()
             self._fresh.append(self._note)
             if len(self._fresh) == _KEPT:
                 await self._drop_notes(self._fresh[0])

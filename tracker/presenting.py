@@ -62,7 +62,7 @@ async def present(tracker: Tracker, session: Session, request: Present) -> None:
     """Note where the peer is; tell it whether it must announce, who is live, and what is new."""
     member = member_of(session)
     addresses = machines.usable_addresses(request.addresses, session.host)
-    session.missed = pushed = False
+    pushed = False
     missed = await tracker.database.read(lambda c: _look(c, member.peer, request))
     session.seen = missed.seen
     arrival = _Arrival(
@@ -92,9 +92,9 @@ async def present(tracker: Tracker, session: Session, request: Present) -> None:
         for news in tracker.who_is_live(member.peer):
             session.push(news)
         behind = missed.approvals or missed.changes or noted.behind
-        # What another tracker wrote meanwhile may have come to be pushed before this.
-        pushed = not (behind or session.missed or session.catching_up.locked())
-        session.caught_up = pushed
+        # What another tracker wrote just now may have been pushed before this one was there.
+        alone = tracker.others is None and not session.catching_up.locked()
+        pushed = session.caught_up = alone and not behind
 
     await tracker.database.outcome(tracker.database.submit_together(_ARRIVE, arrival, arrive))
     # Before the tombstones they set free.

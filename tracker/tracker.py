@@ -3,11 +3,9 @@
 Decides and pushes without waiting; the database is told first, so what is said here survives.
 """
 
-import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -20,21 +18,22 @@ from protocol.messages.deleting import ApprovalPassedOn
 from protocol.messages.shared import Machine, PeerState, RosterDocument
 from protocol.messages.tracking import EntryChanged, PeerChanged
 from protocol.signing import Signed
-from tracker import finding, machines
+from tracker import machines
 from tracker.approvals import Decision
 from tracker.asked import Asked
 from tracker.catalogue import Stored
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
-from tracker.errors import RequestFailedError
 from tracker.health import HealthCounter
 from tracker.kept_shelf import KeptShelf
+from tracker.last_seen import LastSeen
 from tracker.limits import Limits
 from tracker.locating import Locating
 from tracker.machine_list import MachineList
 from tracker.metrics import Metrics
 from tracker.operating import Outcome
 from tracker.presence import Addresses, Presence
+from tracker.readiness import Readiness
 from tracker.reports import Reports
 from tracker.session import Document, Session
 from tracker.shelf import Shelf
@@ -43,9 +42,6 @@ from tracker.swarm import StoredRoster, load_roster
 from tracker.telling import FEW, pause_for, portions
 
 TICK = 1.0
-SAVE_EVERY = 60.0
-_MANY = 50_000
-"""Entries from which on it takes long to look up what nearly all have."""
 _EACH = 4
 """Changes that are told one by one."""
 SEARCHES = 2
@@ -99,6 +95,8 @@ class Tracker:
         self.asked = Asked()
         self.searching = trio.CapacityLimiter(SEARCHES)
         self.shelf = Shelf(database.notes, kept_shelf)
+        self.readiness = Readiness(database, self.shelf, wall)
+        self.last_seen = LastSeen(database)
         self.metrics, self.sizes, self.limits = Metrics(), Sizes(database), Limits()
         self.metrics_address = ""
         """Where programs that watch ask, if anywhere."""
@@ -111,13 +109,11 @@ class Tracker:
         self.busy: set[Session] = set()
         """Those of which something was being served a moment ago."""
         self._present: dict[PeerId, Session] = {}
-        self._left: dict[PeerId, int] = {}
         self._received = self._sent = 0
         self._told_at = self._looked_at = -math.inf
         self._told_live: list[bytes] | None = None
         self.machine_list = MachineList(self._list_machines, lambda: pause_for(len(self.sessions)))
         self._emptied = trio.Event()
-        self._saved = trio.current_time()
         for peer, known in database.read_now(machines.load_addresses).items():
             self.presence.expect(peer, known, trio.current_time())
 
@@ -139,7 +135,7 @@ class Tracker:
         peer = session.member.peer if session.member else None
         if peer is not None and self._present.get(peer) is session:
             del self._present[peer]
-            self._left[peer] = self._seen(peer) or self.wall()
+            self.last_seen.note(peer, self._seen(peer) or self.wall())
             self.presence.leave(peer)
             self.tell_changes()
 
@@ -284,35 +280,13 @@ class Tracker:
             lambda connection: machines.list_machines(connection, states, addresses, seen)
         )
 
-    async def get_ready(self) -> None:
-        """Read what searches look at, so that the first one need not wait for it."""
-        with _database_may_be_away():
-            await self.database.read(lambda connection: self.shelf.load(connection, self.wall()))
-            entries = self.shelf.shown.bit_count()
-            _log.info("searches are ready", entries=entries)
-            if entries >= _MANY:
-                await self._look_up_letters()
-
-    async def _look_up_letters(self) -> None:
-        """The first to search for a letter would wait long; one by one, as others search."""
-        shelf, now = self.shelf, self.wall()
-        await self.database.read(lambda connection: shelf.cut_orders(connection, now))
-        for letter in finding.LETTERS:
-            look = functools.partial(finding.get_ready, shelf=shelf, now=now, letter=letter)
-            await self.database.read(look)
-        _log.info("searches are quick")
-
-    async def keep_ready(self) -> None:
-        """Write that down for the next start; once nothing else is written any more."""
-        with _database_may_be_away():
-            await self.database.write(lambda connection: self.shelf.keep(connection, self.wall()))
-
     async def keep_time(self) -> None:
         """Notice silence, and write down from time to time who was seen when."""
         while True:
             await trio.sleep(TICK)
             self.notice_silence()
-            await self._save_seen()
+            due = self.last_seen.is_due(len(self._present))
+            await self.last_seen.save(self.seen() if due else {})
 
     def notice_silence(self) -> None:
         """Compare every connection with the clock."""
@@ -327,33 +301,11 @@ class Tracker:
 
     async def save_everything(self) -> None:
         """Write down who was seen when, before the end."""
-        seen = self._left | self.seen()
-        with _database_may_be_away():
-            await self.database.write(lambda connection: machines.save_seen(connection, seen))
-
-    async def _save_seen(self) -> None:
-        seen, self._left = self._left, {}
-        if trio.current_time() - self._saved >= SAVE_EVERY:
-            seen |= self.seen()
-            self._saved = trio.current_time()
-        if seen:
-            with _database_may_be_away():
-                await self.database.write(lambda connection: machines.save_seen(connection, seen))
-                return
-            self._left = seen | self._left
+        await self.last_seen.save(self.seen())
 
     def _seen(self, peer: PeerId) -> int | None:
         silence = self.presence.silent_for(peer, trio.current_time())
         return None if silence is None else self.wall() - int(silence * 1000)
-
-
-@contextmanager
-def _database_may_be_away() -> Iterator[None]:
-    """What nobody has asked for is done another time."""
-    try:
-        yield
-    except RequestFailedError as error:
-        _log.warning("not written down", why=error.text)
 
 
 def roster_document(stored: StoredRoster) -> Document:

@@ -1,0 +1,51 @@
+"""What searches look at: read at the start, made quick behind it, kept at the end."""
+
+import functools
+from collections.abc import Callable
+
+import structlog
+
+from tracker import finding
+from tracker.database import Database, may_be_away
+from tracker.shelf import Shelf
+
+_MANY = 50_000
+"""Entries from which on it takes long to look up what nearly all have."""
+_log = structlog.get_logger()
+
+
+class Readiness:
+    """Sees to the shelf; `wall` tells the time of day."""
+
+    def __init__(self, database: Database, shelf: Shelf, wall: Callable[[], int]) -> None:
+        self._database = database
+        self._shelf = shelf
+        self._wall = wall
+
+    async def start(self) -> None:
+        """Be ready, and then quick."""
+        await self.get_ready()
+        with may_be_away():
+            if self._shelf.shown.bit_count() >= _MANY:
+                await self._look_up_letters()
+
+    async def get_ready(self) -> None:
+        """Read what searches look at, so that the first one need not wait for it."""
+        with may_be_away():
+            await self._database.read(lambda c: self._shelf.load(c, self._wall()))
+            _log.info("searches are ready", entries=self._shelf.shown.bit_count())
+
+    async def keep(self) -> None:
+        """Write that down for the next start; once nothing else is written any more."""
+        with may_be_away():
+            await self._database.write(lambda c: self._shelf.keep(c, self._wall()))
+
+    async def _look_up_letters(self) -> None:
+        """The first to search for a letter would wait long; one by one, as others search."""
+        shelf, now, read = self._shelf, self._wall(), self._database.read
+        await read(lambda connection: shelf.cut_orders(connection, now))
+        for letter in finding.LETTERS:
+            await read(
+                functools.partial(finding.look_up_letter, shelf=shelf, now=now, letter=letter)
+            )
+        _log.info("searches are quick")
