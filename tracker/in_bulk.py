@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from protocol.entry import (
     Entry,
@@ -32,6 +32,7 @@ from tracker import brake, catalogue, search_index, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.news import note_change
+from tracker.rows import put_rows
 from tracker.swarm import next_change
 
 _log = structlog.get_logger()
@@ -117,8 +118,7 @@ def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[Mani
         for manifest in by_id.values()
         if manifest.id not in unnamed
     ]
-    if kept:
-        connection.execute(insert(manifests), kept)
+    put_rows(connection, manifests, kept)
     _show(connection, [row for row in rows if not row.shown], by_id)
     return unnamed
 
@@ -154,12 +154,12 @@ def put_fresh(connection: Connection, fresh: Sequence[Checked], now: int) -> lis
         Fresh(number, signed, record, isinstance(record, Entry) and record.manifest in manifests)
         for number, (signed, record) in enumerate(fresh, start=first)
     ]
-    connection.execute(insert(_entries), [_row(each, now) for each in written])
+    put_rows(connection, _entries, [_row(each, now) for each in written])
     of_manifests = [
         {"entry": each.record.id, "manifest": each.record.manifest, "change": each.change}
         for each in written
     ]
-    connection.execute(insert(_named), of_manifests)
+    put_rows(connection, _named, of_manifests)
     _index(connection, [(each.change, each.record) for each in written if each.shown])
     return written
 

@@ -1,9 +1,10 @@
 """Many rows at a time, as the driver gives them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Dialect, Select, Table, insert
 
 AT_ONCE = 500
 _FETCHED = 5_000
@@ -28,6 +29,27 @@ def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """As many as one statement takes, again and again."""
     for start in range(0, len(values), AT_ONCE):
         yield values[start : start + AT_ONCE]
+
+
+def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, of values as the driver takes them.
+
+    SQLAlchemy looks at each value of each row, which takes as long as writing them.
+    """
+    if rows:
+        statement, order = _insertion(table, tuple(rows[0]), connection.dialect)
+        given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+        connection.exec_driver_sql(statement, given)
+
+
+@lru_cache(64)
+def _insertion(
+    table: Table, columns: tuple[str, ...], dialect: Dialect
+) -> tuple[str, tuple[str, ...] | None]:
+    """The statement, and for drivers that count parameters their order."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+    names = compiled.positiontup if compiled.positional else None
+    return str(compiled), None if names is None else tuple(names)
 
 
 def _cursor(connection: Connection, statement: Select[Any], *, many: bool) -> Any:

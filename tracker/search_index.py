@@ -6,7 +6,7 @@ in the vocabulary, for what is mistyped.
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, delete, or_, select
 
 from protocol.entry import Entry
 from protocol.inner_names import inner_text
@@ -16,7 +16,7 @@ from protocol.similar import learned
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
 from tracker.remembered import Text
-from tracker.rows import portions
+from tracker.rows import portions, put_rows
 from tracker.touched import note_entries
 from tracker.vocabulary_postgres import PostgresVocabulary
 from tracker.vocabulary_sqlite import SqliteVocabulary
@@ -61,7 +61,7 @@ def put_new(connection: Connection, added: Iterable[tuple[int, Entry, str]]) -> 
     put_inner(connection, [(number, entry) for number, entry, _ in added])
     learn(connection, [each.text for each in worded])
     columns = [{"number": number, **_key_columns(entry)} for number, entry, _ in added]
-    connection.execute(insert(keys), columns)
+    put_rows(connection, keys, columns)
 
 
 def put_inner(connection: Connection, added: Iterable[tuple[int, Entry]]) -> None:

@@ -40,8 +40,8 @@ class SqliteWords:
         self._texts, self._shorts = f"{name}_text", f"{name}_short"
         self._content = table(f"{self._texts}_content", column("id", Integer), column("c0", Text))
         """Where FTS5 keeps the text: read by number it is there at once."""
-        self._put_text = text(f"INSERT INTO {self._texts}(rowid, text) VALUES (:number, :text)")
-        self._put_short = text(f"INSERT INTO {self._shorts}(rowid, terms) VALUES (:number, :terms)")
+        self._put_text = f"INSERT INTO {self._texts}(rowid, text) VALUES (?, ?)"
+        self._put_short = f"INSERT INTO {self._shorts}(rowid, terms) VALUES (?, ?)"
         self._drop_text = text(f"DELETE FROM {self._texts} WHERE rowid = :number")
         self._drop_short = text(f"DELETE FROM {self._shorts} WHERE rowid = :number")
 
@@ -50,10 +50,11 @@ class SqliteWords:
         texts, shorts = [], []
         for each in added:
             spelled = [*map(_spell, terms(each.text)), *map(_spell_name, each.named)]
-            texts.append({"number": each.number, "text": each.text})
-            shorts.append({"number": each.number, "terms": " ".join(spelled)})
-        connection.execute(self._put_text, texts)
-        connection.execute(self._put_short, shorts)
+            texts.append((each.number, each.text))
+            shorts.append((each.number, " ".join(spelled)))
+        if texts:
+            connection.exec_driver_sql(self._put_text, texts)
+            connection.exec_driver_sql(self._put_short, shorts)
 
     def remove(self, connection: Connection, number: int) -> None:
         """Forget an entry."""
