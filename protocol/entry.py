@@ -131,7 +131,9 @@ class Restoration(
 
 
 Record = Entry | Tombstone
-_Body = Entry | Tombstone | Restoration
+_BY_TYPE: dict[str, type] = {
+    str(kind.__struct_config__.tag): kind for kind in (Entry, Tombstone, Restoration)
+}
 
 
 def first_salt(manifest: ManifestId, name: str) -> bytes:
@@ -184,7 +186,9 @@ def may_sign(record: Record, admins: Container[bytes]) -> bool:
 
 
 def _decode(body: bytes) -> Entry | Tombstone | Restoration:
-    decoded: Entry | Tombstone | Restoration = codec.decode_untrusted(body, _Body, limit=MAX_ENTRY)
+    decoded: Entry | Tombstone | Restoration = codec.decode_tagged_untrusted(
+        body, _BY_TYPE, "type", limit=MAX_ENTRY
+    )
     return decoded
 
 
