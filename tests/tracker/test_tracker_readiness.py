@@ -1,0 +1,51 @@
+"""What a tracker of many entries does behind its start, so that nobody waits for it."""
+
+import pytest
+import trio
+from changing_catalogue import begin_changing
+
+from protocol.messages.tracking import Search
+from tracker import finding, readiness, remembered, search_index, searching
+from tracker.data_dir import SwarmKeys
+from tracker.database import Database
+from tracker.readiness import Readiness
+from tracker.shelf import Shelf
+from tracker.touched import Touched
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_letters_are_looked_up_once_there_are_many_entries(
+    made: tuple[Database, SwarmKeys], monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    changing = begin_changing(*made, seed=7)
+    # Sets of a few entries are remembered too, and nothing is looked at one by one.
+    monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
+    monkeypatch.setattr(finding, "_FEW", -1)
+    monkeypatch.setattr(readiness, "_MANY", 1 if many else 1 << 30)
+    database, asked = changing.database, list[str]()
+    shelf = Shelf(database.notes)
+    database.notes.add(Touched(everything=True))
+    trio.run(Readiness(database, shelf, lambda: changing.now).start)
+    look = search_index.numbers_with
+
+    def note(connection: object, word: str) -> object:
+        asked.append(word)
+        return look(connection, word)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(search_index, "numbers_with", note)
+
+    def found(word: str) -> int:
+        request = Search(call=0, words=word)
+        return database.read_now(
+            lambda c: searching.search(c, request, {}, changing.now, shelf).total
+        )
+
+    totals = {letter: found(letter) for letter in finding.LETTERS}
+    had = [letter for letter in finding.LETTERS if totals[letter]]
+    assert had
+    # What nothing has is not remembered.
+    assert [letter for letter in asked if totals[letter]] == ([] if many else had)
+    # It is what is found without any of that.
+    shelf = Shelf(database.notes)
+    database.notes.add(Touched(everything=True))
+    assert {letter: found(letter) for letter in finding.LETTERS} == totals
