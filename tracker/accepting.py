@@ -27,6 +27,12 @@ _FAILED_ON_ITS_WAY = (
     errno.EHOSTUNREACH,
     errno.EOPNOTSUPP,
     errno.ENETUNREACH,
+    errno.ENONET,
+    errno.ECONNRESET,
+    errno.ETIMEDOUT,
+    errno.ENOSR,
+    errno.EPROTONOSUPPORT,
+    errno.ESOCKTNOSUPPORT,
 )
 """What accept(2) tells of a connection, not of the listener."""
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -33,6 +33,7 @@ from tracker.catching_up import keep_up
 from tracker.data_dir import DataDir, SwarmKeys, write_secret
 from tracker.database import Database, open_database
 from tracker.dispatch import serve
+from tracker.errors import DataDirectoryError
 from tracker.figures import gauges
 from tracker.interpreter import suit_crowds
 from tracker.kept_shelf import KeptShelf
@@ -254,7 +255,7 @@ def begin_anew(database: Database, keys: SwarmKeys) -> bool:
 
     try:
         lost = database.write_now(begin)
-    except IntegrityError:
+    except (IntegrityError, DataDirectoryError):
         lost = False  # Another tracker has begun in it just now.
     if lost:
         _log.warning("the database is empty: members are asked for what was in it")

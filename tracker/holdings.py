@@ -86,6 +86,15 @@ def digest(connection: Connection, peer: PeerId) -> bytes:
     return inventory_digest((ManifestId(row.manifest), row.bits) for row in rows)
 
 
+def digest_of_few(connection: Connection, peer: PeerId, most: int) -> bytes | None:
+    """The same, or None if that is of more than so many manifests."""
+    found = select(_table.c.manifest, _table.c.bits).where(_table.c.peer == peer)
+    rows = connection.execute(found.limit(most + 1)).all()
+    if len(rows) > most:
+        return None
+    return inventory_digest((ManifestId(row.manifest), row.bits) for row in rows)
+
+
 def doubt(connection: Connection, peer: PeerId, manifest: ManifestId, now: int) -> bool:
     """Do not count a holding for an hour, or until it is announced anew; whether there is one."""
     note_manifests(connection, [manifest])

@@ -4,9 +4,11 @@ import functools
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from tracker import finding
 from tracker.database import Database, may_be_away
+from tracker.errors import RequestFailedError
 from tracker.shelf import Shelf
 
 _MANY = 50_000
@@ -25,9 +27,13 @@ class Readiness:
     async def start(self) -> None:
         """Be ready, and then quick."""
         await self.get_ready()
-        with may_be_away():
-            if self._shelf.shown.bit_count() >= _MANY:
-                await self._look_up_letters()
+        if self._shelf.shown.bit_count() < _MANY:
+            return
+        try:
+            await self._look_up_letters()
+        except (DBAPIError, RequestFailedError) as error:
+            # Who asks for such a letter is told; nobody has yet.
+            _log.warning("letters were not looked up", why=str(error))
 
     async def get_ready(self) -> None:
         """Read what searches look at, so that the first one need not wait for it."""

@@ -128,11 +128,16 @@ def _read(number: int, place: _Place, now: float) -> Received | Ended | None:
     while not isinstance(event, NeedData):
         if event is not PINGED:
             return event if isinstance(event, Received | Ended) else None
-        if place.answers(now):
-            answer = connection.send(PING)
-            if os.write(number, answer) < len(answer):
-                raise ConnectionLostError("it does not read what it is sent")
+        # Bytes that still wait to be sent show life as well.
+        if _can_write(number) and place.answers(now) and channel.send_now([PING]):
+            raise ConnectionLostError("it does not read what it is sent")
         if connection.holds_nothing:
             return None
         event = connection.next_event()
     return None
+
+
+def _can_write(number: int) -> bool:
+    looking = select.poll()
+    looking.register(number, select.POLLOUT)
+    return bool(looking.poll(0))

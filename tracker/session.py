@@ -35,7 +35,8 @@ BURST = 64
 SLOWEST = 64 << 10
 """Bytes a second below which a reader of a document is as good as stalled."""
 _AHEAD = 16 << 10
-"""Bytes that are sealed at once: of thousands that read slowly, each keeps some waiting."""
+"""Bytes of news that many are told after which no more is sealed with it: of thousands that read
+slowly, each keeps some waiting."""
 AWAKE = 5.0
 """Seconds after a request before a connection rests: see `Resting`."""
 _FAREWELL = 2.0
@@ -339,7 +340,7 @@ class Session:
         self._resting.forget(self.channel)
         with trio.move_on_after(_FAREWELL, shield=True):
             # Half a message on the wire can be followed by nothing that would be understood.
-            if not self._sending:
+            if not (self._sending or self.channel.interrupted):
                 await say_farewell(self.channel, self._reason, refused=self._refused)
         await trio.aclose_forcefully(self.channel.stream)
 

@@ -291,7 +291,8 @@ class Tracker:
     def notice_silence(self) -> None:
         """Compare every connection with the clock."""
         now = trio.current_time()
-        self.busy = {session for session in self.busy if session.show_life(now)}
+        # The sessions have this very set.
+        self.busy -= {session for session in self.busy if not session.show_life(now)}
         if now >= self._looked_at + min(_LOOK_EVERY, pause_for(len(self.sessions))):
             self._looked_at = now
             for session in list(self.sessions):

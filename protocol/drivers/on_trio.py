@@ -57,6 +57,11 @@ class TrioChannel:
         self._interrupted = False
         self._ahead = 0
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether part of something is on the wire: nothing behind it would be understood."""
+        return self._interrupted
+
     async def handshake(self) -> Established:
         """Open the connection. Raises RefusedError, RemoteProtocolError, ConnectionLostError."""
         while True:

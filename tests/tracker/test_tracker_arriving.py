@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from tracker_support import Swarm, held_up
+from tracker_support import Swarm, held_up, manifest_of
 
+from protocol.approval import Approval, sign_approval
 from protocol.identity import generate_identity
+from protocol.ids import AuthorKey, PeerId
 from protocol.inventory import inventory_digest
+from protocol.messages.deleting import ApprovalPassedOn, PublishApproval
 from protocol.messages.shared import Machine
-from protocol.messages.tracking import Present, Presented
+from protocol.messages.tracking import Announce, Holding, Present, Presented
 from tracker import presenting, tables
 from tracker.accepting import AT_ONCE, take_connections
 from tracker.errors import RequestFailedError
@@ -57,9 +60,9 @@ async def test_who_gave_up_is_dropped_and_all_others_are_taken() -> None:
         await each.aclose()
 
 
-def present(call: int) -> Present:
+def present(call: int, capacity: int = 1) -> Present:
     return Present(
-        call=call, addresses=(), capacity=1, stored=7, digest=inventory_digest(()), seen=0
+        call=call, addresses=(), capacity=capacity, stored=7, digest=inventory_digest(()), seen=0
     )
 
 
@@ -110,27 +113,77 @@ async def test_those_that_come_together_are_written_together_and_strangers_not(
     club.database.write_now(lambda c: c.execute(gone))
 
     def arrival(peer: bytes, capacity: int) -> _Arrival:
-        return _Arrival(peer, capacity, 7, ("10.0.0.1:1",), 0, 123, signing)  # type: ignore[arg-type]
+        request = present(0, capacity)
+        return _Arrival(PeerId(peer), ("10.0.0.1:1",), request, 123, signing)
 
     arrivals = [
         arrival(here.peer, 1),
         arrival(revoked.peer, 1),
         arrival(more.peer, 5),
         arrival(generate_identity().peer, 1),
+        arrival(more.peer, 6),
+        arrival(more.peer, 5),
     ]
     noted = club.database.write_now(lambda c: presenting._ARRIVE.do(c, arrivals))
-    same, refused, offers_more, stranger = noted
+    same, refused, offers_more, stranger, _, again = noted
     assert isinstance(refused, RequestFailedError)
     assert "revoked" in refused.text
     assert isinstance(stranger, RequestFailedError)
     assert "not a member" in stranger.text
-    assert same == _Noted(None, False)
-    assert isinstance(offers_more, _Noted)
-    assert offers_more.roster is not None
-    offered = {member.name: member.capacity for member in offers_more.roster.roster.peers()}
-    assert offered == {"here": 1, "more": 5}
+    assert isinstance(same, _Noted)
+    assert (same.roster, same.in_sync, same.behind, same.approvals) == (None, True, False, [])
+    # Of one that comes twice, the last word counts.
+    for each in (offers_more, again):
+        assert isinstance(each, _Noted)
+        assert each.roster is not None
+        offered = {member.name: member.capacity for member in each.roster.roster.peers()}
+        assert offered == {"here": 1, "more": 5}
     rows = club.database.read_now(lambda c: c.execute(table.select()).all())
     assert {row.name: row.stored for row in rows} == {"here": 7, "more": 7, "revoked": 0}
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("most", [presenting.MANY_HELD, 0])
+async def test_what_is_announced_before_is_compared(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """A machine that comes again without what it had just announced is asked for all."""
+    monkeypatch.setattr(presenting, "MANY_HELD", most)
+    machine, manifest = club.admit(), manifest_of(2)
+    before = await club.present(machine)
+    again = await club.member(machine)
+    async with trio.open_nursery() as nursery:
+        with held_up(club.database, nursery):
+            await trio.testing.wait_all_tasks_blocked()
+            held = (Holding(manifest=manifest.id, bits=None),)
+            await before.channel.send(Announce(call=900, stored=1, holdings=held))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            await again.channel.send(present(1))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+        presented = await again.told(Presented)
+    assert not presented.in_sync
+
+
+@pytest.mark.trio
+async def test_an_approval_while_a_member_comes_reaches_it(club: Swarm) -> None:
+    one, late = club.admit("one"), club.admit("late")
+    decider, talk = await club.present(one), await club.member(late)
+    said = Approval(
+        signer=AuthorKey(one.peer),
+        deleter=AuthorKey(late.peer),
+        approved=True,
+        decided=club.tracker.wall(),
+        tombstones=(bytes(32),),
+    )
+    approval = sign_approval(said, one.signing)
+    async with trio.open_nursery() as nursery:
+        with held_up(club.database, nursery):
+            await trio.testing.wait_all_tasks_blocked()
+            await decider.channel.send(PublishApproval(call=900, approval=approval))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            await talk.channel.send(present(1))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+    assert (await talk.told(ApprovalPassedOn)).approval == approval
 
 
 @pytest.mark.trio

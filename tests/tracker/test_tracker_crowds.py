@@ -156,7 +156,9 @@ async def test_who_waits_long_for_an_answer_hears_that_the_tracker_lives(
     club: Swarm, mock_clock: trio.testing.MockClock
 ) -> None:
     machine, manifest = club.admit("one"), manifest_of(2)
+    club.tracker.notice_silence()
     talk = await club.present(machine)
+    club.tracker.notice_silence()
     async with trio.open_nursery() as nursery:
         with held_up(club.database, nursery):
             await trio.testing.wait_all_tasks_blocked()
