@@ -13,7 +13,7 @@ from web.activity import note
 from web.answers import AnswerError, error_answer, invalid
 from web.people import PERSON
 from web.quotas import Quotas
-from web.receiving import Receiving
+from web.receiving import PART_LENGTH, Receiving
 from web.routes import Raw, Route
 from web.tus_headers import (
     ALGORITHMS,
@@ -35,6 +35,8 @@ from web.upload_state import Upload
 UPLOADS = "/api/v1/uploads"
 UPLOAD = UPLOADS + "/{id:[0-9a-f]{32}}"
 _ERRORS = (408, 409, 411, 412, 413, 415, 423, CHECKSUM_MISMATCH, 507)
+_OUT_OF_STEP = (409, 423)
+"""A sender that does not see these answers finds the same out by asking again."""
 _OTHER_METHODS = frozenset({"PATCH", "DELETE", "HEAD"})
 _Handler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.Response]]
 
@@ -257,10 +259,20 @@ def _speaking_tus(work: _Handler) -> _Handler:
             if error.status == CHECKSUM_MISMATCH:
                 response.set_status(CHECKSUM_MISMATCH, "Checksum Mismatch")
             response.headers["Tus-Version"] = VERSION
+            if error.status in _OUT_OF_STEP and (request.content_length or 0) > PART_LENGTH:
+                await _cut_short(request, response)
         response.headers["Tus-Resumable"] = VERSION
         return response
 
     return answer
+
+
+async def _cut_short(request: aiohttp.web.Request, response: aiohttp.web.Response) -> None:
+    """Answer and hang up: browsers read no answer before they have sent all, which may be much."""
+    response.headers["Tus-Resumable"] = VERSION
+    await response.prepare(request)
+    await response.write_eof()
+    request.protocol.force_close()
 
 
 def _check_body(request: aiohttp.web.Request) -> None:

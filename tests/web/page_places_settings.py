@@ -59,6 +59,7 @@ async def giving_up_a_shared_path(tab: Page, page: PageUnderTest) -> None:
 
 @place
 async def settings_for_a_guest(tab: Page, page: PageUnderTest) -> None:
+    await tab.goto("about:blank")  # a page that finds itself logged out goes to the login by itself
     await tab.context.clear_cookies()
     page.page.sessions.book.expect("token", "Ana", 3600)
     page.double.tokens.add("token")

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from page_under_test import PageUnderTest, run_with_page, until
 from raw_http import RawClient, read_head
+from tus_client import BODY, Tus
 
 from web.attempts import Attempts
 from web.limits import Limits
 from web.places import Places
+from web.receiving import PART_LENGTH
 
 SHORT = Limits(
     head_seconds=0.2, body_seconds=0.2, send_seconds=0.3, linger_seconds=0.1, connections=4
@@ -94,6 +96,26 @@ def test_a_body_that_does_not_end_is_408_and_cut(tmp_path: Path, sent: bytes) ->
         writer.close()
 
     run_with_page(tmp_path, work, limits=SHORT)
+
+
+def test_who_would_send_much_at_the_wrong_place_is_told_so_and_cut(tmp_path: Path) -> None:
+    """Chromium sends again by itself, to the next page, what a page that ended cut short."""
+
+    async def work(page: PageUnderTest) -> None:
+        path = await Tus(page).begin(8 << 30, name="film")
+        said = {"Tus-Resumable": "1.0.0", "Upload-Offset": "4", **BODY}
+        head = _head(page, "PATCH", path, **{"Content-Length": str(PART_LENGTH + 1)}, **said)
+        reader, writer = await _connect(page)
+        writer.write(head + b"some of it")
+        async with asyncio.timeout(20):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 409 ")
+            assert b"\r\nTus-Resumable: 1.0.0\r\n" in answer
+            await _cut(reader)
+        writer.close()
+        await until(lambda: len(page.page.connections) == 1)  # that of the first request
+
+    run_with_page(tmp_path, work, limits=Limits(linger_seconds=3600))
 
 
 def test_an_answer_that_nobody_reads_is_cut(tmp_path: Path) -> None:
