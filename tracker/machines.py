@@ -15,6 +15,7 @@ from protocol.ids import PeerId
 from protocol.messages.shared import Machine, PeerState
 from tracker import tables
 from tracker.listing import REPLY_SPACE
+from tracker.rows import change_rows
 from tracker.swarm import join_lines, split_lines
 
 MAX_ADDRESSES = 16
@@ -48,9 +49,8 @@ def note_present(
 
 def save_seen(connection: Connection, seen: Mapping[PeerId, int]) -> None:
     """Write down when members were last heard, but for those that another tracker heard later."""
-    if seen:
-        rows = [{"of": peer, "moment": moment} for peer, moment in seen.items()]
-        connection.execute(_SAVE_SEEN, rows)
+    rows = [{"of": peer, "moment": moment} for peer, moment in seen.items()]
+    change_rows(connection, _SAVE_SEEN, rows)
 
 
 def load_addresses(connection: Connection) -> dict[PeerId, tuple[str, ...]]:

@@ -33,8 +33,6 @@ class _Peer:
     elsewhere: bool = False
     """Whether another tracker says that it is live."""
     told: tuple[PeerState, Addresses] = ("suspect", ())
-    as_told: bool = False
-    """Whether it was told to be live here, and can only have fallen silent since."""
 
     def heard(self) -> float:
         return self.since if self.connection is None else self.connection.last_received
@@ -48,30 +46,38 @@ class Presence:
         self.version = 0
         """Another one whenever `told` may say something else."""
         self._peers: dict[PeerId, _Peer] = {}
+        self._to_look_at: dict[PeerId, None] = {}
+        """Whose state may be another than was told; a set with an order."""
+        self._live: dict[Heard, PeerId] = {}
+        """The connections of all others: they were told to be live, and can only fall silent."""
 
     def expect(self, peer: PeerId, addresses: Addresses, now: float) -> None:
         """Know of a member that is not connected; one already known stays as it is."""
         if peer not in self._peers:
             self.version += 1
-            self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
+            known = self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
+            self._doubt(peer, known)
 
     def arrive(self, peer: PeerId, addresses: Addresses, connection: Heard) -> None:
         """A member is connected, and can be reached there."""
         self.version += 1
         known = self._peers.setdefault(peer, _Peer(addresses, connection.last_received))
-        known.connection, known.addresses, known.as_told = connection, addresses, False
+        self._doubt(peer, known)
+        known.connection, known.addresses = connection, addresses
 
     def leave(self, peer: PeerId) -> None:
         """A member's connection is over."""
         known = self._peers.get(peer)
         if known is not None:
-            known.since, known.connection, known.as_told = known.heard(), None, False
+            self._doubt(peer, known)
+            known.since, known.connection = known.heard(), None
 
     def meet(self, elsewhere: Mapping[PeerId, Addresses], now: float) -> None:
         """These peers are live with other trackers, and no others are."""
         for peer, known in self._peers.items():
             if known.elsewhere and peer not in elsewhere:
-                known.elsewhere, known.since, known.as_told = False, max(known.since, now), False
+                known.elsewhere, known.since = False, max(known.since, now)
+                self._doubt(peer, known)
         for peer, addresses in elsewhere.items():
             there = self._peers.get(peer)
             if there is None:
@@ -91,7 +97,10 @@ class Presence:
     def forget(self, peer: PeerId) -> None:
         """Not a member any more."""
         self.version += 1
-        self._peers.pop(peer, None)
+        known = self._peers.pop(peer, None)
+        self._to_look_at.pop(peer, None)
+        if known is not None and known.connection is not None:
+            self._live.pop(known.connection, None)
 
     def state(self, peer: PeerId, now: float) -> PeerState:
         """How a peer is; strangers are gone."""
@@ -120,12 +129,17 @@ class Presence:
 
     def changes(self, now: float) -> Iterator[tuple[PeerId, PeerState, Addresses]]:
         """What is different from the last time this was asked."""
-        for peer, known in self._peers.items():
-            connection = known.connection
-            if known.as_told and connection and now - connection.last_received <= SILENCE:
-                continue  # As nearly all are, of thousands.
+        latest = now - SILENCE
+        # Of thousands, nearly none.
+        for connection in [each for each in self._live if each.last_received < latest]:
+            peer = self._live[connection]
+            self._doubt(peer, self._peers[peer])
+        for peer in list(self._to_look_at):
+            known = self._peers[peer]
             current = (self._state(known, now), known.addresses)
-            known.as_told = connection is not None and current[0] == "live"
+            if known.connection is not None and current[0] == "live":
+                del self._to_look_at[peer]
+                self._live[known.connection] = peer
             if current != known.told:
                 known.told = current
                 self.version += 1
@@ -148,3 +162,8 @@ class Presence:
         if known.elsewhere or (known.connection is not None and silence <= SILENCE):
             return "live"
         return "suspect" if silence <= max(self.grace, SILENCE) else "gone"
+
+    def _doubt(self, peer: PeerId, known: _Peer) -> None:
+        if known.connection is not None:
+            self._live.pop(known.connection, None)
+        self._to_look_at[peer] = None

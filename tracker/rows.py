@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Table, insert
+from sqlalchemy import Connection, Dialect, Select, Table, Update, insert
+from sqlalchemy.engine.interfaces import Compiled
+from sqlalchemy.sql.compiler import SQLCompiler
 
 AT_ONCE = 500
 _FETCHED = 5_000
@@ -37,17 +39,39 @@ def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, A
     SQLAlchemy looks at each value of each row, which takes as long as writing them.
     """
     if rows:
-        statement, order = _insertion(table, tuple(rows[0]), connection.dialect)
-        given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
-        connection.exec_driver_sql(statement, given)
+        _do(connection, _insertion(table, tuple(rows[0]), connection.dialect), rows)
+
+
+def change_rows(
+    connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Do a change once for each of these parameters, which are values as the driver takes them."""
+    if rows:
+        _do(connection, _change(statement, connection.dialect), rows)
+
+
+_Prepared = tuple[str, tuple[str, ...] | None]
+"""A statement, and for drivers that count parameters their order."""
+
+
+def _do(connection: Connection, prepared: _Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+    statement, order = prepared
+    given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+    connection.exec_driver_sql(statement, given)
 
 
 @lru_cache(64)
-def _insertion(
-    table: Table, columns: tuple[str, ...], dialect: Dialect
-) -> tuple[str, tuple[str, ...] | None]:
-    """The statement, and for drivers that count parameters their order."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
+def _insertion(table: Table, columns: tuple[str, ...], dialect: Dialect) -> _Prepared:
+    return _prepared(insert(table).compile(dialect=dialect, column_keys=list(columns)))
+
+
+@lru_cache(64)
+def _change(statement: Update, dialect: Dialect) -> _Prepared:
+    return _prepared(statement.compile(dialect=dialect))
+
+
+def _prepared(compiled: Compiled) -> _Prepared:
+    assert isinstance(compiled, SQLCompiler)
     names = compiled.positiontup if compiled.positional else None
     return str(compiled), None if names is None else tuple(names)
 

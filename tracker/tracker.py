@@ -48,7 +48,7 @@ SEARCHES = 2
 """At once: one looks at the shelf, one reads its page. Other readers are for other questions."""
 SILENT = 60.0
 """Seconds without a byte after which a connection is cut."""
-_LOOK_EVERY = 5.0
+_LOOK_EVERY = 60.0
 """Seconds between looks for such, of thousands."""
 _log = structlog.get_logger()
 
@@ -293,11 +293,11 @@ class Tracker:
         now = trio.current_time()
         # The sessions have this very set.
         self.busy -= {session for session in self.busy if not session.show_life(now)}
-        if now >= self._looked_at + min(_LOOK_EVERY, pause_for(len(self.sessions))):
+        if now >= self._looked_at + min(_LOOK_EVERY, 12 * pause_for(len(self.sessions))):
             self._looked_at = now
-            for session in list(self.sessions):
-                if now - session.channel.last_received > SILENT:
-                    session.cut("nothing was heard for too long")
+            latest = now - SILENT
+            for each in [each for each in self.sessions if each.channel.last_received < latest]:
+                each.cut("nothing was heard for too long")
         self.tell_changes()
 
     async def save_everything(self) -> None:

@@ -153,6 +153,8 @@ class Member:
                 return
             if isinstance(event, Established):
                 self.established = True
+                self.generation += 1  # it is no slow tracker: that is not due any more
+                self._load.later(now + TRACKER_PING_EVERY * random.random(), self)
                 asked = Present(
                     call=0,
                     addresses=(self._address,),
@@ -175,7 +177,6 @@ class Member:
                 self.taken_in = True
                 self._again.taken_in()
                 self._load.arrived(now)
-                self._load.later(now + TRACKER_PING_EVERY * random.random(), self)
 
     def _lost(self, now: float, why: str) -> None:
         assert self._socket is not None

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import msgspec
 import pytest
 from ends import End, Swarm, open_pair, split_records
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from protocol.connection import (
     PAYLOAD,
     PINGED,
     RECORD,
+    SEALED_PING,
     Connection,
     Ended,
     NeedData,
@@ -24,9 +26,10 @@ from protocol.connection import (
 )
 from protocol.errors import LocalProtocolError, RefusedError, RemoteProtocolError
 from protocol.geometry import MAX_PIECE_LENGTH
+from protocol.messages import ALL
 from protocol.messages.base import Close, Done, Message, Ping
 from protocol.messages.peering import GetPiece, Have
-from protocol.noise import Cipher
+from protocol.noise import TAG_LENGTH, Cipher
 from protocol.receive_buffer import SMALL
 
 # --- messages and bytes arrive --------------------------------------------------------------
@@ -74,6 +77,54 @@ def test_a_forged_ping_ends_it(cipher: Cipher) -> None:
     with pytest.raises(RemoteProtocolError, match="authentication"):
         there.take_in(bytes(ping))
     assert there.state is State.CLOSED
+
+
+@ciphers
+def test_of_many_pings_the_newest_is_opened(cipher: Cipher) -> None:
+    pair = open_pair(cipher)
+    there = pair.responder.connection
+    pings = [bytearray(pair.initiator.say(Ping())) for _ in range(5)]
+    pings[1][-1] ^= 1  # it is thrown away unopened
+    assert there.take_in(b"".join(pings)) is PINGED
+    assert there.holds_nothing
+    assert there.take_in(pair.initiator.say(Done(call=9))) == Received(Done(call=9), 0)
+    assert there.bytes_in == pair.initiator.connection.bytes_out
+
+
+@ciphers
+@pytest.mark.parametrize("spoil", ["newest", "missing", "doubled", "old"])
+def test_many_pings_end_it_if_their_number_or_the_newest_is_forged(
+    cipher: Cipher, spoil: str
+) -> None:
+    pair = open_pair(cipher)
+    pings = [bytearray(pair.initiator.say(Ping())) for _ in range(5)]
+    match spoil:
+        case "newest":
+            pings[-1][5] ^= 1
+        case "missing":
+            del pings[2]
+        case "doubled":
+            pings.insert(2, pings[2])
+        case "old":
+            pings[-1] = pings[0]
+    with pytest.raises(RemoteProtocolError, match="authentication"):
+        pair.responder.connection.take_in(b"".join(pings))
+    assert pair.responder.connection.state is State.CLOSED
+
+
+@pytest.mark.parametrize("message", ALL, ids=lambda message: message.__name__)
+def test_no_message_is_as_short_as_a_ping(message: type[Message]) -> None:
+    """Trackers know a Ping by its length alone."""
+    config = message.__struct_config__
+    # A map of the type and of each field without a default, with at least a byte for its value.
+    least = {config.tag_field: config.tag} | dict.fromkeys(_needed(message), 0)
+    length = len(msgspec.msgpack.encode(least)) + TAG_LENGTH + 2
+    assert length > SEALED_PING or message is Ping
+
+
+def _needed(message: type[Message]) -> list[str]:
+    fields = msgspec.structs.fields(message)
+    return [field.encode_name for field in fields if field.required]
 
 
 @ciphers

@@ -1,5 +1,6 @@
 """Many members: what they are told of each other at once, and how they rest."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -8,6 +9,7 @@ import trio.testing
 from tracker_support import Swarm, entry_of, held_up, manifest_of, signed
 
 from protocol import codec
+from protocol.connection import SEALED_PING
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import PeerId
 from protocol.liveness import PING_EVERY
@@ -16,6 +18,7 @@ from protocol.messages.base import Ping
 from protocol.messages.shared import GetMachines
 from protocol.messages.tracking import MOST_CHANGED, PeersChanged, Publish, Published
 from tracker import telling
+from tracker.resting import TOGETHER
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ async def test_who_rests_is_answered_pings_and_served(
     one, _ = await pair_of_sockets(club, nursery)
     with trio.fail_after(20):
         for _ in range(3):
-            await one.send(Ping())
+            await one.send_all([Ping(), Ping()])  # two at once are read at once
             event = await one.receive()
             while event.message != Ping():  # type: ignore[union-attr]
                 event = await one.receive()
@@ -123,7 +126,7 @@ async def test_who_rests_is_answered_pings_and_served(
         with suppress(trio.BrokenResourceError):
             while await other.stream.receive_some(1 << 16):
                 pass
-        await one.send(Ping())
+        await one.send_all([Ping(), Ping()])
         await one.receive()
     # Nothing is watched of who has gone.
     await one.aclose()
@@ -142,12 +145,53 @@ async def test_of_many_pings_few_are_answered(
     nursery.start_soon(club.reception.resting.run)
     one, _ = await pair_of_sockets(club, nursery)
     with trio.fail_after(20):
-        await one.send(Ping())
+        await one.send_all([Ping(), Ping()])
         while (await one.receive()).message != Ping():  # type: ignore[union-attr]
             pass
         await one.send_all([Ping(), Ping(), Ping(), GetMachines(call=7)])
         while getattr((event := await one.receive()).message, "call", None) != 7:  # type: ignore[union-attr]
             assert event.message != Ping()  # type: ignore[union-attr]
+    nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - it is the kernel that brings it
+        await trio.sleep(0.001)
+
+
+@pytest.mark.trio
+async def test_pings_show_life_as_they_come_and_are_read_together(
+    club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    nursery.start_soon(club.reception.resting.run)
+    one, _ = await pair_of_sockets(club, nursery)
+    with trio.fail_after(20):
+        await one.send_all([Ping(), Ping()])
+        while (await one.receive()).message != Ping():  # type: ignore[union-attr]
+            pass
+        (session,) = club.tracker.sessions
+        read = session.channel.connection.bytes_in
+        for number in range(1, TOGETHER):
+            heard = session.channel.last_received
+            await one.send(Ping())
+            await until(lambda heard=heard: session.channel.last_received > heard)
+            assert session.channel.connection.bytes_in == read, number
+        await one.send(Ping())
+        await until(lambda: session.channel.connection.bytes_in > read)
+        assert session.channel.connection.bytes_in == read + TOGETHER * SEALED_PING
+        # Whoever says something else is served, whatever it said before.
+        await one.send(Ping())
+        await one.send(GetMachines(call=7))
+        while getattr((await one.receive()).message, "call", None) != 7:  # type: ignore[union-attr]
+            pass
+        assert session.channel.connection.bytes_in == one.connection.bytes_out
+        # The end is seen behind Pings that nobody has read.
+        heard = session.channel.last_received
+        await one.send(Ping())
+        await until(lambda: session.channel.last_received > heard)
+        await one.aclose()
+        await club.tracker.wait_empty()
     nursery.cancel_scope.cancel()
 
 

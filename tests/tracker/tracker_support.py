@@ -44,7 +44,7 @@ make_place: Callable[[], URL] | None = None
 """Where `found` makes its databases; in the data directory while this is None."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Line:
     """A connection as far as presence looks at it."""
 
