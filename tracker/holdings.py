@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.bitfield import bitfield_untrusted
@@ -20,13 +20,13 @@ from protocol.messages.tracking import Announce
 from tracker import tables
 from tracker.errors import RequestFailedError
 from tracker.members import require_active
+from tracker.rows import SOME, change_rows, rows_among
 from tracker.touched import note_manifests, note_peer
 
 DOUBTED_FOR = 3_600_000
 """Milliseconds: nobody can take another's holding out of the count for longer by one report."""
 _table = tables.holdings
 _manifests = tables.manifests
-_some: BindParameter[Any] = bindparam("some", expanding=True)
 _OF_KNOWN = (
     select(_manifests.c.id, _manifests.c.pieces, _table.c.peer)
     .join(
@@ -34,11 +34,11 @@ _OF_KNOWN = (
         (_table.c.manifest == _manifests.c.id) & (_table.c.peer == bindparam("peer")),
         isouter=True,
     )
-    .where(_manifests.c.id.in_(_some))
+    .where(_manifests.c.id.in_(SOME))
 )
 """Of manifests that are here their pieces, and whether one peer holds any."""
 _OF_UNKNOWN = select(_table.c.manifest).where(
-    _table.c.peer == bindparam("peer"), _table.c.manifest.in_(_some)
+    _table.c.peer == bindparam("peer"), _table.c.manifest.in_(SOME)
 )
 
 
@@ -75,8 +75,7 @@ def apply_announce(
     if dropped:
         gone = _table.c.manifest.in_(dropped)
         connection.execute(delete(_table).where(_table.c.peer == peer, gone))
-    if held:
-        connection.execute(_put(connection.dialect.name), held)
+    change_rows(connection, _put(connection.dialect.name), held)
     return frozenset(newest.keys() - set(dropped) - known)
 
 
@@ -131,9 +130,8 @@ def _look(
     """What of this the peer held before; RequestFailedError for bits that do not fit."""
     known: set[ManifestId] = set()
     unknown = set(newest)
-    found = connection.execute(_OF_KNOWN, {"peer": peer, "some": list(newest)})
-    assert found.cursor is not None
-    for manifest, pieces, holds in found.cursor.fetchall():
+    found = rows_among(connection, _OF_KNOWN, list(newest), peer=peer)
+    for manifest, pieces, holds in found:
         unknown.discard(manifest)
         if holds is not None:
             known.add(manifest)
@@ -141,10 +139,8 @@ def _look(
         if bits and not fits(bits, pieces):
             name = manifest.hex()[:12]
             raise RequestFailedError("invalid", f"the bits of manifest {name} do not fit it")
-    if unknown:
-        more = connection.execute(_OF_UNKNOWN, {"peer": peer, "some": list(unknown)})
-        known |= set(more.scalars())
-    return known
+    more = rows_among(connection, _OF_UNKNOWN, list(unknown), peer=peer)
+    return known | {manifest for (manifest,) in more}
 
 
 @lru_cache
@@ -152,5 +148,5 @@ def _put(dialect: str) -> Any:
     """Put what is held in the place of what was."""
     put = (sqlite if dialect == "sqlite" else postgresql).insert(_table)
     return put.on_conflict_do_update(
-        index_elements=["peer", "manifest"], set_={"bits": put.excluded.bits, "doubted": None}
+        index_elements=["peer", "manifest"], set_={"bits": put.excluded.bits, "doubted": null()}
     )

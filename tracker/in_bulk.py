@@ -6,10 +6,9 @@ all. A record that replaces another, or must be looked at more closely, goes the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, true, update
 
 from protocol.entry import (
     Entry,
@@ -32,12 +31,24 @@ from tracker import brake, catalogue, search_index, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.news import note_change
-from tracker.rows import put_rows
+from tracker.rows import SOME, change_rows, put_rows, rows_among
 from tracker.swarm import next_change
 
 _log = structlog.get_logger()
 _entries = tables.entries
 _named = tables.entry_manifests
+_KEPT = select(tables.manifests.c.id).where(tables.manifests.c.id.in_(SOME))
+"""Those of some manifests that are here."""
+_NAMING = select(_entries.c.number, _entries.c.manifest, _entries.c.body, _entries.c.shown).where(
+    _entries.c.manifest.in_(SOME), _entries.c.deleted.is_(False)
+)
+"""The live entries that name some manifests."""
+_SHOW = update(_entries).where(_entries.c.number == bindparam("of")).values(shown=true())
+_NAMES = select(tables.members.c.peer, tables.members.c.name).where(tables.members.c.peer.in_(SOME))
+_KNOWN = [
+    select(column).where(column.in_(SOME))
+    for column in (_entries.c.id, tables.held_tombstones.c.entry)
+]
 Checked = tuple[Signed, Record]
 
 
@@ -102,36 +113,29 @@ def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[Mani
     or an edit that is held.
     """
     by_id = {manifest.id: manifest for manifest in given}
-    manifests = tables.manifests
-    there = select(manifests.c.id).where(manifests.c.id.in_(list(by_id)))
-    for each in connection.execute(there).scalars():
-        by_id.pop(ManifestId(each), None)
-    if not by_id:
-        return set()
-    live = _entries.c.manifest.in_(list(by_id)) & _entries.c.deleted.is_(False)
-    columns = (_entries.c.number, _entries.c.manifest, _entries.c.body, _entries.c.shown)
-    rows = connection.execute(select(*columns).where(live)).all()
-    named = {row.manifest for row in rows}
+    for (each,) in rows_among(connection, _KEPT, list(by_id)):
+        del by_id[each]
+    rows = rows_among(connection, _NAMING, list(by_id))
+    named = {manifest for _, manifest, _, _ in rows}
     unnamed = {each for each in by_id if each not in named and not brake.names(connection, each)}
     kept = [
         {"id": manifest.id, "pieces": manifest.pieces, "encoded": manifest.encoded}
         for manifest in by_id.values()
         if manifest.id not in unnamed
     ]
-    put_rows(connection, manifests, kept)
-    _show(connection, [row for row in rows if not row.shown], by_id)
+    put_rows(connection, tables.manifests, kept)
+    _show(connection, [(number, body) for number, _, body, shown in rows if not shown], by_id)
     return unnamed
 
 
 def _show(
-    connection: Connection, waiting: Sequence[Any], by_id: dict[ManifestId, Manifest]
+    connection: Connection,
+    waiting: Sequence[tuple[int, bytes]],
+    by_id: dict[ManifestId, Manifest],
 ) -> None:
-    """Show entries whose manifests have come."""
-    if not waiting:
-        return
-    numbers = [row.number for row in waiting]
-    connection.execute(update(_entries).where(_entries.c.number.in_(numbers)).values(shown=True))
-    records = [(row.number, read_record(row.body)) for row in waiting]
+    """Show entries, by their numbers and records, whose manifests have come."""
+    change_rows(connection, _SHOW, [{"of": number} for number, _ in waiting])
+    records = [(number, read_record(body)) for number, body in waiting]
     for _, record in records:
         manifest = by_id[record.manifest]
         if isinstance(record, Entry) and (record.size, record.pieces) != (
@@ -147,8 +151,7 @@ def put_fresh(connection: Connection, fresh: Sequence[Checked], now: int) -> lis
     if not fresh:
         return []
     named = {record.manifest for _, record in fresh}
-    there = select(tables.manifests.c.id).where(tables.manifests.c.id.in_(list(named)))
-    manifests = set(connection.execute(there).scalars())
+    manifests = {manifest for (manifest,) in rows_among(connection, _KEPT, list(named))}
     first = next_change(connection, len(fresh)) - len(fresh) + 1
     written = [
         Fresh(number, signed, record, isinstance(record, Entry) and record.manifest in manifests)
@@ -167,11 +170,7 @@ def put_fresh(connection: Connection, fresh: Sequence[Checked], now: int) -> lis
 def known(connection: Connection, entries: Iterable[EntryId]) -> set[EntryId]:
     """Those of some entries of which there is a record here, or one that is held."""
     wanted = list(entries)
-    held = tables.held_tombstones.c.entry
-    found: set[EntryId] = set()
-    for column in (_entries.c.id, held):
-        found |= set(connection.execute(select(column).where(column.in_(wanted))).scalars())
-    return found
+    return {entry for known in _KNOWN for (entry,) in rows_among(connection, known, wanted)}
 
 
 class _Signers:
@@ -239,13 +238,14 @@ def _row(each: Fresh, now: int) -> dict[str, object]:
 
 
 def _index(connection: Connection, shown: list[tuple[int, Record]]) -> None:
-    table = tables.members
-    rows = connection.execute(select(table.c.peer, table.c.name))
-    names = {row.peer: row.name for row in rows}
-    added = [
-        (number, record, names.get(record.author, ""))
+    entries = [
+        (number, record)
         for number, record in shown
         if isinstance(record, Entry) and not is_rendition(record)
     ]
-    if added:
-        search_index.put_new(connection, added)
+    authors = list({record.author for _, record in entries})
+    names: dict[bytes, str] = dict(rows_among(connection, _NAMES, authors))
+    if entries:
+        search_index.put_new(
+            connection, [(number, each, names.get(each.author, "")) for number, each in entries]
+        )

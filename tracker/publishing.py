@@ -21,9 +21,12 @@ from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.group_commit import Together
 from tracker.news import note_change
+from tracker.rows import SOME, rows_among
 
 _members = tables.members
 _holdings = tables.holdings
+_INSIDE = select(_members.c.peer).where(_members.c.peer.in_(SOME), tables.inside)
+_HELD = select(_holdings.c.manifest, _holdings.c.peer).where(_holdings.c.manifest.in_(SOME))
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,11 @@ def _why_not(connection: Connection, peer: PeerId) -> RequestFailedError | None:
 
 
 def _active(connection: Connection, peers: Iterable[bytes]) -> set[bytes]:
-    inside = select(_members.c.peer).where(_members.c.peer.in_(list(peers)), tables.inside)
-    return set(connection.execute(inside).scalars())
+    return {peer for (peer,) in rows_among(connection, _INSIDE, list(peers))}
 
 
 def _holders(connection: Connection, manifests: list[ManifestId]) -> dict[ManifestId, list[PeerId]]:
     held: dict[ManifestId, list[PeerId]] = defaultdict(list)
-    found = select(_holdings.c.manifest, _holdings.c.peer)
-    for row in connection.execute(found.where(_holdings.c.manifest.in_(manifests))):
-        held[ManifestId(row.manifest)].append(PeerId(row.peer))
+    for manifest, peer in rows_among(connection, _HELD, manifests):
+        held[manifest].append(peer)
     return held

@@ -28,6 +28,7 @@ from protocol.signing import Signed
 from tracker import handed_rosters, in_bulk, members, tables
 from tracker.catalogue import CATCH_UP_PAGE, Stored
 from tracker.errors import RequestFailedError
+from tracker.rows import SOME, rows_among
 from tracker.session import Session
 from tracker.swarm import load_epoch, load_roster, newest_change
 from tracker.tracker import Tracker, roster_document
@@ -37,6 +38,10 @@ REBUILDING_FOR = 30 * 86_400_000
 _log = structlog.get_logger()
 _entries = tables.entries
 _Known = dict[EntryId, tuple[int, bool, bool]]
+"""Of entries that are here: sequence, whether it is deleted, whether it is shown."""
+_OFFERED = select(_entries.c.id, _entries.c.sequence, _entries.c.deleted, _entries.c.shown).where(
+    _entries.c.id.in_(SOME)
+)
 
 
 async def greet(tracker: Tracker, session: Session, request: Present) -> None:
@@ -86,9 +91,7 @@ async def offer_entries(tracker: Tracker, session: Session, request: OfferEntrie
     offered = {each[0]: each for each in request.known}
 
     def look(connection: Connection) -> _Known:
-        columns = (_entries.c.id, _entries.c.sequence, _entries.c.deleted, _entries.c.shown)
-        rows = connection.execute(select(*columns).where(_entries.c.id.in_(list(offered))))
-        return {EntryId(row.id): (row.sequence, row.deleted, row.shown) for row in rows}
+        return {row[0]: row[1:] for row in rows_among(connection, _OFFERED, list(offered))}
 
     known = await tracker.database.read(look)
     records, lacking, newer = choose(offered.values(), known)

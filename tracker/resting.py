@@ -28,7 +28,7 @@ PAUSE = 0.025
 MANY = 1_250
 """Connections up to which it is; of more, longer in proportion, as each look costs the same."""
 LONGEST_PAUSE = 0.2
-TOGETHER = 10
+TOGETHER = 12
 """Pings of one connection that are read, opened and answered at once."""
 _ROOM = 4096
 _AT_ONCE = 512

@@ -2,9 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Table, Update, insert
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Dialect,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+)
 from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -12,6 +23,8 @@ AT_ONCE = 500
 _FETCHED = 5_000
 _PORTAL = "twofold_rows"
 Row = tuple[Any, ...]
+SOME: BindParameter[Any] = bindparam("some", expanding=True)
+"""In `column.in_(SOME)`, for `rows_among`."""
 
 
 def raw_rows(
@@ -27,6 +40,39 @@ def raw_rows(
     cursor.close()
 
 
+def rows_among(
+    connection: Connection, statement: Select[Any], some: list[Any], **others: Any
+) -> list[Row]:
+    """What a statement (a constant) finds for these values in the place of SOME.
+
+    SQLAlchemy looks at each value, and writes the statement anew for each number of them.
+    """
+    if not some:
+        return []
+    before, after, names, constants = _around_some(statement, connection.dialect)
+    told = {**constants, **others, "some": some}
+    given: Any = told
+    if names is None:
+        sql = f"{before}= ANY(%(some)s){after}"
+    else:
+        sql = f"{before}IN ({'?,' * (len(some) - 1)}?){after}"
+        given = tuple(chain.from_iterable(some if n == "some" else (told[n],) for n in names))
+    cursor: Any = connection.exec_driver_sql(sql, given).cursor
+    rows: list[Row] = cursor.fetchall()
+    cursor.close()
+    return rows
+
+
+@lru_cache(64)
+def _around_some(
+    statement: Select[Any], dialect: Dialect
+) -> tuple[str, str, tuple[str, ...] | None, dict[str, Any]]:
+    compiled = statement.compile(dialect=dialect)
+    sql, names = _prepared(compiled)
+    before, after = sql.split("IN (__[POSTCOMPILE_some])")
+    return before, after, names, dict(compiled.params)
+
+
 def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """As many as one statement takes, again and again."""
     for start in range(0, len(values), AT_ONCE):
@@ -38,36 +84,28 @@ def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, A
 
     SQLAlchemy looks at each value of each row, which takes as long as writing them.
     """
-    if rows:
-        _do(connection, _insertion(table, tuple(rows[0]), connection.dialect), rows)
+    change_rows(connection, _insert(table), rows)
 
 
 def change_rows(
-    connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]
+    connection: Connection, statement: Update | Insert, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Do a change once for each of these parameters, which are values as the driver takes them."""
+    """Do a change (a constant) once for each row of parameters, as `put_rows`."""
     if rows:
-        _do(connection, _change(statement, connection.dialect), rows)
+        sql, order = _change(statement, tuple(rows[0]), connection.dialect)
+        given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+        connection.exec_driver_sql(sql, given)
 
 
 _Prepared = tuple[str, tuple[str, ...] | None]
 """A statement, and for drivers that count parameters their order."""
-
-
-def _do(connection: Connection, prepared: _Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
-    statement, order = prepared
-    given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
-    connection.exec_driver_sql(statement, given)
+_insert = lru_cache(insert)
 
 
 @lru_cache(64)
-def _insertion(table: Table, columns: tuple[str, ...], dialect: Dialect) -> _Prepared:
-    return _prepared(insert(table).compile(dialect=dialect, column_keys=list(columns)))
-
-
-@lru_cache(64)
-def _change(statement: Update, dialect: Dialect) -> _Prepared:
-    return _prepared(statement.compile(dialect=dialect))
+def _change(statement: Update | Insert, columns: tuple[str, ...], dialect: Dialect) -> _Prepared:
+    keys = list(columns) if isinstance(statement, Insert) else None
+    return _prepared(statement.compile(dialect=dialect, column_keys=keys))
 
 
 def _prepared(compiled: Compiled) -> _Prepared:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
     text,
 )
 
@@ -70,7 +71,7 @@ members = Table(
 """Every machine that ever joined. `seen` is milliseconds since 1970, 0 for never; `state` is what
 the roster lists it as."""
 
-inside = members.c.state.not_in(sorted(OUTSIDE))
+inside = and_(*(members.c.state != state for state in sorted(OUTSIDE)))
 """Of rows of `members`: those that are members now."""
 
 invites = Table(
