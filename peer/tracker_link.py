@@ -314,7 +314,7 @@ async def _write(channel: TrioChannel, outbox: Outbox) -> None:
 
 
 async def _watch(channel: TrioChannel, outbox: Outbox, calls: Calls) -> None:
-    """Ping, and notice when the tracker is gone: soon if something was asked, else in a minute."""
+    """Ping, and notice when the tracker is gone: soon if something was asked of it."""
     if isinstance(channel.stream, trio.SocketStream):
         # A host that is gone acknowledges nothing.
         channel.stream.setsockopt(

@@ -1,7 +1,7 @@
 """The Noise Protocol Framework, revision 34, with the names of its section 5: 25519 and SHA256.
 
 Owns a connection's handshake and ciphers. Refuses every message the remote did not make with the
-right keys, unless it is thrown away unopened, and every use out of turn.
+right keys, and every use out of turn.
 Invariant: no key meets the same nonce twice, and a handshake that failed stays failed.
 """
 
@@ -70,10 +70,6 @@ class CipherState:
     def set_nonce(self, nonce: int) -> None:
         """Set the counter for the next message."""
         self._n = nonce
-
-    def skip(self, number: int) -> None:
-        """Throw messages away unopened; that the next is genuine proves their number."""
-        self._n += number
 
     def encrypt_with_ad(self, ad: bytes, plaintext: bytes) -> bytes:
         """Encrypt and authenticate, or return the plaintext while there is no key."""

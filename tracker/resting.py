@@ -115,6 +115,9 @@ class Resting:
                     place.channel.last_received = now
                 else:
                     self._look(number, place, place.task, now)
+            if len(found) == _AT_ONCE:
+                await trio.lowlevel.checkpoint()
+                continue
             # To wake for each would cost more than what it brings.
             await trio.sleep(min(LONGEST_PAUSE, PAUSE * max(1.0, len(self._places) / MANY)))
 
@@ -160,7 +163,8 @@ def _read(number: int, place: _Place, now: float) -> Received | Ended | None:
         pinged = True
         event = NEED_DATA if connection.holds_nothing else connection.next_event()
     # Bytes that still wait to be sent show life as well.
-    if pinged and _can_write(number) and place.answers(now) and channel.send_now([PING]):
+    answered = pinged and not isinstance(event, Ended) and _can_write(number) and place.answers(now)
+    if answered and channel.send_now([PING]):
         raise ConnectionLostError("it does not read what it is sent")
     return event if isinstance(event, Received | Ended) else None
 

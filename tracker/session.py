@@ -342,6 +342,7 @@ class Session:
             # Half a message on the wire can be followed by nothing that would be understood.
             if not (self._sending or self.channel.interrupted):
                 await say_farewell(self.channel, self._reason, refused=self._refused)
+        self.channel.drop_received()
         await trio.aclose_forcefully(self.channel.stream)
 
 

@@ -270,6 +270,7 @@ def _speaking_tus(work: _Handler) -> _Handler:
 async def _cut_short(request: aiohttp.web.Request, response: aiohttp.web.Response) -> None:
     """Answer and hang up: browsers read no answer before they have sent all, which may be much."""
     response.headers["Tus-Resumable"] = VERSION
+    response.force_close()
     await response.prepare(request)
     await response.write_eof()
     request.protocol.force_close()

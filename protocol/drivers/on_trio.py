@@ -34,6 +34,7 @@ TRICKLE, TRICKLE_PAUSE = 64 << 10, 0.002
 UNSENT = 4 << 20
 """Bytes the kernel may be given ahead of what it has sent; its own buffer often allows less."""
 TCP_NOTSENT_LOWAT = 25
+_DROPPED = 64 << 10
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes that have just come; returns when more may come."""
 
@@ -152,6 +153,15 @@ class TrioChannel:
     async def send_rest(self, rest: memoryview) -> None:
         """Send what `send_now` has left."""
         await self._write(rest)
+
+    def drop_received(self) -> None:
+        """Throw away what the kernel has received and nobody will read.
+
+        Closed with that, the connection would be reset, and what was sent last could be lost.
+        """
+        if isinstance(self.stream, trio.SocketStream):
+            with suppress(OSError):
+                os.read(self.stream.socket.fileno(), _DROPPED)
 
     def _sealed(self, message: Message | bytes) -> bytes:
         seal = self.connection

@@ -80,11 +80,10 @@ def test_a_forged_ping_ends_it(cipher: Cipher) -> None:
 
 
 @ciphers
-def test_of_many_pings_the_newest_is_opened(cipher: Cipher) -> None:
+def test_many_pings_are_one_event(cipher: Cipher) -> None:
     pair = open_pair(cipher)
     there = pair.responder.connection
-    pings = [bytearray(pair.initiator.say(Ping())) for _ in range(5)]
-    pings[1][-1] ^= 1  # it is thrown away unopened
+    pings = [pair.initiator.say(Ping()) for _ in range(5)]
     assert there.take_in(b"".join(pings)) is PINGED
     assert there.holds_nothing
     assert there.take_in(pair.initiator.say(Done(call=9))) == Received(Done(call=9), 0)
@@ -92,13 +91,15 @@ def test_of_many_pings_the_newest_is_opened(cipher: Cipher) -> None:
 
 
 @ciphers
-@pytest.mark.parametrize("spoil", ["newest", "missing", "doubled", "old"])
-def test_many_pings_end_it_if_their_number_or_the_newest_is_forged(
-    cipher: Cipher, spoil: str
-) -> None:
+@pytest.mark.parametrize("spoil", ["one", "newest", "missing", "doubled", "old", "replaced"])
+def test_many_pings_end_it_if_any_is_forged(cipher: Cipher, spoil: str) -> None:
     pair = open_pair(cipher)
     pings = [bytearray(pair.initiator.say(Ping())) for _ in range(5)]
     match spoil:
+        case "one":
+            pings[1][-1] ^= 1
+        case "replaced":  # something else was said, and is to be forgotten
+            pings[1] = pings[1][:2] + bytes(SEALED_PING - 2)
         case "newest":
             pings[-1][5] ^= 1
         case "missing":
@@ -109,6 +110,16 @@ def test_many_pings_end_it_if_their_number_or_the_newest_is_forged(
             pings[-1] = pings[0]
     with pytest.raises(RemoteProtocolError, match="authentication"):
         pair.responder.connection.take_in(b"".join(pings))
+    assert pair.responder.connection.state is State.CLOSED
+
+
+@ciphers
+def test_what_is_as_short_as_a_ping_and_none_ends_it(cipher: Cipher) -> None:
+    pair = open_pair(cipher)
+    ping = pair.initiator.say(Ping())
+    said = pair.initiator.connection.send_encoded(codec.encode_control(Ping()).swapcase())
+    with pytest.raises(RemoteProtocolError, match="as short as a Ping"):
+        pair.responder.connection.take_in(ping + said)
     assert pair.responder.connection.state is State.CLOSED
 
 

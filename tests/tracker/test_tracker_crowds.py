@@ -6,19 +6,27 @@ from contextlib import suppress
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 from tracker_support import Swarm, entry_of, held_up, manifest_of, signed
 
 from protocol import codec
-from protocol.connection import SEALED_PING
+from protocol.connection import SEALED_PING, Ended
 from protocol.drivers.on_trio import TrioChannel
 from protocol.ids import PeerId
-from protocol.liveness import PING_EVERY
+from protocol.liveness import (
+    PING_EVERY,
+    TRACKER_ANSWERS_AFTER,
+    TRACKER_PING_EVERY,
+    TRACKER_SILENT_AFTER,
+)
 from protocol.messages import decode_message_untrusted
 from protocol.messages.base import Ping
 from protocol.messages.shared import GetMachines
+from protocol.messages.tending import ComeBack
 from protocol.messages.tracking import MOST_CHANGED, PeersChanged, Publish, Published
 from tracker import telling
 from tracker.resting import TOGETHER
+from tracker.session import Session
 
 
 @pytest.fixture
@@ -193,6 +201,59 @@ async def test_pings_show_life_as_they_come_and_are_read_together(
         await one.aclose()
         await club.tracker.wait_empty()
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_who_is_sent_away_hears_it_to_the_end(
+    club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that is closed while something is unread resets the connection."""
+    monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    nursery.start_soon(club.reception.resting.run)
+    one, _ = await pair_of_sockets(club, nursery)
+    with trio.fail_after(20):
+        session = await resting_with_a_ping_unread(club, one)
+        session.finish("stopping", ComeBack(after=1, spread=1, why="stopping"))
+        told = []
+        while not isinstance(event := await one.receive(), Ended):
+            told.append(type(event.message))
+        assert told[-1] is ComeBack
+        assert await one.stream.receive_some(1) == b""
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_good_end_behind_pings_is_none_that_was_lost(
+    club: Swarm, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.session.AWAKE", 0.0)
+    monkeypatch.setattr("tracker.session.TRACKER_ANSWERS_AFTER", 0.0)
+    nursery.start_soon(club.reception.resting.run)
+    one, _ = await pair_of_sockets(club, nursery)
+    with trio.fail_after(20), capture_logs() as logs:
+        await resting_with_a_ping_unread(club, one)
+        await one.stream.send_all(one.connection.close("bye"))
+        await club.tracker.wait_empty()
+    assert "connection lost" not in {each["event"] for each in logs}
+    nursery.cancel_scope.cancel()
+
+
+async def resting_with_a_ping_unread(club: Swarm, one: TrioChannel) -> Session:
+    await one.send_all([Ping(), Ping()])
+    while (await one.receive()).message != Ping():  # type: ignore[union-attr]
+        pass
+    (session,) = club.tracker.sessions
+    heard, read = session.channel.last_received, session.channel.connection.bytes_in
+    await one.send(Ping())
+    await until(lambda: session.channel.last_received > heard)
+    assert session.channel.connection.bytes_in == read
+    return session
+
+
+def test_a_tracker_that_lives_is_heard_in_time() -> None:
+    """Also if it has just answered when it reads, and a Ping is late."""
+    longest = TRACKER_ANSWERS_AFTER + (TOGETHER + 1) * TRACKER_PING_EVERY
+    assert longest < TRACKER_SILENT_AFTER
 
 
 @pytest.mark.trio

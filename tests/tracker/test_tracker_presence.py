@@ -66,6 +66,30 @@ def test_moving_is_a_change() -> None:
     assert list(presence.live(1)) == [(NAS, ("10.0.0.1:4101",))]
 
 
+def test_a_second_connection_takes_the_place_of_the_first() -> None:
+    presence = Presence(grace=60)
+    first, second = Line(0), Line(3)
+    presence.arrive(NAS, HOME, first)
+    list(presence.changes(0))
+    presence.arrive(NAS, HOME, second)
+    assert list(presence.changes(3)) == []
+    first.last_received = 100
+    assert list(presence.changes(18.1)) == [(NAS, "suspect", HOME)]
+    second.last_received = 19
+    assert list(presence.changes(19)) == [(NAS, "live", HOME)]
+
+
+def test_who_is_forgotten_is_told_of_no_more() -> None:
+    presence = Presence(grace=60)
+    for peer in (NAS, LAPTOP):
+        presence.arrive(peer, HOME, Line(0))
+    list(presence.changes(0))
+    presence.forget(NAS)
+    assert list(presence.changes(16)) == [(LAPTOP, "suspect", HOME)]
+    presence.forget(LAPTOP)
+    assert list(presence.changes(100)) == []
+
+
 def test_grace_is_never_shorter_than_silence() -> None:
     presence = Presence(grace=0)
     presence.arrive(NAS, HOME, Line(0))

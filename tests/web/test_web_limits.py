@@ -111,6 +111,7 @@ def test_who_would_send_much_at_the_wrong_place_is_told_so_and_cut(tmp_path: Pat
             answer = await reader.readuntil(b"\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 409 ")
             assert b"\r\nTus-Resumable: 1.0.0\r\n" in answer
+            assert b"\r\nConnection: close\r\n" in answer
             await _cut(reader)
         writer.close()
         await until(lambda: len(page.page.connections) == 1)  # that of the first request
