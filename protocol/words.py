@@ -18,7 +18,7 @@ the entry says of itself; or some are only in the names of files inside."""
 NAME_BYTES = 200
 """Of a folded name, what names are sorted by: those that are alike so far are sorted by id."""
 _CONTROLS = dict.fromkeys((*range(32), 127), " ")
-_SIGNS = {ord(each): " " for each in map(chr, range(128)) if not each.isalnum()}
+_SPACED = "".join(each if each.isalnum() else " " for each in map(chr, range(128)))
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Words:
 def fold(text: str) -> str:
     """Text as it is compared; controls (and NUL, which ends a query early) become spaces."""
     if text.isascii():
-        return text.lower().translate(_CONTROLS)
+        return text.lower() if text.isprintable() else text.lower().translate(_CONTROLS)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in folded)
 
@@ -80,7 +80,7 @@ def name_key(name: str) -> str:
 def spaced(text: str) -> str:
     """The words of folded text between single spaces, one also at either end: " film mp4 "."""
     if text.isascii():
-        apart = text.translate(_SIGNS)
+        apart = text.translate(_SPACED)
     else:
         apart = "".join(c if c.isalnum() else " " for c in text)
     return f" {' '.join(apart.split())} "
