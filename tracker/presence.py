@@ -5,15 +5,19 @@ tracker of the swarm. Otherwise it is suspect, and after the grace time gone. A 
 has heard nobody, and gives everybody the grace time from then.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.ids import PeerId
 from protocol.messages.shared import PeerState
+from tracker.telling import pause_for
 
 SILENCE = 15.0
 """Seconds without a word after which an open connection no longer proves life."""
+_LONGEST = 1.0
+"""Seconds for which `states` of thousands stay as they were."""
 
 Addresses = tuple[str, ...]
 
@@ -50,18 +54,22 @@ class Presence:
         """Whose state may be another than was told; a set with an order."""
         self._live: dict[Heard, PeerId] = {}
         """The connections of all others: they were told to be live, and can only fall silent."""
+        self._states: Mapping[PeerId, PeerState] = {}
+        self._looked_at = -math.inf
 
     def expect(self, peer: PeerId, addresses: Addresses, now: float) -> None:
         """Know of a member that is not connected; one already known stays as it is."""
         if peer not in self._peers:
             self.version += 1
+            self._looked_at = -math.inf
             known = self._peers[peer] = _Peer(addresses, now, told=("suspect", addresses))
             self._doubt(peer, known)
 
     def arrive(self, peer: PeerId, addresses: Addresses, connection: Heard) -> None:
         """A member is connected, and can be reached there."""
         self.version += 1
-        known = self._peers.setdefault(peer, _Peer(addresses, connection.last_received))
+        self.expect(peer, addresses, connection.last_received)
+        known = self._peers[peer]
         self._doubt(peer, known)
         known.connection, known.addresses = connection, addresses
 
@@ -97,6 +105,7 @@ class Presence:
     def forget(self, peer: PeerId) -> None:
         """Not a member any more."""
         self.version += 1
+        self._looked_at = -math.inf
         known = self._peers.pop(peer, None)
         self._to_look_at.pop(peer, None)
         if known is not None and known.connection is not None:
@@ -112,9 +121,13 @@ class Presence:
         known = self._peers.get(peer)
         return None if known is None else known.told
 
-    def states(self, now: float) -> dict[PeerId, PeerState]:
-        """How everybody is."""
-        return {peer: self._state(known, now) for peer, known in self._peers.items()}
+    def states(self, now: float) -> Mapping[PeerId, PeerState]:
+        """How everybody is; of many, how it was a moment ago. Not to be changed."""
+        # Of thousands it takes as long as a search, and each search asks.
+        if now >= self._looked_at + min(_LONGEST, pause_for(len(self._peers))):
+            self._looked_at = now
+            self._states = {peer: self._state(each, now) for peer, each in self._peers.items()}
+        return self._states
 
     def addresses(self) -> dict[PeerId, Addresses]:
         """Where everybody was last."""

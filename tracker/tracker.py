@@ -5,7 +5,7 @@ Decides and pushes without waiting; the database is told first, so what is said 
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -265,7 +265,7 @@ class Tracker:
 
     # Time
 
-    def states(self) -> dict[PeerId, PeerState]:
+    def states(self) -> Mapping[PeerId, PeerState]:
         """How every member is now."""
         return self.presence.states(trio.current_time())
 

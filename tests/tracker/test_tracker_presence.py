@@ -90,6 +90,23 @@ def test_who_is_forgotten_is_told_of_no_more() -> None:
     assert list(presence.changes(100)) == []
 
 
+def test_of_many_it_is_known_how_they_were_a_moment_ago() -> None:
+    presence = Presence(grace=60)
+    many = [PeerId(number.to_bytes(32, "big")) for number in range(2000)]
+    for peer in many:
+        presence.arrive(peer, HOME, Line(0))
+    assert set(presence.states(0).values()) == {"live"}
+    presence.leave(many[0])
+    presence.forget(many[1])
+    assert many[1] not in presence.states(0.5)
+    assert presence.states(0.5)[many[0]] == "suspect"
+    presence.leave(many[2])
+    before = presence.states(1.4)
+    assert before[many[2]] == "live"
+    assert presence.states(1.4) is before  # nobody was looked at again
+    assert presence.states(1.5)[many[2]] == "suspect"
+
+
 def test_grace_is_never_shorter_than_silence() -> None:
     presence = Presence(grace=0)
     presence.arrive(NAS, HOME, Line(0))
