@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import psycopg
 
 READERS = 4
+_WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=8000")
+"""32 MiB of pages, and as much in the log before it goes to its place: new rows lie all over the
+tables, so that with the 2 and 4 MiB of SQLite each page is read and written many times."""
 _MIGRATING = 0x74776F666F6C64
 """The advisory lock of migrations: "twofold"."""
 _LOCK_WRITES = text("SELECT id FROM swarm FOR UPDATE")
@@ -90,7 +93,8 @@ def _sqlite(path: Path) -> Engines:
     writer = create_engine(url, pool_size=1, max_overflow=0)
     # The one that was used last has what is read often in its memory.
     reader = create_engine(url, pool_size=READERS, max_overflow=0, pool_use_lifo=True)
-    _prepare(writer, "IMMEDIATE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+    _prepare(writer, "IMMEDIATE", *settings, *_WRITER_MEMORY)
     _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536", "mmap_size=2147418112")
     return Engines(writer, reader, _nothing, _nothing, _count, Notes())
 
