@@ -239,9 +239,8 @@ class Fetching:
             if offset >= record.size:
                 return download.content
             if not download.is_readable(piece):
-                download.read_from(piece)
                 with self._downloads.reading():
-                    await download.wait_readable(piece)
+                    await download.read_from(piece)
             if download.is_readable(piece):
                 return download.content
             # One that had been begun for other pieces may end without this one.

@@ -102,16 +102,16 @@ class Asking:
 
     # Requests
 
-    def read_from(self, piece: int) -> None:
-        """Somebody waits for this piece: what was asked for elsewhere must not come before it.
+    def read_from(self, positions: list[int]) -> None:
+        """Readers wait at these pieces: what nobody waits for must not come before the newest.
 
         What is on its way all the same counts when it comes.
         """
-        self.picker.read_from(piece)
-        if self.picker.state(piece) is not PieceState.NEEDED:
+        self.picker.read_from(positions)
+        if self.picker.state(positions[-1]) is not PieceState.NEEDED:
             return
         for link, source in self.sources.items():
-            for asked in list(source.asked):
+            for asked in set(source.asked).difference(positions):
                 self._cancel(link, source, asked)
                 self._unask(asked)
 

@@ -82,6 +82,8 @@ class Download:
         )
         self._written: set[int] = set()
         """Pieces that are in their files, and do not count yet."""
+        self._readers: list[int] = []
+        """The pieces at which somebody waits now, the longest first."""
         self._progress = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -138,10 +140,20 @@ class Download:
         """Whether a piece is verified and in its file, though a crash may still take it."""
         return piece in self._written or piece in self.content.bits
 
-    async def wait_readable(self, piece: int) -> None:
-        """Return when a piece can be read, or when the download has ended."""
-        while not self.is_readable(piece) and not self.finished.is_set():
-            await self._progress.wait()
+    async def read_from(self, piece: int) -> None:
+        """Return when a piece can be read, or when the download has ended.
+
+        Until then, and after until somebody else reads, pieces come in order from this one on.
+        """
+        self._readers.append(piece)
+        try:
+            self.asking.read_from(self._readers)
+            self._pump()
+            while not self.is_readable(piece) and not self.finished.is_set():
+                await self._progress.wait()
+        finally:
+            self._readers.remove(piece)
+            self.picker.read_from(self._readers or [piece])
 
     def want(self, pieces: list[int]) -> None:
         """Fetch these too; what is wanted already is fetched once."""
@@ -151,11 +163,6 @@ class Download:
         for piece in more:
             if piece in self.content.bits:
                 self._count(piece)
-        self._pump()
-
-    def read_from(self, piece: int) -> None:
-        """Somebody reads: fetch in order from this piece on."""
-        self.asking.read_from(piece)
         self._pump()
 
     # What links say

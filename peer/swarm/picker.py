@@ -1,4 +1,4 @@
-"""Which piece to ask a source for next: rarest first, or in order from a position. Pure.
+"""Which piece to ask a source for next: rarest first, or in order for readers. Pure.
 
 A wanted piece is in exactly one state at any time: NEEDED, ASKED, ARRIVED (being written) or DONE.
 
@@ -7,6 +7,7 @@ of pieces costs less than one step of a loop.
 """
 
 import random
+from collections import deque
 from collections.abc import Hashable, Iterable
 from enum import Enum
 
@@ -37,7 +38,7 @@ class Picker:
         self._chance = chance
         self._start = chance.randrange(pieces) if pieces else 0
         self._share = (0, pieces)
-        self._from: int | None = None
+        self._readers: deque[int] = deque()
         self.want(wanted)
 
     @property
@@ -65,9 +66,13 @@ class Picker:
                 return state
         return None
 
-    def read_from(self, piece: int | None) -> None:
-        """Pick in order from `piece` on (for a reader), or rarest first again (None)."""
-        self._from = piece
+    def read_from(self, positions: Iterable[int]) -> None:
+        """Pick for readers, who wait at these pieces, the longest first; rarest first for none.
+
+        What one waits for comes before what anybody will read next. What follows each of them is
+        picked in order, in turns.
+        """
+        self._readers = deque(positions)
 
     def take_share(self, rank: int, takers: int) -> None:
         """Begin with this taker's part, of as many as fetch the same at the same time.
@@ -125,9 +130,7 @@ class Picker:
             open_to &= (1 << high) - (1 << low)
         if not open_to:
             return None
-        piece = None
-        if self._from is not None:
-            piece = _first(open_to, self._from, self._pieces)
+        piece = self._for_a_reader(open_to)
         if piece is None:
             piece = self._among(self._rarest(open_to))
         self._move(piece, PieceState.ASKED)
@@ -149,6 +152,17 @@ class Picker:
         """A piece is on disk and recorded."""
         if self.state(piece) is not None:
             self._move(piece, PieceState.DONE)
+
+    def _for_a_reader(self, pieces: int) -> int | None:
+        for position in self._readers:
+            if pieces >> position & 1:
+                return position
+        for _ in range(len(self._readers)):
+            position = self._readers[0]
+            self._readers.rotate(-1)
+            if (piece := _first(pieces, position, self._pieces)) is not None:
+                return piece
+        return None
 
     def _move(self, piece: int, target: PieceState) -> None:
         bit = 1 << piece

@@ -229,9 +229,8 @@ async def test_a_reader_is_served_in_order_across_sources_and_may_seek(
         manifest, _ = await peer.hold(WHOLE)
     download = await begin(me, manifest)
     picks = note_picks(download)
-    download.read_from(100)
     with trio.fail_after(30):
-        await download.wait_piece(100)
+        await download.read_from(100)
         await until(lambda: download.received > 40 * PIECE, "it is running")
     in_order = [piece for piece in picks if piece >= 100]
     assert in_order == sorted(in_order)
@@ -239,11 +238,8 @@ async def test_a_reader_is_served_in_order_across_sources_and_may_seek(
     assert {link.peer for link in download.sources} == {one.me, two.me}
 
     del picks[:]
-    download.read_from(20)
-    asked_before = download.picker.state(20) is not None
-    assert asked_before
     with trio.fail_after(30):
-        await download.wait_piece(20)
+        await download.read_from(20)
     ahead = [piece for piece in picks if 20 <= piece < 100]
     assert ahead[:10] == sorted(ahead[:10])
     assert picks[: len(ahead)] == ahead, "nothing from elsewhere while the reader lacks some"
@@ -315,13 +311,39 @@ async def test_where_a_reader_jumps_to_comes_before_what_was_asked_for(
     books = download.asking.sources
     await until(lambda: any(len(book.asked) > 10 for book in books.values()), "much is asked for")
     before = download.received
-    download.read_from(120)
-    await download.wait_readable(120)
+    await download.read_from(120)
     its_own_and_those_on_the_wire = 1 + MOST_PIECES_ON_THEIR_WAY
     assert download.received - before <= its_own_and_those_on_the_wire * PIECE
     await download.closed.wait()
     assert download.twice == 0
     assert me.bytes_held(manifest) == WHOLE
+
+
+@pytest.mark.trio
+async def test_a_reader_elsewhere_does_not_make_another_wait(
+    autojump_clock: Clock, net: PeerNet
+) -> None:
+    """As when a film is sought: the page still reads for the request that the browser gave up."""
+    net.ways["source"] = Way(FAST / 40)
+    source, me = await net.start("source", "me")
+    manifest, _ = await source.hold(WHOLE)
+    download = await begin(me, manifest)
+
+    async def read_on(begin: int, count: int) -> None:
+        for piece in range(begin, begin + count):
+            await download.read_from(piece)
+
+    await read_on(0, 2)
+    before = download.received
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on, 100, 10)
+            nursery.start_soon(read_on, 2, 10)
+    read_ahead = MOST_PIECES_ON_THEIR_WAY + 8
+    assert download.received - before <= (20 + read_ahead) * PIECE
+    assert not download.finished.is_set()
+    await download.closed.wait()
+    assert download.twice == 0
 
 
 @pytest.mark.trio

@@ -32,7 +32,7 @@ class PickerMachine(RuleBasedStateMachine):
         self.picker = Picker(PIECES, sorted(wanted), random.Random(seed))
         self.state = dict.fromkeys(wanted, PieceState.NEEDED)
         self.has: dict[str, set[int]] = {}
-        self.position: int | None = None
+        self.readers: list[int] = []
         self.share = (0, PIECES)
 
     @rule(source=sources, held=st.sets(pieces))
@@ -68,10 +68,10 @@ class PickerMachine(RuleBasedStateMachine):
             if 0 <= piece < PIECES:
                 self.state.setdefault(piece, PieceState.NEEDED)
 
-    @rule(position=st.none() | st.integers(0, PIECES + 3))
-    def read_from(self, position: int | None) -> None:
-        self.picker.read_from(position)
-        self.position = position
+    @rule(readers=st.lists(st.integers(0, PIECES + 3), max_size=3))
+    def read_from(self, readers: list[int]) -> None:
+        self.picker.read_from(readers)
+        self.readers = readers
 
     @rule(takers=st.integers(1, PIECES + 3), rank=st.integers(0, PIECES + 2))
     def take_share(self, takers: int, rank: int) -> None:
@@ -93,9 +93,12 @@ class PickerMachine(RuleBasedStateMachine):
             return
         assert piece in open_to
         self.state[piece] = PieceState.ASKED
-        ahead = [p for p in open_to if self.position is not None and p >= self.position]
-        if ahead:
-            assert piece == min(ahead)
+        if awaited := [position for position in self.readers if position in open_to]:
+            assert piece == awaited[0]
+            return
+        next_of_each = [min((p for p in open_to if p >= r), default=None) for r in self.readers]
+        if any(p is not None for p in next_of_each):
+            assert piece in next_of_each
             return
         rare = {p for p in open_to if self._commonness(p) == self._commonness(piece)}
         assert self._commonness(piece) == min(map(self._commonness, open_to))
@@ -177,7 +180,7 @@ def test_two_downloads_begin_at_different_places() -> None:
 def test_a_reader_gets_them_in_order_and_the_rest_after() -> None:
     picker = Picker(PIECES, range(PIECES), random.Random(2))
     picker.set_source("all", Bitfield(PIECES, full=True))
-    picker.read_from(12)
+    picker.read_from([12])
     order = [picker.pick("all") for _ in range(PIECES)]
     assert order[:8] == list(range(12, 20))
     assert sorted(p for p in order[8:] if p is not None) == list(range(12))
@@ -188,7 +191,7 @@ def test_what_a_reader_waits_for_and_did_not_come_is_asked_for_next() -> None:
     picker = Picker(PIECES, range(PIECES), random.Random(3))
     picker.set_source("stalls", Bitfield(PIECES, full=True))
     picker.set_source("good", Bitfield(PIECES, full=True))
-    picker.read_from(5)
+    picker.read_from([5])
     assert [picker.pick("stalls") for _ in range(3)] == [5, 6, 7]
     assert picker.pick("good") == 8
     picker.drop_source("stalls")
@@ -200,8 +203,26 @@ def test_what_a_reader_waits_for_and_did_not_come_is_asked_for_next() -> None:
 def test_a_reader_does_not_hinder_a_source_that_has_none_of_it() -> None:
     picker = Picker(PIECES, range(PIECES), random.Random(4))
     picker.set_source("early", field_of({0, 1}))
-    picker.read_from(10)
+    picker.read_from([10])
     assert {picker.pick("early"), picker.pick("early")} == {0, 1}
+
+
+def test_two_readers_are_served_in_turns_and_what_one_waits_for_first() -> None:
+    picker = Picker(PIECES, range(PIECES), random.Random(4))
+    picker.set_source("all", Bitfield(PIECES, full=True))
+    picker.read_from([2, 12])
+    assert [picker.pick("all") for _ in range(6)] == [2, 12, 3, 13, 4, 14]
+    # The second reads on at once, again and again; the first still waits.
+    picker.read_from([2, 15])
+    picker.put_back(2)
+    assert picker.pick("all") == 2
+
+
+def test_readers_that_have_no_more_ahead_leave_their_turns_to_others() -> None:
+    picker = Picker(PIECES, range(PIECES), random.Random(4))
+    picker.set_source("early", field_of({0, 4, 5}))
+    picker.read_from([18, 19, 3])
+    assert [picker.pick("early") for _ in range(4)] == [4, 5, 0, None]
 
 
 @pytest.mark.parametrize("wanted", [[], [5]])
