@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import psycopg
 
 READERS = 4
-_WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=8000")
-"""32 MiB of pages, and as much in the log before it goes to its place: new rows lie all over the
+_WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=32000")
+"""32 MiB of pages, and 128 MiB in the log before it goes to its place: new rows lie all over the
 tables, so that with the 2 and 4 MiB of SQLite each page is read and written many times."""
 _MIGRATING = 0x74776F666F6C64
 """The advisory lock of migrations: "twofold"."""

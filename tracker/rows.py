@@ -21,6 +21,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 AT_ONCE = 500
 _FETCHED = 5_000
+_IN_ONE = (100, 10, 1)
+"""How many rows are put by one statement of SQLite, as many as there are.
+
+Its driver gives up Python's lock for each statement, and then waits for it: with others at work,
+that took ten times as long as writing the row.
+"""
 _PORTAL = "twofold_rows"
 Row = tuple[Any, ...]
 SOME: BindParameter[Any] = bindparam("some", expanding=True)
@@ -91,10 +97,34 @@ def change_rows(
     connection: Connection, statement: Update | Insert, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Do a change (a constant) once for each row of parameters, as `put_rows`."""
-    if rows:
-        sql, order = _change(statement, tuple(rows[0]), connection.dialect)
-        given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+    if not rows:
+        return
+    sql, order = _change(statement, tuple(rows[0]), connection.dialect)
+    if order is None:
+        connection.exec_driver_sql(sql, rows)
+        return
+    given = [tuple(row[name] for name in order) for row in rows]
+    if isinstance(statement, Insert):
+        put_in_sqlite(connection, sql, given)
+    else:
         connection.exec_driver_sql(sql, given)
+
+
+def put_in_sqlite(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
+    """Do an insert whose only parameters are those of its `VALUES (?, ...)`, for many rows."""
+    start = 0
+    for number in _IN_ONE:
+        while len(rows) - start >= number:
+            some = rows[start : start + number]
+            connection.exec_driver_sql(_of_many(sql, number), tuple(chain.from_iterable(some)))
+            start += number
+
+
+@lru_cache(64)
+def _of_many(sql: str, number: int) -> str:
+    head, values, rest = sql.partition("VALUES ")
+    row, end, tail = rest.partition(")")
+    return head + values + ", ".join([row + end] * number) + tail
 
 
 _Prepared = tuple[str, tuple[str, ...] | None]

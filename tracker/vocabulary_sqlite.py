@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from protocol.similar import LIKENESS, key_of, likeness, trigrams
+from tracker.rows import put_in_sqlite
 from tracker.word_index import MOST_ALIKE
 from tracker.words_sqlite import found_in
 
@@ -19,7 +20,7 @@ _KEEP = (
     "INSERT OR IGNORE INTO vocabulary(key, word) SELECT json_extract(value, '$[0]'),"
     " json_extract(value, '$[1]') FROM json_each(?) RETURNING id, key"
 )
-_KEEP_TRIGRAMS = text("INSERT INTO vocabulary_runs(rowid, runs) VALUES (:id, :runs)")
+_KEEP_TRIGRAMS = "INSERT INTO vocabulary_runs(rowid, runs) VALUES (?, ?)"
 _WITH_KEYS = text(
     "SELECT word FROM vocabulary WHERE key IN (SELECT value FROM json_each(:keys)) ORDER BY word"
 )
@@ -39,9 +40,8 @@ class SqliteVocabulary:
         pairs = _json(sorted((key_of(word), word) for word in words))
         # As the driver has it, which is cheaper: this is done for each entry that is published.
         new = connection.exec_driver_sql(_KEEP, (pairs,)).all()
-        if new:
-            rows = [{"id": row.id, "runs": " ".join(_spelled(row.key))} for row in sorted(new)]
-            connection.execute(_KEEP_TRIGRAMS, rows)
+        rows = [(row.id, " ".join(_spelled(row.key))) for row in sorted(new)]
+        put_in_sqlite(connection, _KEEP_TRIGRAMS, rows)
 
     def with_keys(self, connection: Connection, keys: Sequence[str]) -> Sequence[str]:
         """The words that have one of these keys."""

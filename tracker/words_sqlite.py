@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from protocol.words import LONG_WORD
-from tracker.rows import AT_ONCE
+from tracker.rows import AT_ONCE, put_in_sqlite
 from tracker.word_index import Group, Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH :query"
@@ -52,9 +52,8 @@ class SqliteWords:
             spelled = [*map(_spell, terms(each.text)), *map(_spell_name, each.named)]
             texts.append((each.number, each.text))
             shorts.append((each.number, " ".join(spelled)))
-        if texts:
-            connection.exec_driver_sql(self._put_text, texts)
-            connection.exec_driver_sql(self._put_short, shorts)
+        put_in_sqlite(connection, self._put_text, texts)
+        put_in_sqlite(connection, self._put_short, shorts)
 
     def remove(self, connection: Connection, number: int) -> None:
         """Forget an entry."""
