@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     import psycopg
 
 READERS = 4
-_WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=32000")
+_WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=32000", "temp_store=MEMORY")
 """32 MiB of pages, and 128 MiB in the log before it goes to its place: new rows lie all over the
-tables, so that with the 2 and 4 MiB of SQLite each page is read and written many times."""
+tables, so that with the 2 and 4 MiB of SQLite each page is read and written many times. What undoes
+a statement of many rows is in memory, and not in a file in /tmp, which may be small."""
 _MIGRATING = 0x74776F666F6C64
 """The advisory lock of migrations: "twofold"."""
 _LOCK_WRITES = text("SELECT id FROM swarm FOR UPDATE")

@@ -27,6 +27,8 @@ _IN_ONE = (100, 10, 1)
 Its driver gives up Python's lock for each statement, and then waits for it: with others at work,
 that took ten times as long as writing the row.
 """
+_MOST_BYTES = 1 << 20
+"""Of several rows in one statement: the driver keeps what it was given until it is used again."""
 _PORTAL = "twofold_rows"
 Row = tuple[Any, ...]
 SOME: BindParameter[Any] = bindparam("some", expanding=True)
@@ -116,8 +118,14 @@ def put_in_sqlite(connection: Connection, sql: str, rows: Sequence[Row]) -> None
     for number in _IN_ONE:
         while len(rows) - start >= number:
             some = rows[start : start + number]
+            if number > 1 and _bytes_of(some) > _MOST_BYTES:
+                break
             connection.exec_driver_sql(_of_many(sql, number), tuple(chain.from_iterable(some)))
             start += number
+
+
+def _bytes_of(rows: Sequence[Row]) -> int:
+    return sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
 
 
 @lru_cache(64)

@@ -24,6 +24,8 @@ MOST_ASKED = 200
 """Pieces asked of one link by all downloads together; past 256 the other side cuts it."""
 WORTH_TWICE = 0.25
 """Seconds that a piece must hold up the end for, before it is asked for twice."""
+READERS = 2
+"""So many who wait are served, the newest first: of most others the browser has gone elsewhere."""
 SPARED, SPARED_TIMES = 2.0, 4.0
 """Others who fetch the same may take two seconds and four times as long as the source would."""
 
@@ -102,18 +104,23 @@ class Asking:
 
     # Requests
 
-    def read_from(self, positions: list[int]) -> None:
-        """Readers wait at these pieces: what nobody waits for must not come before the newest.
+    def begin_to_read(self, positions: list[int]) -> None:
+        """Readers wait at these pieces, the last is new: what they do not wait for comes after.
 
         What is on its way all the same counts when it comes.
         """
-        self.picker.read_from(positions)
+        self.read_from(positions)
         if self.picker.state(positions[-1]) is not PieceState.NEEDED:
             return
+        served = positions[-READERS:]
         for link, source in self.sources.items():
-            for asked in set(source.asked).difference(positions):
+            for asked in set(source.asked).difference(served):
                 self._cancel(link, source, asked)
                 self._unask(asked)
+
+    def read_from(self, positions: list[int]) -> None:
+        """Readers wait at these pieces, or the last did: ask for those, and on from there."""
+        self.picker.read_from(positions[: -READERS - 1 : -1])
 
     def ask(self, now: float, *, fill: bool, urgent: bool) -> None:
         """Ask every source for as much as it has room for; without `fill`, for one at a time."""

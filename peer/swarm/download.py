@@ -84,6 +84,7 @@ class Download:
         """Pieces that are in their files, and do not count yet."""
         self._readers: list[int] = []
         """The pieces at which somebody waits now, the longest first."""
+        self._read_last = 0
         self._progress = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -146,14 +147,15 @@ class Download:
         Until then, and after until somebody else reads, pieces come in order from this one on.
         """
         self._readers.append(piece)
+        self._read_last = piece
         try:
-            self.asking.read_from(self._readers)
+            self.asking.begin_to_read(self._readers)
             self._pump()
             while not self.is_readable(piece) and not self.finished.is_set():
                 await self._progress.wait()
         finally:
             self._readers.remove(piece)
-            self.picker.read_from(self._readers or [piece])
+            self.asking.read_from(self._readers or [self._read_last])
 
     def want(self, pieces: list[int]) -> None:
         """Fetch these too; what is wanted already is fetched once."""

@@ -7,7 +7,6 @@ of pieces costs less than one step of a loop.
 """
 
 import random
-from collections import deque
 from collections.abc import Hashable, Iterable
 from enum import Enum
 
@@ -38,7 +37,8 @@ class Picker:
         self._chance = chance
         self._start = chance.randrange(pieces) if pieces else 0
         self._share = (0, pieces)
-        self._readers: deque[int] = deque()
+        self._readers: tuple[int, ...] = ()
+        self._turn = 0
         self.want(wanted)
 
     @property
@@ -67,12 +67,13 @@ class Picker:
         return None
 
     def read_from(self, positions: Iterable[int]) -> None:
-        """Pick for readers, who wait at these pieces, the longest first; rarest first for none.
+        """Pick for readers, who wait at these pieces; rarest first for none.
 
-        What one waits for comes before what anybody will read next. What follows each of them is
-        picked in order, in turns.
+        What they wait for comes first, as they are given, and then what follows each of them, in
+        order, in turns.
         """
-        self._readers = deque(positions)
+        self._readers = tuple(positions)
+        self._turn = 0
 
     def take_share(self, rank: int, takers: int) -> None:
         """Begin with this taker's part, of as many as fetch the same at the same time.
@@ -122,15 +123,17 @@ class Picker:
     def pick(self, source: Hashable, *, own: bool = False) -> int | None:
         """A NEEDED piece this source has, now ASKED; None when there is none.
 
-        With `own`, only one of our share: the others will bring theirs.
+        With `own`, only what a reader waits for or is of our share: others will bring theirs.
         """
         open_to = self._sets[PieceState.NEEDED] & self._sources.get(source, 0)
+        piece = next((at for at in self._readers if open_to >> at & 1), None)
         if own:
             low, high = self._share
             open_to &= (1 << high) - (1 << low)
-        if not open_to:
-            return None
-        piece = self._for_a_reader(open_to)
+        if piece is None:
+            if not open_to:
+                return None
+            piece = self._ahead(open_to)
         if piece is None:
             piece = self._among(self._rarest(open_to))
         self._move(piece, PieceState.ASKED)
@@ -153,13 +156,11 @@ class Picker:
         if self.state(piece) is not None:
             self._move(piece, PieceState.DONE)
 
-    def _for_a_reader(self, pieces: int) -> int | None:
-        for position in self._readers:
-            if pieces >> position & 1:
-                return position
-        for _ in range(len(self._readers)):
-            position = self._readers[0]
-            self._readers.rotate(-1)
+    def _ahead(self, pieces: int) -> int | None:
+        """What one of the readers will read next."""
+        for _ in self._readers:
+            position = self._readers[self._turn % len(self._readers)]
+            self._turn += 1
             if (piece := _first(pieces, position, self._pieces)) is not None:
                 return piece
         return None

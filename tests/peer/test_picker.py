@@ -82,18 +82,20 @@ class PickerMachine(RuleBasedStateMachine):
     @rule(source=sources, own=st.booleans())
     def pick(self, source: str, own: bool) -> None:
         mine = set(range(*self.share))
-        open_to = {
+        needed = {
             piece
             for piece in self.has.get(source, set())
-            if self.state.get(piece) is PieceState.NEEDED and (piece in mine or not own)
+            if self.state.get(piece) is PieceState.NEEDED
         }
+        awaited = [position for position in self.readers if position in needed]
+        open_to = needed & mine | set(awaited) if own else needed
         piece = self.picker.pick(source, own=own)
         assert (piece is None) == (not open_to)
         if piece is None:
             return
         assert piece in open_to
         self.state[piece] = PieceState.ASKED
-        if awaited := [position for position in self.readers if position in open_to]:
+        if awaited:
             assert piece == awaited[0]
             return
         next_of_each = [min((p for p in open_to if p >= r), default=None) for r in self.readers]
@@ -210,12 +212,14 @@ def test_a_reader_does_not_hinder_a_source_that_has_none_of_it() -> None:
 def test_two_readers_are_served_in_turns_and_what_one_waits_for_first() -> None:
     picker = Picker(PIECES, range(PIECES), random.Random(4))
     picker.set_source("all", Bitfield(PIECES, full=True))
+    picker.set_source("early", field_of({15}))
     picker.read_from([2, 12])
     assert [picker.pick("all") for _ in range(6)] == [2, 12, 3, 13, 4, 14]
-    # The second reads on at once, again and again; the first still waits.
-    picker.read_from([2, 15])
-    picker.put_back(2)
-    assert picker.pick("all") == 2
+    # Whoever's turn it is, what they wait for comes first and in the order given.
+    assert picker.pick("early") == 15
+    for piece in (12, 2):
+        picker.put_back(piece)
+    assert [picker.pick("all") for _ in range(4)] == [2, 12, 16, 5]
 
 
 def test_readers_that_have_no_more_ahead_leave_their_turns_to_others() -> None:
@@ -223,6 +227,16 @@ def test_readers_that_have_no_more_ahead_leave_their_turns_to_others() -> None:
     picker.set_source("early", field_of({0, 4, 5}))
     picker.read_from([18, 19, 3])
     assert [picker.pick("early") for _ in range(4)] == [4, 5, 0, None]
+
+
+def test_what_a_reader_waits_for_is_asked_of_any_source_whosever_share_it_is() -> None:
+    picker = Picker(PIECES, range(PIECES), random.Random(4))
+    picker.set_source("all", Bitfield(PIECES, full=True))
+    picker.take_share(0, 4)
+    picker.read_from([17])
+    assert picker.pick("all", own=True) == 17
+    assert {picker.pick("all", own=True) for _ in range(PIECES // 4)} == set(range(PIECES // 4))
+    assert picker.pick("all", own=True) is None
 
 
 @pytest.mark.parametrize("wanted", [[], [5]])

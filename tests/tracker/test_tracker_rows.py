@@ -48,6 +48,22 @@ def test_many_rows_are_few_statements(made: Made) -> None:
     assert len(inserts) == (2 + 3 + 4 if database.engines.writer.dialect.name == "sqlite" else 1)
 
 
+def test_large_rows_go_one_by_one(made: Made) -> None:
+    """Or the driver would keep a hundred of them for as long as it is there."""
+    database, asked = made[0], list[Any]()
+    event.listen(
+        database.engines.writer, "before_cursor_execute", lambda *given: asked.append(given[3])
+    )
+    rows = [dict(row, encoded=bytes(200_000)) for row in rows_of(12)]
+    assert put_and_read(database, rows) == sorted(tuple(row.values()) for row in rows)
+    if database.engines.writer.dialect.name == "sqlite":
+        assert max(sum(map(len, filter(_is_bytes, given))) for given in asked) < 400_000
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes)
+
+
 def test_one_that_cannot_be_put_undoes_all(made: Made) -> None:
     database, rows = made[0], rows_of(150)
     rows[120] = rows[3]
