@@ -11,8 +11,21 @@ const PAUSE = 150;
 export function SearchBox({ find }) {
   const [text, setText] = useState(find.q);
   const timer = useRef(0);
-  useEffect(() => { setText(find.q); return () => clearTimeout(timer.current); }, [find.q]);
-  const go = (/** @type {string} */ q) => { clearTimeout(timer.current); if (q !== find.q) goFind({ q }, true); };
+  const sent = useRef(find.q);
+  useEffect(() => {
+    // The answer to our own words must not take the place of what was typed since.
+    if (find.q === sent.current) return;
+    sent.current = find.q;
+    clearTimeout(timer.current);
+    setText(find.q);
+  }, [find.q]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const go = (/** @type {string} */ q) => {
+    clearTimeout(timer.current);
+    if (q === sent.current) return;
+    sent.current = q;
+    goFind({ q }, true);
+  };
   const type = (/** @type {any} */ event) => {
     const { value } = event.target;
     setText(value);
