@@ -24,8 +24,8 @@ _FETCHED = 5_000
 _IN_ONE = (100, 10, 1)
 """How many rows are put by one statement of SQLite, as many as there are.
 
-Its driver gives up Python's lock for each statement, and then waits for it: with others at work,
-that took ten times as long as writing the row.
+Its driver gives up Python's lock for each statement, and then waits for it: beside a thread that
+never rests, that took twenty times as long as all else.
 """
 _MOST_BYTES = 1 << 20
 """Of several rows in one statement: the driver keeps what it was given until it is used again."""

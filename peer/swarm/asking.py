@@ -120,7 +120,7 @@ class Asking:
 
     def read_from(self, positions: list[int]) -> None:
         """Readers wait at these pieces, or the last did: ask for those, and on from there."""
-        self.picker.read_from(positions[: -READERS - 1 : -1])
+        self.picker.read_from(reversed(positions[-READERS:]))
 
     def ask(self, now: float, *, fill: bool, urgent: bool) -> None:
         """Ask every source for as much as it has room for; without `fill`, for one at a time."""

@@ -16,6 +16,10 @@ from protocol.messages.shared import Locate, Located
 
 SIZE = 40 * PIECE + 1234
 CONTENT = bytes_of(SIZE)
+FULL = 160 * PIECE
+FAST, SLOW = 10e6, 50_000.0
+MOST_PIECES_ON_THEIR_WAY = 5
+WHOLE = bytes_of(FULL, 3)
 
 
 async def begin(

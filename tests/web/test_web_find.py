@@ -82,6 +82,27 @@ def test_typed_filtered_and_the_same_after_a_reload(tmp_path: Path) -> None:
     run_with_page(tmp_path, work)
 
 
+def test_what_is_typed_while_an_answer_comes_is_not_undone_by_it(tmp_path: Path) -> None:
+    clear = """field => addEventListener("hashchange", () => {
+      field.value = "";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dataset.cleared = "yes";
+    }, { once: true })"""
+
+    async def work(page: PageUnderTest) -> None:
+        some_entries(page)
+        async with browser() as context:
+            tab = await logged_in(context, page)
+            field = tab.get_by_role("searchbox")
+            await field.evaluate(clear)
+            await field.fill("film")
+            await expect(field).to_have_attribute("data-cleared", "yes")
+            await expect(rows(tab)).to_have_count(4)
+            await expect(field).to_have_value("")
+
+    run_with_page(tmp_path, work)
+
+
 def test_what_is_shown_instead_and_what_was_met_inside_is_told(tmp_path: Path) -> None:
     async def work(page: PageUnderTest) -> None:
         some_entries(page)
