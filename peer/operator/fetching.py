@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 import trio
 
 from peer.errors import NotFoundError, PeerError, PieceLostError, UnreachableError, UsageError
@@ -26,9 +27,11 @@ from protocol.manifest import FileRecord, Manifest, decode_manifest_untrusted
 from protocol.messages.operating import Fetch, Fetched, Progress, Read, Readable
 from protocol.messages.shared import GetManifest, ManifestDocument
 
+log = structlog.get_logger()
+
 PROGRESS_EVERY = 0.25
 MANIFEST_AGAIN = (0.3, 2.0)
-"""Pauses in seconds before machines whose link ended are asked again for a manifest.
+"""Pauses in seconds before machines that were not reached are asked again for a manifest.
 
 Two that dial each other at once keep one connection: what was asked for on the other is lost.
 """
@@ -159,25 +162,30 @@ class Fetching:
 
     async def _manifest_from_peers(self, manifest: ManifestId) -> Manifest:
         asked = self._presence.others()
+        again: set[PeerId] = set()
         for pause in (*MANIFEST_AGAIN, None):
-            lost = []
+            cut = set()
             for peer in asked:
+                again.discard(peer)
+                link = None
                 try:
                     link = await self._links.connect(peer)
-                except PeerError:
-                    continue
-                try:
                     _, encoded = await link.calls.call(
                         lambda call: GetManifest(call=call, manifest=manifest), ManifestDocument
                     )
                     return decode_manifest_untrusted(encoded, manifest)
-                except (PeerError, RemoteProtocolError):
-                    if link.closed:
-                        lost.append(peer)
-            if pause is None or not lost:
+                except (PeerError, RemoteProtocolError) as error:
+                    log.info("no manifest", peer=self._rosters.name_of(peer), why=str(error))
+                if link is None:
+                    again.add(peer)
+                elif link.closed:
+                    cut.add(peer)
+            again |= cut
+            if pause is None or not again:
                 break
             await trio.sleep(pause)
-            asked = lost
+            # Who could not be dialled may have dialled us meanwhile.
+            asked = [peer for peer in again if peer in cut or self._links.find(peer)]
         raise UnreachableError("no machine that has this entry can be reached")
 
     async def _copy_to(self, manifest: ManifestId, path: Path) -> None:

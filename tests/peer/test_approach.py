@@ -197,3 +197,32 @@ async def test_who_cannot_be_dialled_but_has_dialled_us_is_reached(
     link = await taker.parts.links.connect(holder.me)
     assert link is taker.parts.links.find(holder.me)
     assert net.dials == 1
+
+
+@pytest.mark.trio
+async def test_a_manifest_is_asked_of_who_dials_us_while_our_own_dial_fails(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What two that start together may meet: each turns away what the other opened."""
+    taker, holder = await net.start("taker", "holder")
+    manifest, _ = await holder.hold(CONTENT)
+    entry = holder.entry(manifest)
+    await taker.parts.catalogue.learn(holder.sign(entry))
+    dials = 0
+
+    async def turned_away(*_: Any) -> Any:
+        nonlocal dials
+        dials += 1
+        raise ConnectionLostError("another connection is kept")
+
+    async def dial_soon() -> None:
+        await trio.sleep(0.1)
+        await holder.parts.links.connect(taker.me)
+
+    monkeypatch.setattr(taker.parts.links, "_dial", turned_away)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dial_soon)
+        request = Fetch(call=1, entry=entry.id.hex(), path=str(tmp_path / "film"))
+        await taker.parts.requests.fetching.fetch(request, lambda _: None)
+    assert (tmp_path / "film").read_bytes() == CONTENT
+    assert dials > 0
