@@ -33,7 +33,7 @@ def _be_patient() -> None:
     from playwright import async_api, sync_api
 
     for api in (async_api, sync_api):
-        api.expect.set_options(timeout=30_000)
+        api.expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")

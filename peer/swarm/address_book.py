@@ -1,5 +1,5 @@
 """Where each peer may be reached: on this network if it is here, where its key was proven before,
-what the tracker says that it advertises, then what other members say.
+where it says that it is (itself, or by way of the tracker), then what other members say.
 
 All but what other members say is kept on disk. Whoever tells an address may lie: where a key was
 proven is not forgotten for it, loopback and the like count from this machine only, and dials are
@@ -91,10 +91,8 @@ class AddressBook:
         """Where peers were reached in this run, or said they are: the newest first."""
         return list(self._vouched.items())[::-1]
 
-    def hear(
-        self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool, itself: bool = False
-    ) -> bool:
-        """Another member, or `itself`, says where a peer is; whether that is worth passing on.
+    def hear(self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool) -> None:
+        """Another member says where a peer is.
 
         `loopback`: it speaks from this very machine, so that its loopback is ours.
         """
@@ -102,14 +100,25 @@ class AddressBook:
         told = [each for each in _parse(addresses) if may_be(each, loopback=loopback)]
         fresh = [each for each in told if self._failed.get((peer, each), now) <= now]
         known = self._known.get(peer, ())
-        before = () if itself else self._heard.get(peer, ())
+        before = self._heard.get(peer, ())
         heard = dict.fromkeys([*before, *(each for each in fresh if each not in known)])
         self._heard[peer] = tuple(heard)[:MOST_HEARD]
-        if not itself or not told:
+
+    async def hear_itself(
+        self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool
+    ) -> bool:
+        """A peer says where it is itself; whether that is worth passing on.
+
+        As good as what the tracker says, which has it from that peer too; `loopback` as for `hear`.
+        """
+        told = tuple(each for each in _parse(addresses) if may_be(each, loopback=loopback))
+        if not told:
             return False
         texts = tuple(str(each) for each in told)
         news = self._vouched.get(peer) != texts
         self._vouch(peer, texts)
+        known = told + self._known.get(peer, ())
+        await self.learn(peer, tuple(str(each) for each in dict.fromkeys(known)))
         return news
 
     async def proven(self, peer: PeerId, address: Address, host: str) -> None:

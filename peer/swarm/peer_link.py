@@ -226,7 +226,7 @@ class PeerLink:
             case Widen(lanes=lanes):
                 self.lanes.widen(lanes)
             case Whereabouts():
-                self._services.take_whereabouts(self, message)
+                await self._services.take_whereabouts(self, message)
             case Offer():
                 await self._answer_offer(message)
             case Keep():

@@ -109,7 +109,7 @@ class PeerServices:
     take_approval: Callable[[Signed], Awaitable[None]]
     consider_offer: Callable[["PeerLink", Offer], Awaitable[Literal["have", "fetching", "full"]]]
     locate_here: Callable[[ManifestId], tuple[Holder, ...]]
-    take_whereabouts: Callable[["PeerLink", Whereabouts], None]
+    take_whereabouts: Callable[["PeerLink", Whereabouts], Awaitable[None]]
     pacing: Pacing = field(default_factory=Pacing)
     traffic: Traffic = field(default_factory=Traffic)
     serving: BufferPool = field(default_factory=lambda: BufferPool(SERVING_BYTES))

@@ -41,7 +41,7 @@ class WhereMembersAre:
         others = [each for each in self._book.vouched() if each[0] not in (self._me, link.peer)]
         self._say([link], [(self._me, self._own()), *others])
 
-    def take(self, link: PeerLink, told: Whereabouts) -> None:
+    async def take(self, link: PeerLink, told: Whereabouts) -> None:
         """A member says where members are."""
         for peer, addresses in told.members:
             if peer == self._me or self._rosters.find(peer) is None:
@@ -50,7 +50,7 @@ class WhereMembersAre:
                 self._book.hear(peer, addresses, loopback=link.from_here)
             elif link not in self._heard_of_itself:
                 self._heard_of_itself.add(link)
-                if self._book.hear(peer, addresses, loopback=link.from_here, itself=True):
+                if await self._book.hear_itself(peer, addresses, loopback=link.from_here):
                     others = [each for each in self._links.all() if each is not link]
                     self._say(others, [(peer, addresses)])
 

@@ -8,7 +8,7 @@ from peer_net import Clock, PeerNet, TestPeer, bytes_of, until
 
 from peer.database import Database, open_database
 from peer.errors import UnreachableError
-from peer.swarm.address_book import MOST_HEARD, NOT_AGAIN_FOR, AddressBook
+from peer.swarm.address_book import MOST_ADDRESSES, MOST_HEARD, NOT_AGAIN_FOR, AddressBook
 from peer.swarm.dial_allowance import FREE_TRIES
 from protocol.address import Address
 from protocol.ids import PeerId
@@ -63,6 +63,36 @@ async def test_a_member_that_moved_says_so_to_whom_it_meets(
     await three.link_to(two)
     await until(lambda: "three" in hosts(one, three), "it was passed on")
     assert (await one.link_to(three)).peer == three.me
+
+
+@pytest.mark.trio
+async def test_where_a_member_said_it_is_is_known_after_a_restart(
+    net: PeerNet, autojump_clock: Clock
+) -> None:
+    """With all machines restarted elsewhere and no tracker, one knows the others by this alone."""
+    one, two = await net.start("one", "two")
+    two.parts.addresses = ("two:1", "elsewhere:1", "127.0.0.1:9")
+    await two.link_to(one)
+    await until(lambda: "elsewhere" in hosts(one, two), "it was told")
+    again = AddressBook(one.parts.database)
+    await until(lambda: again.load() or again.candidates(two.me), "it is kept")
+    assert [each.host for each in again.candidates(two.me)][:2] == ["two", "elsewhere"]
+
+
+@pytest.mark.trio
+async def test_a_member_that_moves_often_is_looked_for_where_it_was_last(
+    database: Database, autojump_clock: Clock
+) -> None:
+    book = AddressBook(database)
+    for number in range(20):
+        moved = (f"10.0.0.{number}:1", "127.0.0.1:1")
+        assert await book.hear_itself(SOMEBODY, moved, loopback=False)
+        assert not await book.hear_itself(SOMEBODY, moved, loopback=False)
+    hosts = [each.host for each in book.candidates(SOMEBODY)]
+    assert hosts == [f"10.0.0.{number}" for number in range(19, 19 - MOST_ADDRESSES, -1)]
+    # The tracker's word takes the place of all of it.
+    await book.told(SOMEBODY, ("10.0.0.7:1",), loopback=False)
+    assert [each.host for each in book.candidates(SOMEBODY)] == ["10.0.0.7"]
 
 
 @pytest.mark.trio

@@ -206,7 +206,9 @@ class Swarm:
 
     # Waiting and telling
 
-    def wait_until(self, condition: Callable[[], _T], what: str, seconds: float = 20.0) -> _T:
+    def wait_until(
+        self, condition: Callable[[], _T], what: str, seconds: float = 60.0, every: float = 0.05
+    ) -> _T:
         """Look until `condition` gives something true, and return that."""
         deadline = time.monotonic() + seconds
         while True:
@@ -215,7 +217,7 @@ class Swarm:
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds:.0f} s: {what}; last saw {found!r}")
-            time.sleep(0.05)
+            time.sleep(every)
 
     def describe(self) -> str:
         """The ends of all logs."""

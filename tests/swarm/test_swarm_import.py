@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from swarm import Peer, Swarm, write_random
+from swarm import Peer, Swarm, held_still, write_random
 from trees import allocated, count_files, same_file, tree_difference
 
 pytestmark = pytest.mark.swarm
@@ -57,13 +57,14 @@ def test_an_import_that_is_interrupted(swarm: Swarm, tmp_path: Path, big_file: P
     (a,) = swarm.add_peers("a")
     spool = a.data / "spool"
     adding = swarm.begin(a, "add", "--import", str(big_file))
-    swarm.wait_until(lambda: allocated(spool) > 0, "the copy has begun")
-    adding.process.send_signal(signal.SIGINT)
-    assert adding.finish().code != 0
+    swarm.wait_until(lambda: allocated(spool) > 0, "the copy has begun", every=0.002)
+    with held_still(a):
+        adding.process.send_signal(signal.SIGINT)
+        assert adding.finish().code != 0
     swarm.wait_until(lambda: count_files(spool) == 0, "the copy is gone")
 
     adding = swarm.begin(a, "add", "--import", str(big_file))
-    swarm.wait_until(lambda: allocated(spool) > 0, "the copy has begun")
+    swarm.wait_until(lambda: allocated(spool) > 0, "the copy has begun", every=0.002)
     swarm.kill9(a)
     assert adding.finish().code == 4
     swarm.start(a)

@@ -63,7 +63,7 @@ def test_seeking_in_what_is_not_here_yet(swarm: Swarm, tmp_path: Path) -> None:
         swarm.wait_until(lambda: holds(page, entry["id"], at), "what plays is durable")
         held = of_entry(page, entry["id"])
         assert 0 < held["here"] <= held["pieces"] * 0.05, held["here"]
-        expect(page.get_by_role("img", name="c holds")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("img", name="c holds")).to_be_visible()
 
 
 def test_a_folder_on_another_machine(swarm: Swarm, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from processes import run_command
-from swarm import Peer, Swarm, write_random
+from swarm import Peer, Swarm, held_still, write_random
 from trees import count_files, same_file, tree_difference
 
 from peer.pushing.page_sessions import PageSessions
@@ -128,9 +128,10 @@ def test_a_folder_is_pushed_stopped_and_pushed_again(swarm: Swarm, tmp_path: Pat
     command = ("push", url, str(folder), "--data", str(data), "--json")
     pushing = swarm._run("push", "peer", *command)
     spool = a.data / "spool"
-    swarm.wait_until(lambda: count_files(spool) > 300, "some of it came")
-    pushing.process.send_signal(signal.SIGINT)
-    assert pushing.finish().code != 0
+    swarm.wait_until(lambda: count_files(spool) > 300, "some of it came", every=0.002)
+    with held_still(a):
+        pushing.process.send_signal(signal.SIGINT)
+        assert pushing.finish().code != 0
     kept = sum(path.stat().st_size for path in spool.glob("*.tree/**/*") if path.is_file())
     answer = run_command("peer", *command)
     assert answer.code == 0, str(answer)

@@ -137,9 +137,7 @@ def test_the_daemon_goes_and_comes_back(tmp_path: Path) -> None:
             await page.double.stop()
             await expect(tab.get_by_text("daemon of this machine is not running")).to_be_visible()
             await page.double.start()
-            await expect(tab.get_by_text("daemon of this machine is not running")).to_be_hidden(
-                timeout=15_000
-            )
+            await expect(tab.get_by_text("daemon of this machine is not running")).to_be_hidden()
 
     run_with_page(tmp_path, work)
 
@@ -222,7 +220,7 @@ def test_copies_made_elsewhere_are_seen(tmp_path: Path) -> None:
             await expect(tab.get_by_text("1 of 2")).to_be_visible()
             held = page.double.entries[number]
             held.view = msgspec.structs.replace(held.view, copies=op.CopiesView(have=2, want=2))
-            await expect(tab.get_by_text("2 of 2")).to_be_visible(timeout=15_000)
+            await expect(tab.get_by_text("2 of 2")).to_be_visible()
 
     run_with_page(tmp_path, work)
 

@@ -256,7 +256,7 @@ def test_what_is_added_and_deleted_meanwhile_is_seen_in_its_place(tmp_path: Path
             await expect(rows(tab).first).to_contain_text("file 119")
             page.double.hold_many(["new.jpg"])
             del page.double.entries[list(page.double.entries)[-2]]
-            await expect(rows(tab).first).to_contain_text("new.jpg", timeout=20_000)
+            await expect(rows(tab).first).to_contain_text("new.jpg")
             await expect(rows(tab).nth(1)).to_contain_text("file 118")
             asked = page.double.asked.count("Find")
             await until(lambda: page.double.asked.count("Find") > asked)

@@ -125,7 +125,7 @@ def test_a_pdf_is_drawn_where_it_can_reach_nothing(tmp_path: Path) -> None:
             asked: list[str] = []
             tab.on("request", lambda request: asked.append(request.url))
             await look(tab, page, number)
-            await expect(tab.get_by_text("2 pages")).to_be_visible(timeout=20_000)
+            await expect(tab.get_by_text("2 pages")).to_be_visible()
             drawn = tab.frame_locator("iframe.pdf")
             await expect(drawn.get_by_label("Page 1 of 2")).to_have_text("Hello from a PDF")
             inside = next(frame for frame in tab.frames if "/pdf/frame.html" in frame.url)

@@ -90,7 +90,7 @@ def test_what_is_not_taken_is_told_before_it_is_sent(tmp_path: Path) -> None:
                 "Upload a larger one.",
                 "“cut.png” is not taken: it is cut off or damaged.",
             ):
-                await expect(listed.get_by_text(text)).to_be_visible(timeout=20_000)
+                await expect(listed.get_by_text(text)).to_be_visible()
             await until(lambda: captions(page).keys() == {"fine.jpg"})
             assert len(begun) == 2  # fine.jpg, and cut.png which no browser could measure
 

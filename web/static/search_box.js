@@ -3,7 +3,7 @@
 import { goFind } from "./find_query.js";
 import { Icon } from "./parts.js";
 import { t } from "./strings.js";
-import { html, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-htm.js";
 
 const PAUSE = 150;
 
@@ -12,7 +12,8 @@ export function SearchBox({ find }) {
   const [text, setText] = useState(find.q);
   const timer = useRef(0);
   const sent = useRef(find.q);
-  useEffect(() => {
+  // With the drawing, not some time after it: until then more may have been typed and sent.
+  useLayoutEffect(() => {
     // The answer to our own words must not take the place of what was typed since.
     if (find.q === sent.current) return;
     sent.current = find.q;
