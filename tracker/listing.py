@@ -16,7 +16,7 @@ from protocol.entry import Entry, read_record
 from protocol.ids import EntryId, PeerId
 from protocol.messages.finding import Replaced
 from protocol.messages.shared import PeerState
-from protocol.messages.tracking import PAGE, HolderSummary, Listing
+from protocol.messages.tracking import PAGE, HolderSummary, Listing, Listings
 from protocol.pictures import may_be_picture
 from protocol.signing import Signed
 from tracker import manifests, tables
@@ -171,9 +171,12 @@ def by_usefulness(held: Iterable[Held], pieces: int | None, states: States) -> l
 
 def fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
     """As many as one message takes; the first always, which fits by its fields' limits."""
+    found = tuple(listings)
+    if len(codec.encode(Listings(call=0, listings=found, total=0))) <= REPLY_SPACE:
+        return found
     fitting: list[Listing] = []
     space = REPLY_SPACE
-    for listing in listings:
+    for listing in found:
         space -= len(codec.encode(listing))
         if space < 0 and fitting:
             break

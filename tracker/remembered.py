@@ -3,6 +3,7 @@
 Of entries that change the new text is kept, and of each word how many changes it has seen.
 """
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,10 @@ _CHANGES = 5_000
 _INSIDE = 8 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
 _SHARE = 1_000
-"""What fewer than one of so many entries have is looked up again: that is soon done."""
+"""What fewer than one of so many entries have is kept by their numbers."""
+_MOST_FEW = 5_000
+_SOON = 200
+"""After more changes such a word is looked up again: that is done as soon."""
 
 
 @dataclass
@@ -21,6 +25,14 @@ class Word:
     """The entries that have a word, after so many changes."""
 
     found: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class _Few:
+    """The same of a word that few entries have."""
+
+    numbers: "array[int]"
     seen: int
 
 
@@ -39,19 +51,22 @@ class Remembered:
 
     def __init__(self) -> None:
         self.words: dict[str, Word] = {}
+        self._few: dict[str, _Few] = {}
         self._changed: list[int] = []
         self._texts: dict[int, Text | None] = {}
         self._size = 0
 
     def find(self, word: str, look: Callable[[], Sequence[int]], length: int) -> int:
-        """The entries that `look` finds by a word; what many have is looked up once."""
+        """The entries that `look` finds by a word; looked up once while it is remembered."""
         known = self.words.pop(word, None)
         if known is None:
-            numbers = look()
-            found = _mask(numbers, length)
+            numbers = self._few_with(word)
+            if numbers is None:
+                numbers = look()
             if len(numbers) * _SHARE <= length:
-                return found
-            known = Word(found, len(self._changed))
+                self._keep_few(word, numbers)
+                return _mask(numbers, length)
+            known = Word(_mask(numbers, length), len(self._changed))
         elif known.seen < len(self._changed):
             self._correct(word, known)
         # The last that is asked for is the last to go.
@@ -63,11 +78,11 @@ class Remembered:
     @property
     def empty(self) -> bool:
         """Whether no word is remembered, and no text needed."""
-        return not self.words
+        return not (self.words or self._few)
 
     def change(self, numbers: Sequence[int], texts: Mapping[int, Text]) -> None:
         """These entries have changed: to these texts, the others are gone."""
-        if not self.words:
+        if self.empty:
             return
         self._changed += numbers
         for number in numbers:
@@ -81,7 +96,22 @@ class Remembered:
         for word, known in self.words.items():
             self._correct(word, known)
             known.seen = 0
+        self._few.clear()
         self._changed, self._texts, self._size = [], {}, 0
+
+    def _few_with(self, word: str) -> Sequence[int] | None:
+        """The few that are remembered to have a word; None if it is to be looked up."""
+        few = self._few.pop(word, None)
+        if few is None or len(self._changed) - few.seen > _SOON:
+            return None
+        changed = set(self._changed[few.seen :])
+        left = [number for number in few.numbers if number not in changed]
+        return left + [number for number in changed if _has(self._texts[number], word)]
+
+    def _keep_few(self, word: str, numbers: Sequence[int]) -> None:
+        self._few[word] = _Few(array("I", numbers), len(self._changed))
+        if len(self._few) > _MOST_FEW:
+            del self._few[next(iter(self._few))]
 
     def _correct(self, word: str, known: Word) -> None:
         changed = set(self._changed[known.seen :])

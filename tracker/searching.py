@@ -18,7 +18,7 @@ from tracker.errors import RequestFailedError
 from tracker.filtering import meeting, problem_with
 from tracker.finding import Hits, Order
 from tracker.listing import Page, States
-from tracker.masks import mask_of, numbers_of
+from tracker.masks import bits_among, bits_of
 from tracker.shelf import Shelf
 
 
@@ -68,7 +68,7 @@ def _with_inner(
 ) -> Iterator[Listing]:
     """Listings, with the name inside that was met where nothing else was."""
     numbers = [number for number, _ in told] if hits.inside else []
-    inside = numbers_of(hits.inside & mask_of(numbers, max(numbers, default=0) + 1))
+    inside = bits_among(bits_of(hits.inside), numbers)
     texts = search_index.texts_inside(connection, inside) if inside else {}
     for number, each in told:
         text = texts.get(number)

@@ -14,13 +14,7 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Integer,
-    Text,
-    column,
     func,
-    or_,
-    select,
-    table,
     text,
 )
 
@@ -28,7 +22,8 @@ from protocol.words import LONG_WORD
 from tracker.rows import AT_ONCE, put_in_sqlite
 from tracker.word_index import Group, Worded, terms
 
-_FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH :query"
+_FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
+_AMONG = "id IN (SELECT value FROM json_each(?))"
 _VERY_LONG = 12
 _RUNS = 4
 
@@ -38,8 +33,9 @@ class SqliteWords:
 
     def __init__(self, name: str) -> None:
         self._texts, self._shorts = f"{name}_text", f"{name}_short"
-        self._content = table(f"{self._texts}_content", column("id", Integer), column("c0", Text))
-        """Where FTS5 keeps the text: read by number it is there at once."""
+        # Where FTS5 keeps the text: read by number it is there at once.
+        self._get_texts = f"SELECT id, c0 FROM {self._texts}_content WHERE {_AMONG}"
+        self._get_those = f"SELECT id FROM {self._texts}_content WHERE {_AMONG}"
         self._put_text = f"INSERT INTO {self._texts}(rowid, text) VALUES (?, ?)"
         self._put_short = f"INSERT INTO {self._shorts}(rowid, terms) VALUES (?, ?)"
         self._drop_text = text(f"DELETE FROM {self._texts} WHERE rowid = :number")
@@ -79,16 +75,16 @@ class SqliteWords:
         self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
     ) -> list[int]:
         """Those of a few entries that have a word of each group somewhere in their text."""
-        content = self._content.c
-        inside = [or_(*(self.contains(content.c0, word) for word in group)) for group in groups]
-        rows = select(content.id).where(content.id.in_(numbers), *inside)
-        return list(connection.execute(rows).scalars())
+        inside = (" OR ".join("instr(c0, ?)" for _ in group) for group in groups)
+        question = " AND ".join((self._get_those, *(f"({each})" for each in inside)))
+        words = (word for group in groups for word in group)
+        found = connection.exec_driver_sql(question, (_json(numbers), *words))
+        return [number for (number,) in found]
 
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
-        content = self._content.c
-        rows = connection.execute(select(content.id, content.c0).where(content.id.in_(numbers)))
-        return {row.id: row.c0 for row in rows}
+        found = connection.exec_driver_sql(self._get_texts, (_json(numbers),))
+        return {row.id: row.c0 for row in found}
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""
@@ -98,9 +94,12 @@ class SqliteWords:
 def found_in(connection: Connection, name: str, query: str) -> list[int]:
     """The rows of an FTS5 table that a query matches."""
     # As one text, which is there in a third of the time that so many rows take.
-    statement = _FOUND.format(name=name)
-    found = connection.execute(text(statement), {"query": query}).scalar_one()
+    found = connection.exec_driver_sql(_FOUND.format(name=name), (query,)).scalar_one()
     return msgspec.json.decode(found, type=list[int])
+
+
+def _json(numbers: Sequence[int]) -> str:
+    return msgspec.json.encode(numbers).decode()
 
 
 def _some_runs(word: str) -> str:

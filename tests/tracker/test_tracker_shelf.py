@@ -26,15 +26,17 @@ def changing(made: tuple[Database, SwarmKeys]) -> Changing:
     return begin_changing(*made, seed=5)
 
 
+# Words are remembered as those of many, of few, or as one and then as the other.
+@pytest.mark.parametrize("share", [0, 4, 1 << 30])
 @pytest.mark.parametrize("looked_at", [0, 1 << 30])
 @pytest.mark.parametrize("seed", range(3))
 def test_goes_along_with_every_change(
-    changing: Changing, seed: int, looked_at: int, monkeypatch: pytest.MonkeyPatch
+    changing: Changing, seed: int, looked_at: int, share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordered, "_LOOKED_AT", looked_at)
-    # Words are remembered, however few have them.
+    # Nothing is looked at one by one.
     monkeypatch.setattr(finding, "_FEW", -1)
-    monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
+    monkeypatch.setattr(remembered, "_SHARE", share)
     monkeypatch.setattr(remembered, "_CHANGES", 5)
     changing.chance = random.Random(seed)
     changing.check()

@@ -1,0 +1,103 @@
+"""Words that were looked up: once, also those of few entries, and right after any change."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tracker import remembered
+from tracker.masks import mask_of
+from tracker.remembered import Remembered, Text
+
+LENGTH = 10_000
+
+
+class Index:
+    """What has which text; tells how often it was asked."""
+
+    def __init__(self, texts: dict[int, str]) -> None:
+        self.texts = texts
+        self.asked = 0
+        self.memory = Remembered()
+
+    def find(self, word: str) -> int:
+        def look() -> Sequence[int]:
+            self.asked += 1
+            return [number for number, text in self.texts.items() if word in text]
+
+        found = self.memory.find(word, look, LENGTH)
+        assert found == mask_of([n for n, text in self.texts.items() if word in text], LENGTH)
+        return found
+
+    def change(self, changed: dict[int, str | None]) -> None:
+        """Some entries have another text, or are gone."""
+        self.texts |= {number: text for number, text in changed.items() if text is not None}
+        for number in [number for number, text in changed.items() if text is None]:
+            self.texts.pop(number, None)
+        there = {n: Text(text, "", "") for n, text in changed.items() if text is not None}
+        self.memory.change(list(changed), there)
+
+
+def test_a_word_of_few_is_looked_up_once() -> None:
+    index = Index({1: "film", 7_000: "film", 5: "song"})
+    for _ in range(3):
+        assert index.find("film").bit_count() == 2
+        assert index.find("nothing") == 0
+    assert index.asked == 2
+
+
+def test_it_goes_along_with_changes() -> None:
+    index = Index({1: "film", 7_000: "film", 5: "song"})
+    index.find("film")
+    index.find("nothing")
+    index.change({1: "song", 2: "a film", 5: None, 9: "nothing"})
+    assert index.find("film") == 1 << 2 | 1 << 7_000
+    assert index.find("nothing") == 1 << 9
+    index.change({2: None, 9: None})
+    assert index.find("film") == 1 << 7_000
+    assert index.find("nothing") == 0
+    assert index.asked == 2
+
+
+def test_it_becomes_one_of_many_and_is_not_looked_up_for_it() -> None:
+    index = Index({1: "film"})
+    index.find("film")
+    index.change(dict.fromkeys(range(100, 130), "film"))
+    assert index.find("film").bit_count() == 31
+    assert "film" in index.memory.words
+    index.change({100: None})
+    assert index.find("film").bit_count() == 30
+    assert index.asked == 1
+
+
+def test_after_many_changes_it_is_looked_up_again() -> None:
+    index = Index({1: "film"})
+    index.find("film")
+    for number in range(remembered._SOON + 1):
+        index.change({5_000 + number: "song"})
+    index.find("film")
+    assert index.asked == 2
+    index.find("film")
+    assert index.asked == 2
+
+
+def test_the_last_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "_MOST_FEW", 2)
+    index = Index({1: "film", 2: "song", 3: "book"})
+    for word in ("film", "song", "film", "book", "film"):
+        index.find(word)
+    assert index.asked == 3
+    index.find("song")
+    assert index.asked == 4
+
+
+def test_nothing_is_kept_for_nobody() -> None:
+    index = Index({1: "film"})
+    index.change({1: "film"})
+    assert index.memory.empty
+    assert not index.memory._texts
+    index.find("film")
+    index.change({2: "film"})
+    assert index.memory._texts
+    index.memory.settle()
+    assert index.memory.empty
+    assert not index.memory._texts
