@@ -4,6 +4,7 @@ Sets of entries are laid over one another (`masks`), and the order is walked unt
 So no entry is read but those of the page, and how many there are is known exactly.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +18,15 @@ from tracker import search_index
 from tracker.masks import numbers_of
 from tracker.ordered import Ordered
 from tracker.shelf import Shelf
-from tracker.word_index import Group
+from tracker.word_index import Group, terms
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""Words of one letter that are looked up before they are asked for; of others, those that were are
-remembered as well."""
+"""What is looked up before it is asked for, as what is common is then; of others, those that were
+asked for are remembered as well."""
+_COMMON = 20
+"""More than one of so many entries have it."""
+_SAMPLE = 5_000
+_MOST_COMMON = 120
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
 """So many entries are looked at one by one, rather than all that have a word."""
@@ -59,11 +64,27 @@ class Hits:
         return self.own | self.inside
 
 
-def look_up_letter(connection: Connection, shelf: Shelf, now: int, letter: str) -> None:
-    """Look up what nearly all entries have, before somebody waits for it."""
+def look_up(connection: Connection, shelf: Shelf, now: int, word: str) -> None:
+    """Look up what many entries have, before somebody waits for it."""
     with shelf.held(connection, now):
-        with_any(connection, shelf, (letter,))
-        with_any_inside(connection, shelf, (letter,))
+        with_any(connection, shelf, (word,))
+        with_any_inside(connection, shelf, (word,))
+
+
+def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
+    """Words of one or two characters that many entries have, going by some of them.
+
+    The most common first; without LETTERS.
+    """
+    with shelf.held(connection, now):
+        numbers = shelf.orders["created"].numbers
+    some = numbers[:: len(numbers) // _SAMPLE + 1]
+    texts = search_index.own_texts(connection, list(some))
+    counted = Counter(term for text in texts.values() for term in terms(text))
+    common = [term for term, times in counted.most_common() if times * _COMMON > len(some)]
+    # Nobody types a sign and a letter, and then waits.
+    typed = [term for term in common if len(term) == 1 or term.isalnum()]
+    return [term for term in typed if term not in set(LETTERS)][:_MOST_COMMON]
 
 
 def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> Hits:

@@ -30,10 +30,10 @@ class Readiness:
         if self._shelf.shown.bit_count() < _MANY:
             return
         try:
-            await self._look_up_letters()
+            await self._look_up_common()
         except (DBAPIError, RequestFailedError) as error:
-            # Who asks for such a letter is told; nobody has yet.
-            _log.warning("letters were not looked up", why=str(error))
+            # Who asks for such a word is told; nobody has yet.
+            _log.warning("what is common was not looked up", why=str(error))
 
     async def get_ready(self) -> None:
         """Read what searches look at, so that the first one need not wait for it."""
@@ -46,12 +46,11 @@ class Readiness:
         with may_be_away():
             await self._database.write(lambda c: self._shelf.keep(c, self._wall()))
 
-    async def _look_up_letters(self) -> None:
+    async def _look_up_common(self) -> None:
         """The first to search for a letter would wait long; one by one, as others search."""
         shelf, now, read = self._shelf, self._wall(), self._database.read
         await read(lambda connection: shelf.cut_orders(connection, now))
-        for letter in finding.LETTERS:
-            await read(
-                functools.partial(finding.look_up_letter, shelf=shelf, now=now, letter=letter)
-            )
+        common = await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
+        for word in (*finding.LETTERS, *common):
+            await read(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
         _log.info("searches are quick")

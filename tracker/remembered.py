@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 from tracker.masks import mask_of
 
-_BYTES = 64 << 20
+_BYTES = 96 << 20
 _CHANGES = 5_000
 _INSIDE = 8 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
-_SHARE = 1_000
+_SHARE = 256
 """What fewer than one of so many entries have is kept by their numbers."""
-_MOST_FEW = 5_000
+_MOST_FEW = 4_000_000
+"""Numbers of all such words together."""
+_OF_A_WORD = 100
+"""What a word takes as so many numbers do."""
 _SOON = 200
 """After more changes such a word is looked up again: that is done as soon."""
 
@@ -52,6 +55,7 @@ class Remembered:
     def __init__(self) -> None:
         self.words: dict[str, Word] = {}
         self._few: dict[str, _Few] = {}
+        self._few_size = 0
         self._changed: list[int] = []
         self._texts: dict[int, Text | None] = {}
         self._size = 0
@@ -96,13 +100,16 @@ class Remembered:
         for word, known in self.words.items():
             self._correct(word, known)
             known.seen = 0
-        self._few.clear()
+        self._few, self._few_size = {}, 0
         self._changed, self._texts, self._size = [], {}, 0
 
     def _few_with(self, word: str) -> Sequence[int] | None:
         """The few that are remembered to have a word; None if it is to be looked up."""
-        few = self._few.pop(word, None)
-        if few is None or len(self._changed) - few.seen > _SOON:
+        few = self._few.get(word)
+        if few is None:
+            return None
+        self._drop_few(word)
+        if len(self._changed) - few.seen > _SOON:
             return None
         changed = set(self._changed[few.seen :])
         left = [number for number in few.numbers if number not in changed]
@@ -110,8 +117,12 @@ class Remembered:
 
     def _keep_few(self, word: str, numbers: Sequence[int]) -> None:
         self._few[word] = _Few(array("I", numbers), len(self._changed))
-        if len(self._few) > _MOST_FEW:
-            del self._few[next(iter(self._few))]
+        self._few_size += len(numbers) + _OF_A_WORD
+        while self._few_size > _MOST_FEW:
+            self._drop_few(next(iter(self._few)))
+
+    def _drop_few(self, word: str) -> None:
+        self._few_size -= len(self._few.pop(word).numbers) + _OF_A_WORD
 
     def _correct(self, word: str, known: Word) -> None:
         changed = set(self._changed[known.seen :])

@@ -113,6 +113,11 @@ def numbers_inside(connection: Connection, word: str) -> Sequence[int]:
     return _inner(connection).numbers_with(connection, word)
 
 
+def own_texts(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """What some entries say of themselves, folded."""
+    return _words(connection).texts(connection, numbers)
+
+
 def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     """The folded names in a few folders, one a line."""
     return _inner(connection).texts(connection, numbers)
@@ -122,7 +127,7 @@ def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
     """What some entries are found by; of those that are shown."""
     found: dict[int, Text] = {}
     for some in portions(numbers):
-        texts = _words(connection).texts(connection, some)
+        texts = own_texts(connection, some)
         inside = texts_inside(connection, some)
         named = select(keys.c.number, keys.c.named).where(keys.c.number.in_(some))
         for number, name in connection.execute(named):

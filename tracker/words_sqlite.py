@@ -19,13 +19,15 @@ from sqlalchemy import (
 )
 
 from protocol.words import LONG_WORD
-from tracker.rows import AT_ONCE, put_in_sqlite
+from tracker.rows import put_in_sqlite
 from tracker.word_index import Group, Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
 _AMONG = "id IN (SELECT value FROM json_each(?))"
 _VERY_LONG = 12
 _RUNS = 4
+_LOOKED_AT = 3_000
+"""So many texts are looked at in the time that finding such a word by all its runs takes."""
 
 
 class SqliteWords:
@@ -63,7 +65,7 @@ class SqliteWords:
         if len(word) >= _VERY_LONG:
             # All runs of a long word, where many entries have each, take five times as long.
             maybe = found_in(connection, self._texts, _some_runs(word))
-            if len(maybe) <= AT_ONCE:
+            if len(maybe) <= _LOOKED_AT:
                 return self.those_with(connection, [(word,)], maybe)
         return found_in(connection, self._texts, _quote(word))
 

@@ -49,3 +49,28 @@ def test_letters_are_looked_up_once_there_are_many_entries(
     shelf = Shelf(database.notes)
     database.notes.add(Touched(everything=True))
     assert {letter: found(letter) for letter in finding.LETTERS} == totals
+
+
+def test_what_many_have_is_looked_up_and_nothing_rarer(
+    made: tuple[Database, SwarmKeys], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = begin_changing(*made, seed=7)
+    monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
+    monkeypatch.setattr(readiness, "_MANY", 1)
+    monkeypatch.setattr(finding, "_COMMON", 3)
+    shelf = Shelf(changing.database.notes)
+    changing.database.notes.add(Touched(everything=True))
+    read = changing.database.read_now
+    common = read(lambda c: finding.common_terms(c, shelf, changing.now))
+
+    def has(term: str) -> int:
+        request = Search(call=0, words=term)
+        return read(lambda c: searching.search(c, request, {}, changing.now, shelf).total)
+
+    terms = ("fi", "il", "lm", "ph", "ot", "no", "es", "na", "at", "ti")
+    many = [term for term in terms if has(term) * 3 > shelf.shown.bit_count()]
+    assert 0 < len(many) < len(terms)
+    assert [term for term in terms if term in common] == many
+    assert not set(common) & set(finding.LETTERS)
+    trio.run(Readiness(changing.database, shelf, lambda: changing.now).start)
+    assert set(common) <= set(shelf.remembered.words)

@@ -61,11 +61,11 @@ def test_it_goes_along_with_changes() -> None:
 def test_it_becomes_one_of_many_and_is_not_looked_up_for_it() -> None:
     index = Index({1: "film"})
     index.find("film")
-    index.change(dict.fromkeys(range(100, 130), "film"))
-    assert index.find("film").bit_count() == 31
+    index.change(dict.fromkeys(range(100, 160), "film"))
+    assert index.find("film").bit_count() == 61
     assert "film" in index.memory.words
     index.change({100: None})
-    assert index.find("film").bit_count() == 30
+    assert index.find("film").bit_count() == 60
     assert index.asked == 1
 
 
@@ -81,7 +81,7 @@ def test_after_many_changes_it_is_looked_up_again() -> None:
 
 
 def test_the_last_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "_MOST_FEW", 2)
+    monkeypatch.setattr(remembered, "_MOST_FEW", 2 * (remembered._OF_A_WORD + 1))
     index = Index({1: "film", 2: "song", 3: "book"})
     for word in ("film", "song", "film", "book", "film"):
         index.find(word)
