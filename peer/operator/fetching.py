@@ -30,6 +30,7 @@ from protocol.messages.shared import GetManifest, ManifestDocument
 log = structlog.get_logger()
 
 PROGRESS_EVERY = 0.25
+WHY_SHOWN = 10
 MANIFEST_AGAIN = (0.3, 2.0)
 """Pauses in seconds before machines that were not reached are asked again for a manifest.
 
@@ -163,6 +164,7 @@ class Fetching:
     async def _manifest_from_peers(self, manifest: ManifestId) -> Manifest:
         asked = self._presence.others()
         again: set[PeerId] = set()
+        why: dict[PeerId, str] = {}
         for pause in (*MANIFEST_AGAIN, None):
             cut = set()
             for peer in asked:
@@ -175,7 +177,7 @@ class Fetching:
                     )
                     return decode_manifest_untrusted(encoded, manifest)
                 except (PeerError, RemoteProtocolError) as error:
-                    log.info("no manifest", peer=self._rosters.name_of(peer), why=str(error))
+                    why[peer] = str(error)
                 if link is None:
                     again.add(peer)
                 elif link.closed:
@@ -186,6 +188,8 @@ class Fetching:
             await trio.sleep(pause)
             # Who could not be dialled may have dialled us meanwhile.
             asked = [peer for peer in again if peer in cut or self._links.find(peer)]
+        some = {self._rosters.name_of(peer): why[peer] for peer in list(why)[:WHY_SHOWN]}
+        log.info("no machine gave the manifest", asked=len(why), why=some)
         raise UnreachableError("no machine that has this entry can be reached")
 
     async def _copy_to(self, manifest: ManifestId, path: Path) -> None:
