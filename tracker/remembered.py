@@ -18,7 +18,7 @@ _SHARE = 256
 _MOST_FEW = 4_000_000
 """Numbers of all such words together."""
 _OF_A_WORD = 100
-"""What a word takes as so many numbers do."""
+"""A word takes what so many numbers do, and one more for each character."""
 _SOON = 200
 """After more changes such a word is looked up again: that is done as soon."""
 
@@ -117,12 +117,12 @@ class Remembered:
 
     def _keep_few(self, word: str, numbers: Sequence[int]) -> None:
         self._few[word] = _Few(array("I", numbers), len(self._changed))
-        self._few_size += len(numbers) + _OF_A_WORD
+        self._few_size += len(numbers) + _OF_A_WORD + len(word)
         while self._few_size > _MOST_FEW:
             self._drop_few(next(iter(self._few)))
 
     def _drop_few(self, word: str) -> None:
-        self._few_size -= len(self._few.pop(word).numbers) + _OF_A_WORD
+        self._few_size -= len(self._few.pop(word).numbers) + _OF_A_WORD + len(word)
 
     def _correct(self, word: str, known: Word) -> None:
         changed = set(self._changed[known.seen :])

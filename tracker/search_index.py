@@ -25,12 +25,14 @@ from tracker.words_postgres import PostgresWords
 from tracker.words_sqlite import SqliteWords
 
 keys = tables.search_keys
+_FOLDERS_LOOKED_AT = 500
+"""All names in a folder are up to 64 KiB."""
 _INDEXES: dict[str, WordIndex] = {
     "sqlite": SqliteWords("entry"),
     "postgresql": PostgresWords("entry_words"),
 }
 _INNER: dict[str, WordIndex] = {
-    "sqlite": SqliteWords("inner"),
+    "sqlite": SqliteWords("inner", looked_at=_FOLDERS_LOOKED_AT),
     "postgresql": PostgresWords("inner_words"),
 }
 _VOCABULARIES: dict[str, Vocabulary] = {

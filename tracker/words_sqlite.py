@@ -27,13 +27,17 @@ _AMONG = "id IN (SELECT value FROM json_each(?))"
 _VERY_LONG = 12
 _RUNS = 4
 _LOOKED_AT = 3_000
-"""So many texts are looked at in the time that finding such a word by all its runs takes."""
+"""So many short texts are looked at in the time that finding such a word by all its runs takes."""
 
 
 class SqliteWords:
-    """A `WordIndex`; `name` is that of its two tables but for their endings."""
+    """A `WordIndex`; `name` is that of its two tables but for their endings.
 
-    def __init__(self, name: str) -> None:
+    At most `looked_at` texts are gone through for a very long word.
+    """
+
+    def __init__(self, name: str, looked_at: int = _LOOKED_AT) -> None:
+        self._looked_at = looked_at
         self._texts, self._shorts = f"{name}_text", f"{name}_short"
         # Where FTS5 keeps the text: read by number it is there at once.
         self._get_texts = f"SELECT id, c0 FROM {self._texts}_content WHERE {_AMONG}"
@@ -65,7 +69,7 @@ class SqliteWords:
         if len(word) >= _VERY_LONG:
             # All runs of a long word, where many entries have each, take five times as long.
             maybe = found_in(connection, self._texts, _some_runs(word))
-            if len(maybe) <= _LOOKED_AT:
+            if len(maybe) <= self._looked_at:
                 return self.those_with(connection, [(word,)], maybe)
         return found_in(connection, self._texts, _quote(word))
 

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 MOST_ADDRESSES = 8
 MOST_HEARD = 4
 """Addresses that others have told of one peer."""
+MOST_OLDER = 2
+"""Addresses of before that are kept beside those that a peer says it has now."""
 MOST_FAILED = 1_000
 NOT_AGAIN_FOR = 600.0
 """Seconds for which an address that only others told of is not tried again."""
@@ -48,6 +50,7 @@ class AddressBook:
         self._heard: dict[PeerId, tuple[Address, ...]] = {}
         self._failed: dict[tuple[PeerId, Address], float] = {}
         self._vouched: dict[PeerId, tuple[str, ...]] = {}
+        self._unkept: set[PeerId] = set()
 
     def load(self) -> None:
         """Read the addresses of an earlier run."""
@@ -104,9 +107,7 @@ class AddressBook:
         heard = dict.fromkeys([*before, *(each for each in fresh if each not in known)])
         self._heard[peer] = tuple(heard)[:MOST_HEARD]
 
-    async def hear_itself(
-        self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool
-    ) -> bool:
+    def hear_itself(self, peer: PeerId, addresses: tuple[str, ...], *, loopback: bool) -> bool:
         """A peer says where it is itself; whether that is worth passing on.
 
         As good as what the tracker says, which has it from that peer too; `loopback` as for `hear`.
@@ -117,9 +118,27 @@ class AddressBook:
         texts = tuple(str(each) for each in told)
         news = self._vouched.get(peer) != texts
         self._vouch(peer, texts)
-        known = told + self._known.get(peer, ())
-        await self.learn(peer, tuple(str(each) for each in dict.fromkeys(known)))
+        # The tracker may not know of it yet, and say something older.
+        self._heard[peer] = told[:MOST_HEARD]
+        before = self._known.get(peer, ())
+        older = [each for each in before if each not in told]
+        known = (*told, *older[:MOST_OLDER])
+        if known != before:
+            self._known[peer] = known
+            self._unkept.add(peer)
         return news
+
+    async def keep_heard(self, peer: PeerId) -> None:
+        """Put on disk what a peer has said of itself, unless it is there."""
+        if peer not in self._unkept:
+            return
+        self._unkept.discard(peer)
+        try:
+            await self._keep(peer)
+        except BaseException:
+            # The link was cut meanwhile: it is said again on the next.
+            self._unkept.add(peer)
+            raise
 
     async def proven(self, peer: PeerId, address: Address, host: str) -> None:
         """The peer itself answered at an address, which was dialled as a host."""

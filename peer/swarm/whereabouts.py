@@ -1,7 +1,8 @@
 """Members tell each other where members are, so that nobody needs the tracker for it.
 
-What is told counts for nothing until the key of that member has been proven there by a handshake:
-`AddressBook`. Said once when a link opens; what a member says of itself is passed on, once a link.
+What is told of others counts for nothing until the key of that member has been proven there by a
+handshake: `AddressBook`. Said once when a link opens; what a member says of itself is kept, and
+passed on, once a link.
 """
 
 from collections.abc import Callable, Iterable
@@ -50,9 +51,10 @@ class WhereMembersAre:
                 self._book.hear(peer, addresses, loopback=link.from_here)
             elif link not in self._heard_of_itself:
                 self._heard_of_itself.add(link)
-                if await self._book.hear_itself(peer, addresses, loopback=link.from_here):
+                if self._book.hear_itself(peer, addresses, loopback=link.from_here):
                     others = [each for each in self._links.all() if each is not link]
                     self._say(others, [(peer, addresses)])
+                await self._book.keep_heard(peer)
 
     def _say(
         self, links: Iterable[PeerLink], members: list[tuple[PeerId, tuple[str, ...]]]

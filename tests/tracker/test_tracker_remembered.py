@@ -81,7 +81,7 @@ def test_after_many_changes_it_is_looked_up_again() -> None:
 
 
 def test_the_last_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "_MOST_FEW", 2 * (remembered._OF_A_WORD + 1))
+    monkeypatch.setattr(remembered, "_MOST_FEW", 2 * (remembered._OF_A_WORD + 5))
     index = Index({1: "film", 2: "song", 3: "book"})
     for word in ("film", "song", "film", "book", "film"):
         index.find(word)
