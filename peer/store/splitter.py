@@ -197,6 +197,8 @@ def _hash_all(
                 result.result()
     except EOFError as error:
         raise PeerError(f"{error}: it was cut while it was read; try again") from None
+    except FileNotFoundError as error:
+        raise PeerError(f"{error.filename or layout.root} went away while it was read") from None
     except OSError as error:
         raise PeerError(f"cannot read {error.filename or layout.root}: {error.strerror}") from None
     finally:
