@@ -20,9 +20,8 @@ from tracker.ordered import Ordered
 from tracker.shelf import Shelf
 from tracker.word_index import Group, terms
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""What is looked up before it is asked for, as what is common is then; of others, those that were
-asked for are remembered as well."""
+LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789")
+"""Words that are looked up before they are asked for, and then `common_terms`."""
 _COMMON = 20
 """More than one of so many entries have it."""
 _SAMPLE = 5_000
@@ -84,7 +83,7 @@ def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
     common = [term for term, times in counted.most_common() if times * _COMMON > len(some)]
     # Nobody types a sign and a letter, and then waits.
     typed = [term for term in common if len(term) == 1 or term.isalnum()]
-    return [term for term in typed if term not in set(LETTERS)][:_MOST_COMMON]
+    return [term for term in typed if term not in LETTERS][:_MOST_COMMON]
 
 
 def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> Hits:

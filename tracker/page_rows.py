@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -26,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from protocol.ids import ManifestId, PeerId
 from tracker import tables
 from tracker.holdings import Held
+from tracker.rows import as_json
 
 _entries, _holdings = tables.entries, tables.holdings
 _waiting = tables.held_tombstones
@@ -88,7 +88,7 @@ def _rows(connection: Connection, question: Any, numbers: Sequence[int]) -> list
     dialect = connection.dialect
     given: Any = list(numbers)
     if dialect.name == "sqlite":
-        given = msgspec.json.encode(given).decode()
+        given = as_json(given)
     statement, constants = _prepared(question, dialect)
     cursor: Any = connection.exec_driver_sql(statement, _parameters(constants, given)).cursor
     rows: list[Any] = cursor.fetchall()

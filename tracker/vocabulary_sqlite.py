@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from math import ceil
 
-import msgspec
 from sqlalchemy import Connection, text
 
 from protocol.similar import LIKENESS, key_of, likeness, trigrams
-from tracker.rows import put_in_sqlite
+from tracker.rows import as_json, put_in_sqlite
 from tracker.word_index import MOST_ALIKE
 from tracker.words_sqlite import found_in
 
@@ -37,7 +36,7 @@ class SqliteVocabulary:
 
     def learn(self, connection: Connection, words: AbstractSet[str]) -> None:
         """Keep words that may be there already."""
-        pairs = _json(sorted((key_of(word), word) for word in words))
+        pairs = as_json(sorted((key_of(word), word) for word in words))
         # As the driver has it, which is cheaper: this is done for each entry that is published.
         new = connection.exec_driver_sql(_KEEP, (pairs,)).all()
         rows = [(row.id, " ".join(_spelled(row.key))) for row in sorted(new)]
@@ -45,12 +44,12 @@ class SqliteVocabulary:
 
     def with_keys(self, connection: Connection, keys: Sequence[str]) -> Sequence[str]:
         """The words that have one of these keys."""
-        return connection.execute(_WITH_KEYS, {"keys": _json(keys)}).scalars().all()
+        return connection.execute(_WITH_KEYS, {"keys": as_json(keys)}).scalars().all()
 
     def alike(self, connection: Connection, key: str, most: int) -> Sequence[str]:
         """Words at most `most` letters longer or shorter, with LIKENESS to a key and more."""
         runs = trigrams(key)
-        found = _json(self._candidates(connection, runs, len(key), most))
+        found = as_json(self._candidates(connection, runs, len(key), most))
         measured = []
         for other, word in connection.execute(_BY_ID, {"ids": found}).all():
             alike = likeness(runs, trigrams(other))
@@ -82,7 +81,3 @@ def _spelled(key: str) -> list[str]:
 
 def _spell(run: str, length: int) -> str:
     return f"{run.replace(' ', '0')}{length}"
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -11,15 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    func,
-    text,
-)
+from sqlalchemy import ColumnElement, Connection, func, text
 
 from protocol.words import LONG_WORD
-from tracker.rows import put_in_sqlite
+from tracker.rows import as_json, put_in_sqlite
 from tracker.word_index import Group, Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
@@ -84,12 +79,12 @@ class SqliteWords:
         inside = (" OR ".join("instr(c0, ?)" for _ in group) for group in groups)
         question = " AND ".join((self._get_those, *(f"({each})" for each in inside)))
         words = (word for group in groups for word in group)
-        found = connection.exec_driver_sql(question, (_json(numbers), *words))
+        found = connection.exec_driver_sql(question, (as_json(numbers), *words))
         return [number for (number,) in found]
 
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
-        found = connection.exec_driver_sql(self._get_texts, (_json(numbers),))
+        found = connection.exec_driver_sql(self._get_texts, (as_json(numbers),))
         return {row.id: row.c0 for row in found}
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
@@ -102,10 +97,6 @@ def found_in(connection: Connection, name: str, query: str) -> list[int]:
     # As one text, which is there in a third of the time that so many rows take.
     found = connection.exec_driver_sql(_FOUND.format(name=name), (query,)).scalar_one()
     return msgspec.json.decode(found, type=list[int])
-
-
-def _json(numbers: Sequence[int]) -> str:
-    return msgspec.json.encode(numbers).decode()
 
 
 def _some_runs(word: str) -> str:

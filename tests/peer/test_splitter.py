@@ -236,6 +236,15 @@ def test_a_file_that_changes_while_it_is_hashed(tmp_path: Path, how: str) -> Non
     assert done
 
 
+def test_a_file_that_is_gone_when_it_is_to_be_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(bytes_of(PIECE))
+    found = survey(path)
+    path.unlink()
+    with pytest.raises(PeerError, match="film went away while it was read"):
+        split(found, progress=lambda *_: None, cancelled=lambda: False)
+
+
 def test_stopping_half_way_is_an_error_and_not_a_manifest(tmp_path: Path) -> None:
     path = tmp_path / "film"
     path.write_bytes(bytes_of(10 * PIECE))

@@ -207,7 +207,7 @@ class Swarm:
     # Waiting and telling
 
     def wait_until(
-        self, condition: Callable[[], _T], what: str, seconds: float = 60.0, every: float = 0.05
+        self, condition: Callable[[], _T], what: str, seconds: float = 20.0, every: float = 0.05
     ) -> _T:
         """Look until `condition` gives something true, and return that."""
         deadline = time.monotonic() + seconds
