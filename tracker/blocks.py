@@ -2,66 +2,76 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import reduce
-from operator import or_
 
-from tracker.masks import mask_of
+from pyroaring import BitMap, FrozenBitMap
 
-_BLOCKS = 64
+_SIZE = 2_000
+"""Entries of a block."""
+_HEAP = 16
+"""Blocks from one set of all that comes before to the next."""
 
 
 class Blocks:
     """The sets of the entries of an order, by where they stand in it."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        self._length = max(numbers, default=0) + 1
-        size = len(numbers) // _BLOCKS + 1
-        self._starts = list(range(0, max(1, len(numbers)), size))
+        self._starts = list(range(0, max(1, len(numbers)), _SIZE))
         """Where each begins; the first at 0."""
-        self._masks = [self._mask(numbers[at : at + size]) for at in self._starts]
+        self._sets = [_set_of(numbers[at : at + _SIZE]) for at in self._starts]
+        self._before = [BitMap()]
+        """What comes before each heap."""
+        for at in range(_HEAP, len(self._sets), _HEAP):
+            self._before.append(BitMap.union(self._before[-1], *self._sets[at - _HEAP : at]))
 
     def put(self, at: int, number: int) -> None:
         """An entry is new at this place."""
-        self._length = max(self._length, number + 1)
-        block = bisect_right(self._starts, at) - 1
-        self._masks[block] |= 1 << number
+        block = self._at(at)
+        for those in self._with(block):
+            those.add(number)
         self._move(block, 1)
 
     def drop(self, at: int, number: int) -> None:
         """The entry at this place is gone."""
-        block = bisect_right(self._starts, at) - 1
-        self._masks[block] &= ~(1 << number)
+        block = self._at(at)
+        for those in self._with(block):
+            those.discard(number)
         self._move(block, -1)
 
-    def between(self, numbers: Sequence[int], start: int, stop: int) -> int:
+    def between(self, numbers: Sequence[int], start: int, stop: int) -> FrozenBitMap:
         """The set of the entries from one place up to another, of the order as it is."""
         if start >= stop:
-            return 0
-        first, last = (bisect_right(self._starts, at) - 1 for at in (start, stop - 1))
-        if first == last:
-            return self._part(numbers, first, start, stop)
-        inside = reduce(or_, self._masks[first + 1 : last], 0)
-        ends = self._starts[first + 1], self._starts[last]
-        inside |= self._part(numbers, first, start, ends[0])
-        return inside | self._part(numbers, last, ends[1], stop)
+            return FrozenBitMap()
+        return self._before_place(numbers, stop) - self._before_place(numbers, start)
 
-    def each(self, length: int, *, descending: bool) -> Iterator[tuple[int, int, int]]:
-        """Those that are not empty, one after the other: begin, end and set."""
-        found = list(zip(self._starts, (*self._starts[1:], length), self._masks, strict=True))
-        return (each for each in (reversed(found) if descending else found) if each[0] < each[1])
+    def each(self, start: int, stop: int, *, descending: bool) -> Iterator[tuple[int, int, BitMap]]:
+        """Those that have entries between two places, in turn: begin, end (both between), set."""
+        ends = (*self._starts[1:], stop)
+        first, last = self._at(start), self._at(max(start, stop - 1))
+        blocks = range(first, last + 1)
+        for block in reversed(blocks) if descending else blocks:
+            begin, end = max(start, self._starts[block]), min(stop, ends[block])
+            if begin < end:
+                yield begin, end, self._sets[block]
 
-    def _part(self, numbers: Sequence[int], block: int, start: int, stop: int) -> int:
-        """The entries between two places that are in one block."""
-        begins = self._starts[block]
-        later = self._starts[block + 1 : block + 2]
-        ends = later[0] if later else len(numbers)
-        if (stop - start) * 2 <= ends - begins:
-            return self._mask(numbers[start:stop])
-        outside = self._mask(numbers[begins:start]) | self._mask(numbers[stop:ends])
-        return self._masks[block] ^ outside
+    def _before_place(self, numbers: Sequence[int], at: int) -> FrozenBitMap:
+        block = self._at(at)
+        heap = block // _HEAP
+        whole = self._sets[heap * _HEAP : block]
+        part = _set_of(numbers[self._starts[block] : at])
+        return FrozenBitMap.union(FrozenBitMap(self._before[heap]), *whole, part)
+
+    def _at(self, at: int) -> int:
+        """The block that a place is in."""
+        return bisect_right(self._starts, at) - 1
+
+    def _with(self, block: int) -> Iterator[BitMap]:
+        """The sets that a block is part of."""
+        yield self._sets[block]
+        yield from self._before[block // _HEAP + 1 :]
 
     def _move(self, block: int, by: int) -> None:
         self._starts[block + 1 :] = [start + by for start in self._starts[block + 1 :]]
 
-    def _mask(self, numbers: Sequence[int]) -> int:
-        return mask_of(numbers, self._length)
+
+def _set_of(numbers: Sequence[int]) -> BitMap:
+    return BitMap(numbers, optimize=False)

@@ -5,6 +5,7 @@ Takes the members as the database has them, so that also what a revoked one adde
 
 from collections.abc import Iterator
 
+from pyroaring import FrozenBitMap
 from sqlalchemy import Connection, select
 
 from protocol.ids import PeerId
@@ -28,7 +29,7 @@ def problem_with(filters: Filters) -> None:
 
 def meeting(
     connection: Connection, shelf: Shelf, filters: Filters, states: States, now: int
-) -> int:
+) -> FrozenBitMap:
     """The entries that meet all filters that are given; RequestFailedError for unknown machines."""
     found = shelf.shown
     for each in _each(connection, shelf, filters, states, now):
@@ -38,7 +39,7 @@ def meeting(
 
 def _each(
     connection: Connection, shelf: Shelf, filters: Filters, states: States, now: int
-) -> Iterator[int]:
+) -> Iterator[FrozenBitMap]:
     if filters.kind is not None:
         wanted = [kind for kind in (*_FILES, "folder") if is_wanted(kind, filters.kind)]
         yield shelf.with_value("kind", wanted)
@@ -51,9 +52,8 @@ def _each(
     if filters.author is not None:
         yield shelf.with_value("author", _members(connection, filters.author))
     if filters.copies is not None:
-        wanted_copies = shelf.value_masks("copies")
-        short = shelf.possession.short(connection, wanted_copies, states, now)
-        yield short if filters.copies == "short" else ~short
+        short = shelf.possession.short(connection, shelf.sets["copies"].all(), states, now)
+        yield short if filters.copies == "short" else shelf.shown - short
     if filters.machine is not None:
         yield shelf.possession.of(_members(connection, filters.machine))
 

@@ -1,6 +1,6 @@
 """Which entries have the words of a search, and a page of what was found in the order asked for.
 
-Sets of entries are laid over one another (`masks`), and the order is walked until the page is full.
+Sets of entries are laid over one another, and the order is walked until the page is full.
 So no entry is read but those of the page, and how many there are is known exactly.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from pyroaring import FrozenBitMap
 from sqlalchemy import Connection
 
 from protocol.messages.finding import Sort
 from protocol.sorting import DESCENDING, Place
 from protocol.words import EXACT, INSIDE, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
-from tracker.masks import numbers_of
 from tracker.ordered import Ordered
 from tracker.shelf import Shelf
 from tracker.word_index import Group, terms
@@ -54,13 +54,13 @@ class Hits:
     """Entries that have all words: in what they say of themselves, or (others) not without the
     names in them."""
 
-    own: int
-    inside: int
+    own: FrozenBitMap
+    inside: FrozenBitMap
 
     @property
-    def all(self) -> int:
+    def all(self) -> FrozenBitMap:
         """Both."""
-        return self.own | self.inside
+        return self.own | self.inside if self.inside else self.own
 
 
 def look_up(connection: Connection, shelf: Shelf, now: int, word: str) -> None:
@@ -86,55 +86,56 @@ def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
     return [term for term in typed if term not in LETTERS][:_MOST_COMMON]
 
 
-def having(connection: Connection, shelf: Shelf, found: int, words: Words) -> Hits:
+def having(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words) -> Hits:
     """Those of some entries that have all the words."""
     own = _with_own(connection, shelf, found, words)
-    return Hits(own, _with_inside(connection, shelf, found & ~own, words))
+    return Hits(own, _with_inside(connection, shelf, found - own, words))
 
 
-def with_any(connection: Connection, shelf: Shelf, group: Group) -> int:
+def with_any(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The entries that say one of these words of themselves."""
-    found = 0
+    found = FrozenBitMap()
     for word in group:
         look = partial(search_index.numbers_with, connection, word)
         found |= shelf.found_by(word, look)
     return found
 
 
-def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> int:
+def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The folders that have one of these words in the names in them."""
-    found = 0
+    found = FrozenBitMap()
     for word in group:
         look = partial(search_index.numbers_inside, connection, word)
         found |= shelf.found_by(f"\n{word}", look)
     return found
 
 
-def _with_own(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
+def _with_own(
+    connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words
+) -> FrozenBitMap:
     """By what they say of themselves; of the longest word first, as few may have it."""
     for at, group in enumerate(in_turn := _longest_first(words)):
-        if found.bit_count() <= _FEW:
-            few = numbers_of(found)
-            return shelf.mask(search_index.those_with(connection, in_turn[at:], few))
+        if len(found) <= _FEW:
+            few = list(found)
+            return shelf.those(search_index.those_with(connection, in_turn[at:], few))
         found &= with_any(connection, shelf, group)
     return found
 
 
-def _with_inside(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
+def _with_inside(
+    connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words
+) -> FrozenBitMap:
     """By that and the names in them together: who has all words has one of them inside."""
     groups = _longest_first(words)
     inside = [with_any_inside(connection, shelf, group) for group in groups]
-    any_inside = 0
-    for each in inside:
-        any_inside |= each
-    found &= any_inside
+    found &= FrozenBitMap.union(FrozenBitMap(), *inside)
     for group, has in zip(groups, inside, strict=True):
-        lacking = found & ~has
+        lacking = found - has
         if not lacking:
             continue
-        if lacking.bit_count() <= _FEW:
-            few = numbers_of(lacking)
-            own = shelf.mask(search_index.those_with(connection, [group], few))
+        if len(lacking) <= _FEW:
+            few = list(lacking)
+            own = shelf.those(search_index.those_with(connection, [group], few))
         else:
             own = with_any(connection, shelf, group)
         found &= has | own
@@ -170,7 +171,7 @@ def page(
 
 def _nearest_first(
     connection: Connection, shelf: Shelf, hits: Hits, words: Words
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[tuple[int, FrozenBitMap]]:
     """Of what was found, one degree of nearness after the other."""
     names, begin = shelf.orders["name"], words.together
     found = hits.own
@@ -180,31 +181,34 @@ def _nearest_first(
         else:
             met = names.within(begin, begin if near == EXACT else begin + _LAST_CHARACTER)
         yield near, found & met
-        found &= ~met
+        found -= met
     yield PART, found
     yield INSIDE, hits.inside
 
 
-def _named(connection: Connection, shelf: Shelf, found: int, words: Words) -> int:
+def _named(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words) -> FrozenBitMap:
     """Those of some entries that have, of each group, one as whole words of the name."""
     whole = list(words.groups)
     parts = {word: spaced(word).split() for group in whole for word in group}
     if not all(parts.values()):
         # Signs alone are in names of signs alone.
-        return found & shelf.with_value("nameless", (1,)) if not any(parts.values()) else 0
-    if found.bit_count() > _FEW:
+        nameless = FrozenBitMap() if any(parts.values()) else shelf.with_value("nameless", (1,))
+        return found & nameless
+    if len(found) > _FEW:
         for group in whole:
             found &= _with_parts(connection, shelf, [parts[word] for word in group])
         # Parts of one word are found wherever they are in the name.
         whole = [group for group in whole if any(len(parts[word]) > 1 for word in group)]
     if not (whole and found):
         return found
-    return shelf.mask(search_index.those_named(connection, whole, numbers_of(found)))
+    return shelf.those(search_index.those_named(connection, whole, list(found)))
 
 
-def _with_parts(connection: Connection, shelf: Shelf, several: Iterable[Sequence[str]]) -> int:
+def _with_parts(
+    connection: Connection, shelf: Shelf, several: Iterable[Sequence[str]]
+) -> FrozenBitMap:
     """The entries whose name has, of one of several words, all parts."""
-    found = 0
+    found = FrozenBitMap()
     for parts in several:
         met = shelf.shown
         for part in parts:
@@ -214,7 +218,7 @@ def _with_parts(connection: Connection, shelf: Shelf, several: Iterable[Sequence
     return found
 
 
-def _in_order(shelf: Shelf, found: int, order: Order) -> list[Match]:
+def _in_order(shelf: Shelf, found: FrozenBitMap, order: Order) -> list[Match]:
     ordered = shelf.orders[_COLUMN.get(order.sort, "created")]
     after = None
     if order.after is not None:

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgpack
 import structlog
 from blake3 import blake3
+from pyroaring import FrozenBitMap
 from sqlalchemy import Connection, select, text
 
 from tracker import tables
-from tracker.masks import bits_of
 from tracker.remembered import Word
 
 if TYPE_CHECKING:
     from tracker.shelf import Shelf
 
-_FORMAT = b"twofold shelf 1\n"
+_FORMAT = b"twofold shelf 2\n"
 _DIGEST = 32
 _LENGTH = 8
 _AT_ONCE = 1 << 20
@@ -112,15 +112,15 @@ def _sections(shelf: "Shelf") -> Iterator[Any]:
         yield memoryview(column).cast("B")
     for order in shelf.orders.values():
         yield memoryview(order.numbers).cast("B")
-    yield bits_of(shelf.shown)
+    yield shelf.shown.serialize()
     for sets in (*shelf.sets.values(), shelf.possession.whole):
         each = list(sets.dump())
-        yield msgpack.packb([[value, few] for value, few, _ in each])
-        yield from (content for _, _, content in each)
+        yield msgpack.packb([value for value, _ in each])
+        yield from (content for _, content in each)
     yield msgpack.packb(shelf.possession.doubts)
     shelf.remembered.settle()
     yield msgpack.packb(list(shelf.remembered.words))
-    yield from (bits_of(word.found) for word in shelf.remembered.words.values())
+    yield from (word.found.serialize() for word in shelf.remembered.words.values())
 
 
 def _fill(shelf: "Shelf", file: BinaryIO) -> None:
@@ -130,18 +130,18 @@ def _fill(shelf: "Shelf", file: BinaryIO) -> None:
         else:
             column.frombytes(_section(file))
     shelf.put_orders({column: array("I", _section(file)) for column in shelf.orders})
-    shelf.shown = _mask(file)
+    shelf.shown = _set(file)
     for sets in (*shelf.sets.values(), shelf.possession.whole):
-        for value, few in msgpack.unpackb(_section(file)):
-            sets.load(value, _section(file), few=few)
+        for value in msgpack.unpackb(_section(file)):
+            sets.load(value, _section(file))
     doubts = msgpack.unpackb(_section(file), strict_map_key=False)
     shelf.possession.doubts.update(doubts)
     for word in msgpack.unpackb(_section(file)):
-        shelf.remembered.words[word] = Word(_mask(file), 0)
+        shelf.remembered.words[word] = Word(_set(file), 0)
 
 
-def _mask(file: BinaryIO) -> int:
-    return int.from_bytes(_section(file), "little")
+def _set(file: BinaryIO) -> FrozenBitMap:
+    return FrozenBitMap.deserialize(_section(file))
 
 
 def _columns(shelf: "Shelf") -> tuple[Any, ...]:

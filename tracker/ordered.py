@@ -2,15 +2,15 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
+from pyroaring import FrozenBitMap
+
 from tracker.blocks import Blocks
-from tracker.masks import bits_among, bits_of, numbers_of
 
 _LOOKED_AT = 16
 """So many entries of an order are looked at in the time that one is sorted in."""
-_AT_ONCE = 2_000
 _FEW = 256
 """So many entries are sorted in the time in which the blocks are gone through."""
 _SEVERAL = 8
@@ -72,7 +72,7 @@ class Ordered:
         """Make what wide ranges are found with, once, before it is needed."""
         self._cut()
 
-    def within(self, least: Any, most: Any) -> int:
+    def within(self, least: Any, most: Any) -> FrozenBitMap:
         """The entries whose key is within bounds, both included; None for no bound."""
         start, stop = 0, len(self.numbers)
         if least is not None:
@@ -82,25 +82,29 @@ class Ordered:
         return self._cut().between(self.numbers, start, stop)
 
     def first(
-        self, mask: int, most: int, after: tuple[Any, bytes] | None, *, descending: bool
+        self, wanted: FrozenBitMap, most: int, after: tuple[Any, bytes] | None, *, descending: bool
     ) -> list[int]:
         """The next entries of a set in this order, after a key and id or from the start."""
-        if not mask:
-            return []
-        if mask.bit_count() <= _FEW:
-            return self._first_of_few(mask, most, after, descending=descending)
+        if len(wanted) <= _FEW:
+            return self._first_of_few(wanted, most, after, descending=descending)
+        start, stop = 0, len(self.numbers)
+        if after is not None and descending:
+            stop = bisect_left(self.numbers, after, key=self._place)
+        elif after is not None:
+            start = bisect_right(self.numbers, after, key=self._place)
         found: list[int] = []
-        # Whatever has none of the set is passed over.
-        for start, stop, of_it in self._cut().each(len(self.numbers), descending=descending):
-            if len(found) >= most:
-                break
-            if after is not None and self._is_before(start, stop, after, descending=descending):
-                continue
-            wanted, here = most - len(found), mask & of_it
-            if here and self._is_few(here, wanted, stop - start):
-                found += self._first_of_few(here, wanted, after, descending=descending)
-            elif here:
-                found += self._walk(start, stop, here, wanted, after, descending=descending)
+        for begin, end, those in self._cut().each(start, stop, descending=descending):
+            # Whatever has none of the set is passed over.
+            if wanted.intersect(those):
+                here, left = wanted & those, most - len(found)
+                if len(here) ** 2 * _LOOKED_AT <= left * (end - begin):
+                    found += self._first_of_few(here, left, after, descending=descending)
+                else:
+                    some = self.numbers[begin:end]
+                    in_turn = reversed(some) if descending else some
+                    found += [number for number in in_turn if number in here][:left]
+                if len(found) >= most:
+                    break
         return found
 
     def _cut(self) -> Blocks:
@@ -108,50 +112,15 @@ class Ordered:
             self._blocks = Blocks(self.numbers)
         return self._blocks
 
-    def _is_few(self, mask: int, most: int, among: int) -> bool:
-        few = mask.bit_count()
-        return few * few * _LOOKED_AT <= most * among
-
-    def _is_before(
-        self, start: int, stop: int, after: tuple[Any, bytes], *, descending: bool
-    ) -> bool:
-        """Whether all from one place up to another come no later than `after`."""
-        if descending:
-            return self._place(self.numbers[start]) >= after
-        return self._place(self.numbers[stop - 1]) <= after
-
-    def _walk(
+    def _first_of_few(
         self,
-        start: int,
-        stop: int,
-        mask: int,
+        wanted: FrozenBitMap,
         most: int,
         after: tuple[Any, bytes] | None,
         *,
         descending: bool,
     ) -> list[int]:
-        if after is not None and descending:
-            stop = min(stop, bisect_left(self.numbers, after, key=self._place))
-        elif after is not None:
-            start = max(start, bisect_right(self.numbers, after, key=self._place))
-        bits = bits_of(mask)
-        found: list[int] = []
-        while start < stop and len(found) < most:
-            if descending:
-                some: Sequence[int] = self.numbers[max(start, stop - _AT_ONCE) : stop][::-1]
-                stop -= _AT_ONCE
-            else:
-                some = self.numbers[start : min(stop, start + _AT_ONCE)]
-                start += _AT_ONCE
-            found += bits_among(bits, some)
-        return found[:most]
-
-    def _first_of_few(
-        self, mask: int, most: int, after: tuple[Any, bytes] | None, *, descending: bool
-    ) -> list[int]:
-        places = sorted(
-            ((self._place(number), number) for number in numbers_of(mask)), reverse=descending
-        )
+        places = sorted(((self._place(number), number) for number in wanted), reverse=descending)
         if after is None:
             return [number for _, number in places[:most]]
         if descending:

@@ -1,4 +1,4 @@
-"""Who holds all of which entries, in memory: a set of entries for each machine (see `masks`).
+"""Who holds all of which entries, in memory: a set of entries for each machine.
 
 With it the entries that are short of copies are counted in no time. What is doubted after an audit
 counts from when that is over; what is held in part is laid together by the database's rows.
@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pyroaring import BitMap, FrozenBitMap
 from sqlalchemy import Connection, Select, select
 
 from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import PeerState
 from tracker import listing, manifests, tables
 from tracker.holdings import load_holders
-from tracker.masks import mask_of
 from tracker.rows import portions, raw_rows
 from tracker.sets import Sets
 
@@ -24,6 +24,8 @@ _holdings = tables.holdings
 _MOST_MACHINES = 64
 
 States = Mapping[PeerId, PeerState]
+Wanted = Mapping[int, FrozenBitMap]
+"""Entries by the copies they want."""
 
 
 class Possession:
@@ -32,33 +34,31 @@ class Possession:
     def __init__(self) -> None:
         self.whole = Sets()
         self.doubts: dict[bytes, int] = {}
-        self._short: tuple[frozenset[PeerId], int] | None = None
+        self._short: tuple[frozenset[PeerId], FrozenBitMap] | None = None
 
-    def of(self, peers: Iterable[bytes]) -> int:
+    def of(self, peers: Iterable[bytes]) -> FrozenBitMap:
         """The entries of which one of these holds all."""
-        found = 0
-        for peer in peers:
-            found |= self.whole.get(peer)
-        return found
+        return FrozenBitMap.union(FrozenBitMap(), *(self.whole.get(peer) for peer in peers))
 
     def holders(self, numbers: Sequence[int]) -> dict[int, list[bytes]] | None:
         """Who holds all of each of some entries; None where asking the database is quicker."""
         if len(self.whole) > _MOST_MACHINES:
             return None
         found: dict[int, list[bytes]] = {number: [] for number in numbers}
-        for peer in self.whole:
-            for number in self.whole.those_in(peer, numbers):
-                found[number].append(peer)
+        for peer, whole in self.whole.all().items():
+            for number in numbers:
+                if number in whole:
+                    found[number].append(peer)
         return found
 
     def short(
-        self, connection: Connection, wanted: Mapping[int, int], states: States, now: int
-    ) -> int:
+        self, connection: Connection, wanted: Wanted, states: States, now: int
+    ) -> FrozenBitMap:
         """The entries with fewer copies than `wanted`, which has those that want as many."""
         live = frozenset(peer for peer, state in states.items() if state == "live")
         if self._short is None or self._short[0] != live:
             lacking = self._lacking(wanted, live)
-            lacking &= ~_made_up(connection, lacking, states, now)
+            lacking -= _made_up(connection, lacking, states, now)
             self._short = live, lacking
         return self._short[1]
 
@@ -69,9 +69,7 @@ class Possession:
             del self.doubts[manifest]
         return over
 
-    def load(
-        self, connection: Connection, length: int, now: int, peer: bytes | None = None
-    ) -> None:
+    def load(self, connection: Connection, now: int, peer: bytes | None = None) -> None:
         """Read what all hold, or one."""
         self._short = None
         found = _holding()
@@ -79,11 +77,9 @@ class Possession:
             self.whole.forget(peer)
             found = found.where(_holdings.c.peer == peer)
         for holder, numbers in self._counted(connection, found, now).items():
-            self.whole.put(holder, numbers, length)
+            self.whole.put(holder, numbers)
 
-    def refresh(
-        self, connection: Connection, numbers: Sequence[int], length: int, now: int
-    ) -> None:
+    def refresh(self, connection: Connection, numbers: Sequence[int], now: int) -> None:
         """Read who holds these entries."""
         if not numbers:
             return
@@ -93,7 +89,7 @@ class Possession:
             found = _holding().where(_keys.c.number.in_(some))
             for holder, those in self._counted(connection, found, now).items():
                 held[holder] += those
-        self.whole.change(frozenset(numbers), held, length)
+        self.whole.change(FrozenBitMap(numbers), held)
 
     def _counted(
         self, connection: Connection, found: Select[Any], now: int
@@ -107,21 +103,17 @@ class Possession:
                 held[peer].append(number)
         return held
 
-    def _lacking(self, wanted: Mapping[int, int], live: frozenset[PeerId]) -> int:
+    def _lacking(self, wanted: Wanted, live: frozenset[PeerId]) -> FrozenBitMap:
         """Those of which fewer live machines hold all than are wanted."""
-        everything = 0
-        for mask in wanted.values():
-            everything |= mask
         most = max(wanted, default=0)
-        at_least = [everything] + [0] * most
+        at_least = [BitMap.union(BitMap(), *wanted.values())]
+        at_least += [BitMap() for _ in range(most)]
         for peer in live:
             whole = self.whole.get(peer)
             for copies in range(most, 0, -1):
                 at_least[copies] |= at_least[copies - 1] & whole
-        lacking = 0
-        for copies, mask in wanted.items():
-            lacking |= mask & ~at_least[copies]
-        return lacking
+        lacking = (those - at_least[copies] for copies, those in wanted.items())
+        return FrozenBitMap.union(FrozenBitMap(), *lacking)
 
 
 def _no_numbers() -> "array[int]":
@@ -136,15 +128,16 @@ def _holding() -> Select[Any]:
     )
 
 
-def _made_up(connection: Connection, lacking: int, states: States, now: int) -> int:
+def _made_up(
+    connection: Connection, lacking: FrozenBitMap, states: States, now: int
+) -> FrozenBitMap:
     """Those of some entries that have enough copies after all: what is held in part makes them."""
     parts = select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None))
     in_part = select(_keys.c.number, _keys.c.manifest, _keys.c.copies).where(
         _keys.c.manifest.in_(parts)
     )
-    rows = [row for row in connection.execute(in_part) if lacking >> row.number & 1]
-    enough = list(_with_parts(connection, rows, states, now))
-    return mask_of(enough, max(enough, default=0) + 1)
+    rows = [row for row in connection.execute(in_part) if row.number in lacking]
+    return FrozenBitMap(list(_with_parts(connection, rows, states, now)))
 
 
 def _with_parts(

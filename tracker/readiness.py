@@ -27,7 +27,7 @@ class Readiness:
     async def start(self) -> None:
         """Be ready, and then quick."""
         await self.get_ready()
-        if self._shelf.shown.bit_count() < _MANY:
+        if len(self._shelf.shown) < _MANY:
             return
         try:
             await self._look_up_common()
@@ -39,7 +39,7 @@ class Readiness:
         """Read what searches look at, so that the first one need not wait for it."""
         with may_be_away():
             await self._database.read(lambda c: self._shelf.load(c, self._wall()))
-            _log.info("searches are ready", entries=self._shelf.shown.bit_count())
+            _log.info("searches are ready", entries=len(self._shelf.shown))
 
     async def keep(self) -> None:
         """Write that down for the next start; once nothing else is written any more."""

@@ -3,20 +3,19 @@
 Of entries that change the new text is kept, and of each word how many changes it has seen.
 """
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tracker.masks import mask_of
+from pyroaring import FrozenBitMap
 
 _BYTES = 96 << 20
 _CHANGES = 5_000
 _INSIDE = 8 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
 _SHARE = 256
-"""What fewer than one of so many entries have is kept by their numbers."""
+"""What fewer than one of so many entries have is looked up again after many changes."""
 _MOST_FEW = 4_000_000
-"""Numbers of all such words together."""
+"""Numbers of all such words together, 2 to 4 bytes each."""
 _OF_A_WORD = 100
 """A word takes what so many numbers do, and one more for each character."""
 _SOON = 200
@@ -27,15 +26,7 @@ _SOON = 200
 class Word:
     """The entries that have a word, after so many changes."""
 
-    found: int
-    seen: int
-
-
-@dataclass(frozen=True)
-class _Few:
-    """The same of a word that few entries have."""
-
-    numbers: "array[int]"
+    found: FrozenBitMap
     seen: int
 
 
@@ -54,24 +45,21 @@ class Remembered:
 
     def __init__(self) -> None:
         self.words: dict[str, Word] = {}
-        self._few: dict[str, _Few] = {}
+        self._few: dict[str, Word] = {}
         self._few_size = 0
         self._changed: list[int] = []
         self._texts: dict[int, Text | None] = {}
         self._size = 0
 
-    def find(self, word: str, look: Callable[[], Sequence[int]], length: int) -> int:
+    def find(self, word: str, look: Callable[[], Sequence[int]], length: int) -> FrozenBitMap:
         """The entries that `look` finds by a word; looked up once while it is remembered."""
         known = self.words.pop(word, None)
         if known is None:
-            numbers = self._few_with(word)
-            if numbers is None:
-                numbers = look()
-            if len(numbers) * _SHARE <= length:
-                self._keep_few(word, numbers)
-                return _mask(numbers, length)
-            known = Word(_mask(numbers, length), len(self._changed))
-        elif known.seen < len(self._changed):
+            known = self._few_with(word) or Word(_set_of(look()), len(self._changed))
+            if len(known.found) * _SHARE <= length:
+                self._keep_few(word, known)
+                return known.found
+        else:
             self._correct(word, known)
         # The last that is asked for is the last to go.
         self.words[word] = known
@@ -103,43 +91,42 @@ class Remembered:
         self._few, self._few_size = {}, 0
         self._changed, self._texts, self._size = [], {}, 0
 
-    def _few_with(self, word: str) -> Sequence[int] | None:
+    def _few_with(self, word: str) -> Word | None:
         """The few that are remembered to have a word; None if it is to be looked up."""
-        few = self._few.get(word)
-        if few is None:
+        if word not in self._few:
             return None
-        self._drop_few(word)
+        few = self._drop_few(word)
         if len(self._changed) - few.seen > _SOON:
             return None
-        changed = set(self._changed[few.seen :])
-        left = [number for number in few.numbers if number not in changed]
-        return left + [number for number in changed if _has(self._texts[number], word)]
+        self._correct(word, few)
+        return few
 
-    def _keep_few(self, word: str, numbers: Sequence[int]) -> None:
-        self._few[word] = _Few(array("I", numbers), len(self._changed))
-        self._few_size += len(numbers) + _OF_A_WORD + len(word)
+    def _keep_few(self, word: str, few: Word) -> None:
+        self._few[word] = few
+        self._few_size += _size(word, few)
         while self._few_size > _MOST_FEW:
             self._drop_few(next(iter(self._few)))
 
-    def _drop_few(self, word: str) -> None:
-        self._few_size -= len(self._few.pop(word).numbers) + _OF_A_WORD + len(word)
+    def _drop_few(self, word: str) -> Word:
+        few = self._few.pop(word)
+        self._few_size -= _size(word, few)
+        return few
 
     def _correct(self, word: str, known: Word) -> None:
-        changed = set(self._changed[known.seen :])
-        known.seen = len(self._changed)
-        if not changed:
+        if known.seen == len(self._changed):
             return
-        length = max(changed) + 1
+        changed = _set_of(self._changed[known.seen :])
         having = [number for number in changed if _has(self._texts[number], word)]
-        known.found = known.found & ~mask_of(changed, length) | mask_of(having, length)
+        known.found = known.found - changed | _set_of(having)
+        known.seen = len(self._changed)
 
 
-def _mask(numbers: Sequence[int], length: int) -> int:
-    try:
-        return mask_of(numbers, length)
-    except IndexError:
-        # Some are newer than what is kept of entries.
-        return mask_of(numbers, max(numbers) + 1)
+def _size(word: str, few: Word) -> int:
+    return len(few.found) + _OF_A_WORD + len(word)
+
+
+def _set_of(numbers: Sequence[int]) -> FrozenBitMap:
+    return FrozenBitMap(numbers, optimize=False)
 
 
 def _has(text: Text | None, word: str) -> bool:

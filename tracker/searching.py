@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from pyroaring import FrozenBitMap
 from sqlalchemy import Connection
 
 from protocol.correcting import Corrected
@@ -18,7 +19,6 @@ from tracker.errors import RequestFailedError
 from tracker.filtering import meeting, problem_with
 from tracker.finding import Hits, Order
 from tracker.listing import Page, States
-from tracker.masks import bits_among, bits_of
 from tracker.shelf import Shelf
 
 
@@ -42,7 +42,7 @@ def search(connection: Connection, request: Search, states: States, now: int, sh
     # What is deleted at this moment is left out.
     told = list(listing.listings_of(connection, list(places), states, now, whole))
     listings = listing.fitting(_with_inner(connection, hits, words, told))
-    total = hits.all.bit_count()
+    total = len(hits.all)
     if not listings or (len(listings) == len(told) and len(matches) <= request.limit):
         return Page(listings, total, b"", replaced=replaced)
     cursor = encode_cursor(sort, places[told[len(listings) - 1][0]])
@@ -50,7 +50,7 @@ def search(connection: Connection, request: Search, states: States, now: int, sh
 
 
 def _hits(
-    connection: Connection, shelf: Shelf, meet: int, words: Words
+    connection: Connection, shelf: Shelf, meet: FrozenBitMap, words: Words
 ) -> tuple[Hits, Corrected | None]:
     """What is found, and with which words, if with others than were asked for."""
     hits = finding.having(connection, shelf, meet, words)
@@ -67,8 +67,7 @@ def _with_inner(
     connection: Connection, hits: Hits, words: Words, told: Sequence[tuple[int, Listing]]
 ) -> Iterator[Listing]:
     """Listings, with the name inside that was met where nothing else was."""
-    numbers = [number for number, _ in told] if hits.inside else []
-    inside = bits_among(bits_of(hits.inside), numbers)
+    inside = [number for number, _ in told if number in hits.inside]
     texts = search_index.texts_inside(connection, inside) if inside else {}
     for number, each in told:
         text = texts.get(number)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pyroaring import FrozenBitMap
 from sqlalchemy import Connection, select
 
 from tracker import search_index, tables
 from tracker.columns import Columns
 from tracker.kept_shelf import KeptShelf
-from tracker.masks import mask_of
 from tracker.ordered import Ordered
 from tracker.possession import Possession
 from tracker.remembered import Remembered
@@ -80,28 +80,18 @@ class Shelf:
             with self.held(connection, now):
                 self._kept.write(connection, self)
 
-    def mask(self, numbers: Sequence[int]) -> int:
+    def those(self, numbers: Sequence[int]) -> FrozenBitMap:
         """The set of these entries, as far as they are shown."""
-        if not numbers:
-            return 0
-        if max(numbers, default=0) >= self.length:
-            numbers = [number for number in numbers if number < self.length]
-        return mask_of(numbers, self.length) & self.shown
+        return FrozenBitMap(numbers) & self.shown
 
-    def found_by(self, word: str, look: Callable[[], Sequence[int]]) -> int:
+    def found_by(self, word: str, look: Callable[[], Sequence[int]]) -> FrozenBitMap:
         """The entries that `look` finds by a word; what many have is looked up once."""
         return self.remembered.find(word, look, self.length) & self.shown
 
-    def with_value(self, column: str, values: Iterable[Any]) -> int:
+    def with_value(self, column: str, values: Iterable[Any]) -> FrozenBitMap:
         """The entries whose kind or author is one of these."""
-        found = 0
-        for value in values:
-            found |= self.sets[column].get(value)
-        return found
-
-    def value_masks(self, column: str) -> Mapping[Any, int]:
-        """The entries by their value of a column: kind, author, copies or nameless."""
-        return self.sets[column].all()
+        those = self.sets[column]
+        return FrozenBitMap.union(FrozenBitMap(), *(those.get(value) for value in values))
 
     @property
     def length(self) -> int:
@@ -116,7 +106,7 @@ class Shelf:
 
     def _clear(self) -> None:
         self.columns = Columns()
-        self.shown = 0
+        self.shown = FrozenBitMap()
         self.sets = {name: Sets() for name in _SETS}
         self.put_orders(defaultdict(tuple))
         self.remembered = Remembered()
@@ -138,9 +128,9 @@ class Shelf:
             return
         if touched.entries:
             self._refresh(connection, sorted(touched.entries))
-        self.possession.refresh(connection, sorted(entries), self.length, now)
+        self.possession.refresh(connection, sorted(entries), now)
         for peer in touched.peers:
-            self.possession.load(connection, self.length, now, peer)
+            self.possession.load(connection, now, peer)
 
     def _load(self, connection: Connection, now: int) -> None:
         self._clear()
@@ -149,7 +139,7 @@ class Shelf:
             self._bring_up(connection, Touched(), now)
             return
         self._read_columns(connection)
-        self.possession.load(connection, self.length, now)
+        self.possession.load(connection, now)
         if kept is not None:
             kept.write(connection, self)
 
@@ -160,17 +150,17 @@ class Shelf:
             self.columns.put(*row[:5])
             _put_values(values, row)
             numbers.append(row[0])
-        self.shown = mask_of(numbers, self.length)
+        self.shown = FrozenBitMap(numbers)
         for column, by in values.items():
             for value, those in by.items():
-                self.sets[column].put(value, those, self.length)
+                self.sets[column].put(value, those)
         self.put_orders({column: _in_order(connection, column) for column in _ORDERS})
 
     def _refresh(self, connection: Connection, numbers: list[int]) -> None:
-        was_shown = [number for number in numbers if self.shown >> number & 1]
+        changed = FrozenBitMap(numbers)
+        was_shown = list(self.shown & changed)
         for order in self.orders.values():
             order.drop(was_shown)
-        keep = ~mask_of(numbers, max(numbers) + 1)
         values = _empty_values()
         there = []
         for some in portions(numbers):
@@ -178,9 +168,9 @@ class Shelf:
                 self.columns.put(*row[:5])
                 _put_values(values, row)
                 there.append(row[0])
-        self.shown = self.shown & keep | mask_of(there, self.length)
+        self.shown = self.shown - changed | FrozenBitMap(there)
         for column, by in values.items():
-            self.sets[column].change(frozenset(numbers), by, self.length)
+            self.sets[column].change(changed, by)
         for order in self.orders.values():
             order.put(there)
         if not self.remembered.empty:

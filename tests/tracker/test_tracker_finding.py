@@ -21,7 +21,7 @@ from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Search
 from protocol.sorting import settled
 from protocol.words import fold, name_key, nearness, searchable, spaced, split_query
-from tracker import catalogue, finding, holdings, masks, ordered, remembered, searching
+from tracker import catalogue, finding, holdings, ordered, remembered, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.errors import RequestFailedError
@@ -173,7 +173,7 @@ def library(made: tuple[Database, SwarmKeys]) -> Library:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to find: as where few entries are met, and as where many are."""
     if request.param == "many":
-        for module, name in ((finding, "_FEW"), (ordered, "_LOOKED_AT"), (masks, "_SPARSE")):
+        for module, name in ((finding, "_FEW"), (ordered, "_FEW"), (ordered, "_LOOKED_AT")):
             monkeypatch.setattr(module, name, 0)
         monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
 

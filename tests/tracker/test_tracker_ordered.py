@@ -3,8 +3,9 @@
 import random
 
 import pytest
+from pyroaring import FrozenBitMap
 
-from tracker import masks, ordered
+from tracker import blocks, ordered
 from tracker.columns import Columns
 from tracker.ordered import Ordered
 from tracker.sets import Sets
@@ -18,6 +19,10 @@ def test_an_order_is_that_of_its_places(
     seed: int, looked_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordered, "_LOOKED_AT", looked_at)
+    monkeypatch.setattr(ordered, "_FEW", seed * 20)
+    # Many blocks, and heaps of them.
+    monkeypatch.setattr(blocks, "_SIZE", 9)
+    monkeypatch.setattr(blocks, "_HEAP", 3)
     chance, columns = random.Random(seed), Columns()
     for number in range(MOST):
         entry = chance.randbytes(16)
@@ -38,16 +43,16 @@ def _compare(order: Ordered, there: set[int], chance: random.Random) -> None:
     assert list(order.numbers) == in_order
     least, most = sorted(order.key(chance.randrange(MOST)) for _ in range(2))
     within = {number for number in there if least <= order.key(number) <= most}
-    assert set(masks.numbers_of(order.within(least, most))) == within
+    assert set(order.within(least, most)) == within
     wanted = set(chance.sample(sorted(there), chance.randint(0, len(there))))
-    mask, descending = masks.mask_of(wanted, MOST), chance.random() < 0.5
+    descending = chance.random() < 0.5
     after = chance.choice((None, order._place(chance.randrange(MOST))))
     rest = [number for number in in_order if number in wanted]
     if after is not None:
         rest = [one for one in rest if (order._place(one) < after) == descending]
         rest = [one for one in rest if order._place(one) != after]
     rest = rest[::-1] if descending else rest
-    assert order.first(mask, 7, after, descending=descending) == rest[:7]
+    assert order.first(FrozenBitMap(wanted), 7, after, descending=descending) == rest[:7]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -57,7 +62,7 @@ def test_sets_hold_what_was_put_in(seed: int) -> None:
     length = 5_000
     for value, many in (("many", 3_000), ("few", 4), ("none", 0)):
         numbers = chance.sample(range(length), many)
-        sets.put(value, numbers, length)
+        sets.put(value, numbers)
         truth[value] = set(numbers)
     for _ in range(20):
         changed = chance.sample(range(length), chance.choice((1, 3, 200)))
@@ -65,14 +70,12 @@ def test_sets_hold_what_was_put_in(seed: int) -> None:
             value: chance.sample(changed, chance.randint(1, len(changed)))
             for value in chance.sample(("many", "few", "none", "new"), 2)
         }
-        sets.change(frozenset(changed), now, length)
+        sets.change(FrozenBitMap(changed), now)
         for value in {*truth, *now}:
             truth[value] = truth.get(value, set()) - set(changed) | set(now.get(value, ()))
         for value, numbers in truth.items():
-            assert set(masks.numbers_of(sets.get(value))) == numbers
-            some = chance.sample(range(length), 50)
-            assert sets.those_in(value, some) == [one for one in some if one in numbers]
+            assert set(sets.get(value)) == numbers
     again = Sets()
-    for value, few, content in sets.dump():
-        again.load(value, content, few=few)
+    for value, content in sets.dump():
+        again.load(value, content)
     assert again.all() == sets.all()
