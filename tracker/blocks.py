@@ -7,7 +7,7 @@ from pyroaring import BitMap, FrozenBitMap
 
 _SIZE = 2_000
 """Entries of a block."""
-_HEAP = 16
+_HEAP = 8
 """Blocks from one set of all that comes before to the next."""
 
 

@@ -117,6 +117,7 @@ def _sections(shelf: "Shelf") -> Iterator[Any]:
         each = list(sets.dump())
         yield msgpack.packb([value for value, _ in each])
         yield from (content for _, content in each)
+    yield shelf.possession.in_part.serialize()
     yield msgpack.packb(shelf.possession.doubts)
     shelf.remembered.settle()
     yield msgpack.packb(list(shelf.remembered.words))
@@ -134,6 +135,7 @@ def _fill(shelf: "Shelf", file: BinaryIO) -> None:
     for sets in (*shelf.sets.values(), shelf.possession.whole):
         for value in msgpack.unpackb(_section(file)):
             sets.load(value, _section(file))
+    shelf.possession.in_part = _set(file)
     doubts = msgpack.unpackb(_section(file), strict_map_key=False)
     shelf.possession.doubts.update(doubts)
     for word in msgpack.unpackb(_section(file)):

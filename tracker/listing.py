@@ -16,18 +16,21 @@ from protocol.entry import Entry, read_record
 from protocol.ids import EntryId, PeerId
 from protocol.messages.finding import Replaced
 from protocol.messages.shared import PeerState
-from protocol.messages.tracking import PAGE, HolderSummary, Listing, Listings
+from protocol.messages.tracking import PAGE, HolderSummary, Listing
 from protocol.pictures import may_be_picture
 from protocol.signing import Signed
 from tracker import manifests, tables
 from tracker.copies import count_pieces, worst_copies
 from tracker.holdings import Held, fits
-from tracker.page_rows import Whole, page_rows
+from tracker.page_rows import KnownHolders, page_rows
 from tracker.renditions import renditions_of
 
 REPLY_SPACE = 60_000
 """Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
 MAX_HOLDERS = 50
+_OF_A_LETTER = 4
+_OF_A_PART = 150
+"""Bytes at most of a holder, a rendition, or half of a listing without its record's body."""
 _RANK = {"live": 0, "suspect": 1, "gone": 2}
 _table = tables.entries
 
@@ -66,13 +69,13 @@ def listings_of(
     numbers: Sequence[int],
     states: States,
     now: int,
-    whole: Whole | None = None,
+    known: KnownHolders | None = None,
 ) -> Iterable[tuple[int, Listing]]:
     """Those of some entries that are shown, by number, as they are told and in their order.
 
-    `whole` tells who holds all of each, if that is known.
+    `known` tells who holds them, if that is known.
     """
-    rows = page_rows(connection, numbers, now, whole)
+    rows = page_rows(connection, numbers, now, known)
     glances = [_glance(row.body) for row in rows]
     pictures = [
         read_record(row.body)
@@ -172,8 +175,8 @@ def by_usefulness(held: Iterable[Held], pieces: int | None, states: States) -> l
 def fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
     """As many as one message takes; the first always, which fits by its fields' limits."""
     found = tuple(listings)
-    # Nearly always all do, which one encoding tells of.
-    if len(codec.encode(Listings(call=0, listings=found, total=0))) <= REPLY_SPACE:
+    # Nearly always all do, which needs no encoding to be seen.
+    if sum(map(_at_most, found)) <= REPLY_SPACE:
         return found
     fitting: list[Listing] = []
     space = REPLY_SPACE
@@ -183,6 +186,13 @@ def fitting(listings: Iterable[Listing]) -> tuple[Listing, ...]:
             break
         fitting.append(listing)
     return tuple(fitting)
+
+
+def _at_most(listing: Listing) -> int:
+    """Bytes that it surely does not exceed when it is encoded."""
+    parts = 2 + len(listing.holders) + len(listing.renditions)
+    letters = len(listing.inside or "") * _OF_A_LETTER
+    return len(listing.record.body) + letters + parts * _OF_A_PART
 
 
 def _next_prefix(prefix: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The rows of a page of entries, in as few questions as there can be, and those prepared.
 
 `IN` with a list of values is made anew for each length of it, which takes longer than the answer;
-here the numbers are one value. Who holds all of them is known in memory, mostly (`possession`).
+here the numbers are one value. Who holds them is known in memory, mostly (`possession`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,14 @@ from tracker.rows import as_json
 _entries, _holdings = tables.entries, tables.holdings
 _waiting = tables.held_tombstones
 
-Whole = Mapping[int, Sequence[bytes]]
-"""Who holds all of some entries, without those that are doubted."""
+
+@dataclass(frozen=True)
+class KnownHolders:
+    """Who holds all of each of some entries, without those that are doubted; and of which of them
+    somebody holds a part."""
+
+    whole: Mapping[int, Sequence[bytes]]
+    in_part: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,18 @@ class PageRow:
 
 
 def page_rows(
-    connection: Connection, numbers: Sequence[int], now: int, whole: Whole | None = None
+    connection: Connection, numbers: Sequence[int], now: int, known: KnownHolders | None = None
 ) -> list[PageRow]:
     """Those of these entries that are shown, in their order; doubted holdings left out."""
     found = {}
     for number, entry, manifest, body, signature, waiting in _rows(connection, _page, numbers):
-        peers = [] if whole is None else whole[number]
+        peers = [] if known is None else known.whole[number]
         held = [Held(PeerId(peer), None) for peer in peers]
         found[number] = PageRow(
             number, entry, ManifestId(manifest), body, signature, bool(waiting), held
         )
-    question = _held if whole is None else _held_in_part
-    for number, peer, bits, doubted in _rows(connection, question, numbers):
+    question, among = (_held, numbers) if known is None else (_held_in_part, known.in_part)
+    for number, peer, bits, doubted in _rows(connection, question, among) if among else ():
         if number in found and (doubted is None or doubted <= now):
             found[number].held.append(Held(PeerId(peer), bits))
     return [found[number] for number in numbers if number in found]

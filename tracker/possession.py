@@ -1,7 +1,8 @@
 """Who holds all of which entries, in memory: a set of entries for each machine.
 
 With it the entries that are short of copies are counted in no time. What is doubted after an audit
-counts from when that is over; what is held in part is laid together by the database's rows.
+counts from when that is over. Of what is held in part is known only of which entries that is: their
+parts are laid together from the database's rows.
 """
 
 from array import array
@@ -16,11 +17,15 @@ from protocol.ids import ManifestId, PeerId
 from protocol.messages.shared import PeerState
 from tracker import listing, manifests, tables
 from tracker.holdings import load_holders
+from tracker.page_rows import KnownHolders
 from tracker.rows import portions, raw_rows
 from tracker.sets import Sets
 
 _keys = tables.search_keys
 _holdings = tables.holdings
+_IN_PART = select(_keys.c.number).where(
+    _keys.c.manifest.in_(select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None)))
+)
 _MOST_MACHINES = 64
 
 States = Mapping[PeerId, PeerState]
@@ -33,6 +38,8 @@ class Possession:
 
     def __init__(self) -> None:
         self.whole = Sets()
+        self.in_part = FrozenBitMap()
+        """The entries of which somebody holds a part."""
         self.doubts: dict[bytes, int] = {}
         self._short: tuple[frozenset[PeerId], FrozenBitMap] | None = None
 
@@ -40,8 +47,8 @@ class Possession:
         """The entries of which one of these holds all."""
         return FrozenBitMap.union(FrozenBitMap(), *(self.whole.get(peer) for peer in peers))
 
-    def holders(self, numbers: Sequence[int]) -> dict[int, list[bytes]] | None:
-        """Who holds all of each of some entries; None where asking the database is quicker."""
+    def holders(self, numbers: Sequence[int]) -> KnownHolders | None:
+        """Who holds some entries; None where asking the database is quicker."""
         if len(self.whole) > _MOST_MACHINES:
             return None
         found: dict[int, list[bytes]] = {number: [] for number in numbers}
@@ -49,7 +56,7 @@ class Possession:
             for number in numbers:
                 if number in whole:
                     found[number].append(peer)
-        return found
+        return KnownHolders(found, [number for number in numbers if number in self.in_part])
 
     def short(
         self, connection: Connection, wanted: Wanted, states: States, now: int
@@ -78,6 +85,7 @@ class Possession:
             found = found.where(_holdings.c.peer == peer)
         for holder, numbers in self._counted(connection, found, now).items():
             self.whole.put(holder, numbers)
+        self.in_part = FrozenBitMap(_numbers(connection, _IN_PART))
 
     def refresh(self, connection: Connection, numbers: Sequence[int], now: int) -> None:
         """Read who holds these entries."""
@@ -85,11 +93,15 @@ class Possession:
             return
         self._short = None
         held: dict[bytes, array[int]] = defaultdict(_no_numbers)
+        in_part: list[int] = []
         for some in portions(numbers):
+            in_part += _numbers(connection, _IN_PART.where(_keys.c.number.in_(some)))
             found = _holding().where(_keys.c.number.in_(some))
             for holder, those in self._counted(connection, found, now).items():
                 held[holder] += those
-        self.whole.change(FrozenBitMap(numbers), held)
+        changed = FrozenBitMap(numbers)
+        self.whole.change(changed, held)
+        self.in_part = self.in_part - changed | FrozenBitMap(in_part)
 
     def _counted(
         self, connection: Connection, found: Select[Any], now: int
@@ -116,6 +128,10 @@ class Possession:
         return FrozenBitMap.union(FrozenBitMap(), *lacking)
 
 
+def _numbers(connection: Connection, found: Select[Any]) -> list[int]:
+    return [row[0] for row in raw_rows(connection, found)]
+
+
 def _no_numbers() -> "array[int]":
     return array("I")
 
@@ -132,10 +148,7 @@ def _made_up(
     connection: Connection, lacking: FrozenBitMap, states: States, now: int
 ) -> FrozenBitMap:
     """Those of some entries that have enough copies after all: what is held in part makes them."""
-    parts = select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None))
-    in_part = select(_keys.c.number, _keys.c.manifest, _keys.c.copies).where(
-        _keys.c.manifest.in_(parts)
-    )
+    in_part = _IN_PART.add_columns(_keys.c.manifest, _keys.c.copies)
     rows = [row for row in connection.execute(in_part) if row.number in lacking]
     return FrozenBitMap(list(_with_parts(connection, rows, states, now)))
 

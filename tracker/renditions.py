@@ -9,8 +9,10 @@ from protocol.ids import EntryId
 from protocol.messages.tracking import RenditionSummary
 from protocol.pictures import rendition_ids
 from tracker import tables
+from tracker.rows import SOME, rows_among
 
 _table = tables.entries
+_FOUND = select(_table.c.id, _table.c.body).where(_table.c.id.in_(SOME), _table.c.shown)
 
 
 def renditions_of(
@@ -25,9 +27,8 @@ def renditions_of(
     every = [each for ids in wanted.values() for each in ids]
     if not every:
         return {}
-    found = select(_table.c.id, _table.c.body).where(_table.c.id.in_(every), _table.c.shown)
-    rows = {row.id: read_record(row.body) for row in connection.execute(found)}
-    summaries = {number: _summary(record) for number, record in rows.items()}
+    found = rows_among(connection, _FOUND, every)
+    summaries = {number: _summary(read_record(body)) for number, body in found}
     return {
         entry: tuple(each for number in ids if (each := summaries.get(number)) is not None)
         for entry, ids in wanted.items()

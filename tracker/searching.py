@@ -38,9 +38,9 @@ def search(connection: Connection, request: Search, states: States, now: int, sh
         order = Order(sort, after, request.limit + 1)
         matches = finding.page(connection, shelf, hits, words, order)
         places = {match.number: match.place for match in matches[: request.limit]}
-        whole = shelf.possession.holders(list(places))
+        known = shelf.possession.holders(list(places))
     # What is deleted at this moment is left out.
-    told = list(listing.listings_of(connection, list(places), states, now, whole))
+    told = list(listing.listings_of(connection, list(places), states, now, known))
     listings = listing.fitting(_with_inner(connection, hits, words, told))
     total = len(hits.all)
     if not listings or (len(listings) == len(told) and len(matches) <= request.limit):
