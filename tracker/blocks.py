@@ -41,7 +41,8 @@ class Blocks:
         """The set of the entries from one place up to another, of the order as it is."""
         if start >= stop:
             return FrozenBitMap()
-        return self._before_place(numbers, stop) - self._before_place(numbers, start)
+        met = self._before_place(numbers, stop) - self._before_place(numbers, start)
+        return FrozenBitMap(met, optimize=False)
 
     def each(self, start: int, stop: int, *, descending: bool) -> Iterator[tuple[int, int, BitMap]]:
         """Those that have entries between two places, in turn: begin, end (both between), set."""
@@ -53,12 +54,12 @@ class Blocks:
             if begin < end:
                 yield begin, end, self._sets[block]
 
-    def _before_place(self, numbers: Sequence[int], at: int) -> FrozenBitMap:
+    def _before_place(self, numbers: Sequence[int], at: int) -> BitMap:
         block = self._at(at)
         heap = block // _HEAP
         whole = self._sets[heap * _HEAP : block]
         part = _set_of(numbers[self._starts[block] : at])
-        return FrozenBitMap.union(FrozenBitMap(self._before[heap]), *whole, part)
+        return BitMap.union(self._before[heap], *whole, part)
 
     def _at(self, at: int) -> int:
         """The block that a place is in."""

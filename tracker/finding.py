@@ -7,7 +7,8 @@ So no entry is read but those of the page, and how many there are is known exact
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial, reduce
+from operator import and_, or_
 
 from pyroaring import FrozenBitMap
 from sqlalchemy import Connection
@@ -16,7 +17,6 @@ from protocol.messages.finding import Sort
 from protocol.sorting import DESCENDING, Place
 from protocol.words import EXACT, INSIDE, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
-from tracker.ordered import Ordered
 from tracker.shelf import Shelf
 from tracker.word_index import Group, terms
 
@@ -57,7 +57,7 @@ class Hits:
     own: FrozenBitMap
     inside: FrozenBitMap
 
-    @property
+    @cached_property
     def all(self) -> FrozenBitMap:
         """Both."""
         return self.own | self.inside if self.inside else self.own
@@ -94,20 +94,14 @@ def having(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Wor
 
 def with_any(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The entries that say one of these words of themselves."""
-    found = FrozenBitMap()
-    for word in group:
-        look = partial(search_index.numbers_with, connection, word)
-        found |= shelf.found_by(word, look)
-    return found
+    looks = ((word, partial(search_index.numbers_with, connection, word)) for word in group)
+    return reduce(or_, (shelf.found_by(word, look) for word, look in looks))
 
 
 def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The folders that have one of these words in the names in them."""
-    found = FrozenBitMap()
-    for word in group:
-        look = partial(search_index.numbers_inside, connection, word)
-        found |= shelf.found_by(f"\n{word}", look)
-    return found
+    looks = ((word, partial(search_index.numbers_inside, connection, word)) for word in group)
+    return reduce(or_, (shelf.found_by(f"\n{word}", look) for word, look in looks))
 
 
 def _with_own(
@@ -126,9 +120,11 @@ def _with_inside(
     connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words
 ) -> FrozenBitMap:
     """By that and the names in them together: who has all words has one of them inside."""
+    if not words:
+        return FrozenBitMap()
     groups = _longest_first(words)
     inside = [with_any_inside(connection, shelf, group) for group in groups]
-    found &= FrozenBitMap.union(FrozenBitMap(), *inside)
+    found &= reduce(or_, inside)
     for group, has in zip(groups, inside, strict=True):
         lacking = found - has
         if not lacking:
@@ -162,8 +158,7 @@ def page(
             if near == reached:
                 after = Place(order.after.key[1:], order.after.id)
         rest = Order("newest", after, order.limit - len(matches))
-        for match in _in_order(shelf, of_it, rest):
-            matches.append(Match(match.number, Place((near, *match.place.key), match.place.id)))
+        matches += _in_order(shelf, of_it, rest, near)
         if len(matches) >= order.limit:
             break
     return matches
@@ -210,24 +205,20 @@ def _with_parts(
     """The entries whose name has, of one of several words, all parts."""
     found = FrozenBitMap()
     for parts in several:
-        met = shelf.shown
-        for part in parts:
-            look = partial(search_index.numbers_named, connection, part)
-            met &= shelf.found_by(f" {part}", look)
-        found |= met
+        looks = ((part, partial(search_index.numbers_named, connection, part)) for part in parts)
+        found |= reduce(and_, (shelf.found_by(f" {part}", look) for part, look in looks))
     return found
 
 
-def _in_order(shelf: Shelf, found: FrozenBitMap, order: Order) -> list[Match]:
+def _in_order(shelf: Shelf, found: FrozenBitMap, order: Order, *nearness: int) -> list[Match]:
     ordered = shelf.orders[_COLUMN.get(order.sort, "created")]
     after = None
     if order.after is not None:
         key = order.after.key
         after = (key if isinstance(key, str) else key[0], order.after.id)
     numbers = ordered.first(found, order.limit, after, descending=order.sort in DESCENDING)
-    return [_match(ordered, shelf, number) for number in numbers]
-
-
-def _match(ordered: Ordered, shelf: Shelf, number: int) -> Match:
-    key = ordered.key(number)
-    return Match(number, Place(key if isinstance(key, str) else (key,), shelf.columns.id(number)))
+    places = ((number, *ordered.place(number)) for number in numbers)
+    return [
+        Match(number, Place(key if isinstance(key, str) else (*nearness, key), entry))
+        for number, key, entry in places
+    ]

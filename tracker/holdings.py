@@ -5,9 +5,8 @@ yet is kept, and counts from when it comes; bits that then do not fit count for 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,8 +41,7 @@ _OF_UNKNOWN = select(_table.c.manifest).where(
 )
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What one peer holds of one manifest; None for all pieces."""
 
     peer: PeerId

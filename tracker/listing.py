@@ -35,6 +35,7 @@ _RANK = {"live": 0, "suspect": 1, "gone": 2}
 _table = tables.entries
 
 States = Mapping[PeerId, PeerState]
+_Summary = tuple[int, bool, tuple[HolderSummary, ...]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,14 @@ def listings_of(
     summaries = renditions_of(connection, pictures)
     in_part = [row.manifest for row in rows if any(one.bits is not None for one in row.held)]
     pieces = manifests.load_pieces(connection, in_part) if in_part else {}
+    # Most are held by the same few machines, and of as many pieces.
+    summarised: dict[tuple[int, tuple[Held, ...]], _Summary] = {}
     for row, glance in zip(rows, glances, strict=True):
         count = pieces.get(row.manifest, glance.pieces)
-        have, lost, holders = _summary(count, row.held, states)
+        alike = count, tuple(row.held)
+        if alike not in summarised:
+            summarised[alike] = _summary(count, row.held, states)
+        have, lost, holders = summarised[alike]
         yield (
             row.number,
             Listing(
@@ -131,9 +137,7 @@ def summarise(
     return have, holders
 
 
-def _summary(
-    pieces: int, held: list[Held], states: States
-) -> tuple[int, bool, tuple[HolderSummary, ...]]:
+def _summary(pieces: int, held: list[Held], states: States) -> _Summary:
     """The same, and whether some piece has no holder among the members, live or not."""
     counted = _countable(held, pieces, states)
     live = [one.bits for one in counted if states[one.peer] == "live"]

@@ -31,15 +31,15 @@ class Ordered:
     """Numbers of entries, ascending by their place."""
 
     def __init__(self, keys: Keyed, numbers: Iterable[int]) -> None:
-        self._place = keys.place
+        self.place = keys.place
         self.key = keys.key
         self.numbers = array("I", numbers)
         self._blocks: Blocks | None = None
 
     def put(self, numbers: Collection[int]) -> None:
         """Take in entries that are not here."""
-        each = sorted(numbers, key=self._place)
-        places = [bisect_left(self.numbers, self._place(one), key=self._place) for one in each]
+        each = sorted(numbers, key=self.place)
+        places = [bisect_left(self.numbers, self.place(one), key=self.place) for one in each]
         if len(each) > _SEVERAL:
             self._blocks = None
             parts, done = array("I"), 0
@@ -62,7 +62,7 @@ class Ordered:
             self.numbers = array("I", [one for one in self.numbers if one not in gone])
             return
         for number in numbers:
-            at = bisect_left(self.numbers, self._place(number), key=self._place)
+            at = bisect_left(self.numbers, self.place(number), key=self.place)
             if self.numbers[at : at + 1] == array("I", [number]):
                 del self.numbers[at]
                 if self._blocks is not None:
@@ -89,22 +89,20 @@ class Ordered:
             return self._first_of_few(wanted, most, after, descending=descending)
         start, stop = 0, len(self.numbers)
         if after is not None and descending:
-            stop = bisect_left(self.numbers, after, key=self._place)
+            stop = bisect_left(self.numbers, after, key=self.place)
         elif after is not None:
-            start = bisect_right(self.numbers, after, key=self._place)
+            start = bisect_right(self.numbers, after, key=self.place)
         found: list[int] = []
         for begin, end, those in self._cut().each(start, stop, descending=descending):
-            # Whatever has none of the set is passed over.
-            if wanted.intersect(those):
-                here, left = wanted & those, most - len(found)
-                if len(here) ** 2 * _LOOKED_AT <= left * (end - begin):
-                    found += self._first_of_few(here, left, after, descending=descending)
-                else:
-                    some = self.numbers[begin:end]
-                    in_turn = reversed(some) if descending else some
-                    found += [number for number in in_turn if number in here][:left]
-                if len(found) >= most:
-                    break
+            here, left = wanted & those, most - len(found)
+            if len(here) ** 2 * _LOOKED_AT <= left * (end - begin):
+                found += self._first_of_few(here, left, after, descending=descending)
+            else:
+                some = self.numbers[begin:end]
+                in_turn = reversed(some) if descending else some
+                found += [number for number in in_turn if number in here][:left]
+            if len(found) >= most:
+                break
         return found
 
     def _cut(self) -> Blocks:
@@ -120,7 +118,9 @@ class Ordered:
         *,
         descending: bool,
     ) -> list[int]:
-        places = sorted(((self._place(number), number) for number in wanted), reverse=descending)
+        if not wanted:
+            return []
+        places = sorted(((self.place(number), number) for number in wanted), reverse=descending)
         if after is None:
             return [number for _, number in places[:most]]
         if descending:

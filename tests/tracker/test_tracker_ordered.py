@@ -39,18 +39,18 @@ def test_an_order_is_that_of_its_places(
 
 
 def _compare(order: Ordered, there: set[int], chance: random.Random) -> None:
-    in_order = sorted(there, key=order._place)
+    in_order = sorted(there, key=order.place)
     assert list(order.numbers) == in_order
     least, most = sorted(order.key(chance.randrange(MOST)) for _ in range(2))
     within = {number for number in there if least <= order.key(number) <= most}
     assert set(order.within(least, most)) == within
     wanted = set(chance.sample(sorted(there), chance.randint(0, len(there))))
     descending = chance.random() < 0.5
-    after = chance.choice((None, order._place(chance.randrange(MOST))))
+    after = chance.choice((None, order.place(chance.randrange(MOST))))
     rest = [number for number in in_order if number in wanted]
     if after is not None:
-        rest = [one for one in rest if (order._place(one) < after) == descending]
-        rest = [one for one in rest if order._place(one) != after]
+        rest = [one for one in rest if (order.place(one) < after) == descending]
+        rest = [one for one in rest if order.place(one) != after]
     rest = rest[::-1] if descending else rest
     assert order.first(FrozenBitMap(wanted), 7, after, descending=descending) == rest[:7]
 
