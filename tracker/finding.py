@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from itertools import chain
 from operator import and_, or_
 
 from pyroaring import FrozenBitMap
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 
 from protocol.messages.finding import Sort
 from protocol.sorting import DESCENDING, Place
-from protocol.words import EXACT, INSIDE, PART, PREFIX, WORD, Words, spaced
+from protocol.words import EXACT, INSIDE, LONG_WORD, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
 from tracker.shelf import Shelf
 from tracker.word_index import Group, terms
@@ -26,6 +27,8 @@ _COMMON = 20
 """More than one of so many entries have it."""
 _SAMPLE = 5_000
 _MOST_COMMON = 120
+_LONGEST = 12
+"""Characters of a beginning that is looked for among what is common."""
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
 """So many entries are looked at one by one, rather than all that have a word."""
@@ -71,19 +74,37 @@ def look_up(connection: Connection, shelf: Shelf, now: int, word: str) -> None:
 
 
 def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
-    """Words of one or two characters that many entries have, going by some of them.
+    """Words of one or two characters, and beginnings of words, that many entries have, going by
+    some of them.
 
-    The most common first; without LETTERS.
+    The most common of each first; without LETTERS.
     """
     with shelf.held(connection, now):
         numbers = shelf.orders["created"].numbers
     some = numbers[:: len(numbers) // _SAMPLE + 1]
     texts = search_index.own_texts(connection, list(some))
-    counted = Counter(term for text in texts.values() for term in terms(text))
-    common = [term for term, times in counted.most_common() if times * _COMMON > len(some)]
     # Nobody types a sign and a letter, and then waits.
-    typed = [term for term in common if len(term) == 1 or term.isalnum()]
-    return [term for term in typed if term not in LETTERS][:_MOST_COMMON]
+    short = [
+        term
+        for term in _common(map(terms, texts.values()), len(some))
+        if (len(term) == 1 or term.isalnum()) and term not in LETTERS
+    ]
+    long = _common(map(_beginnings, texts.values()), len(some))
+    return short[:_MOST_COMMON] + long[:_MOST_COMMON]
+
+
+def _common(each: Iterable[Iterable[str]], among: int) -> list[str]:
+    counted = Counter(chain.from_iterable(each))
+    return [term for term, times in counted.most_common() if times * _COMMON > among]
+
+
+def _beginnings(text: str) -> set[str]:
+    """What somebody has typed who types a word of this text."""
+    return {
+        part[:length]
+        for part in spaced(text).split()
+        for length in range(LONG_WORD, min(len(part), _LONGEST) + 1)
+    }
 
 
 def having(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words) -> Hits:

@@ -66,7 +66,7 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
         request = Search(call=0, words=term)
         return read(lambda c: searching.search(c, request, {}, changing.now, shelf).total)
 
-    terms = ("fi", "il", "lm", "ph", "ot", "no", "es", "na", "at", "ti")
+    terms = ("fi", "il", "lm", "ph", "ot", "no", "es", "na", "at", "ti", "fil", "pho", "note")
     many = [term for term in terms if has(term) * 3 > len(shelf.shown)]
     assert 0 < len(many) < len(terms)
     assert [term for term in terms if term in common] == many
