@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Any, Protocol
 
 from pyroaring import FrozenBitMap
@@ -100,7 +101,7 @@ class Ordered:
             else:
                 some = self.numbers[begin:end]
                 in_turn = reversed(some) if descending else some
-                found += [number for number in in_turn if number in here][:left]
+                found += islice((number for number in in_turn if number in here), left)
             if len(found) >= most:
                 break
         return found
