@@ -41,6 +41,10 @@ _SETTINGS: dict[str, Any] = {
     # What is prepared is planned without its words; poolers do not know it either.
     "prepare_threshold": None,
 }
+_ENOUGH_MEMORY = """
+SELECT set_config('work_mem', '32MB', false)
+WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('32MB')
+"""
 _AGAIN = frozenset({"40001", "40P01"})
 """Serialization failures, which engines of several machines have, and deadlocks."""
 
@@ -150,6 +154,13 @@ def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
     import psycopg
 
     raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    # Where it has less, it forgets which rows of a page it has found, and looks at all again. Not
+    # all that speak its language know of this.
+    try:
+        raw.execute(_ENOUGH_MEMORY)
+        raw.commit()
+    except psycopg.DatabaseError:
+        raw.rollback()
     raw.read_only = True
 
 

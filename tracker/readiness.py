@@ -50,10 +50,7 @@ class Readiness:
         """The first to search for a letter would wait long; one by one, as others search."""
         shelf, now, read = self._shelf, self._wall(), self._database.read
         await read(lambda connection: shelf.cut_orders(connection, now))
-        words = [*finding.LETTERS]
-        if self._database.engines.reader.dialect.name == "sqlite":
-            # PostgreSQL takes ten times as long for each, and others wait meanwhile.
-            words += await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
-        for word in words:
+        common = await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
+        for word in (*finding.LETTERS, *common):
             await read(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
         _log.info("searches are quick")
