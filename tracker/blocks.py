@@ -8,7 +8,8 @@ from pyroaring import BitMap, FrozenBitMap
 _SIZE = 2_000
 """Entries of a block."""
 _HEAP = 8
-"""Blocks from one set of all that comes before to the next."""
+"""Blocks, or more, from one set of all that comes before to the next."""
+_HEAPS = 64
 
 
 class Blocks:
@@ -18,10 +19,12 @@ class Blocks:
         self._starts = list(range(0, max(1, len(numbers)), _SIZE))
         """Where each begins; the first at 0."""
         self._sets = [_set_of(numbers[at : at + _SIZE]) for at in self._starts]
+        self._heap = max(_HEAP, len(self._sets) // _HEAPS)
         self._before = [BitMap()]
         """What comes before each heap."""
-        for at in range(_HEAP, len(self._sets), _HEAP):
-            self._before.append(BitMap.union(self._before[-1], *self._sets[at - _HEAP : at]))
+        for at in range(self._heap, len(self._sets), self._heap):
+            heap = self._sets[at - self._heap : at]
+            self._before.append(BitMap.union(self._before[-1], *heap))
 
     def put(self, at: int, number: int) -> None:
         """An entry is new at this place."""
@@ -56,8 +59,8 @@ class Blocks:
 
     def _before_place(self, numbers: Sequence[int], at: int) -> BitMap:
         block = self._at(at)
-        heap = block // _HEAP
-        whole = self._sets[heap * _HEAP : block]
+        heap = block // self._heap
+        whole = self._sets[heap * self._heap : block]
         part = _set_of(numbers[self._starts[block] : at])
         return BitMap.union(self._before[heap], *whole, part)
 
@@ -68,7 +71,7 @@ class Blocks:
     def _with(self, block: int) -> Iterator[BitMap]:
         """The sets that a block is part of."""
         yield self._sets[block]
-        yield from self._before[block // _HEAP + 1 :]
+        yield from self._before[block // self._heap + 1 :]
 
     def _move(self, block: int, by: int) -> None:
         self._starts[block + 1 :] = [start + by for start in self._starts[block + 1 :]]

@@ -29,6 +29,8 @@ _WRITER_MEMORY = ("cache_size=-32768", "wal_autocheckpoint=32000", "temp_store=M
 """32 MiB of pages, and 128 MiB in the log before it goes to its place: new rows lie all over the
 tables, so that with the 2 and 4 MiB of SQLite each page is read and written many times. What undoes
 a statement of many rows is in memory, and not in a file in /tmp, which may be small."""
+_PATIENCE = 10_000
+"""Milliseconds in which another program may be done with a file."""
 _MIGRATING = 0x74776F666F6C64
 """The advisory lock of migrations: "twofold"."""
 _LOCK_WRITES = text("SELECT id FROM swarm FOR UPDATE")
@@ -108,13 +110,11 @@ def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
     def connected(raw: Any, _record: object) -> None:
         # Python's own transaction control would commit before DDL and begin too late for reads.
         raw.isolation_level = None
-        for pragma in ("busy_timeout=10000", *pragmas):
+        for pragma in (f"busy_timeout={_PATIENCE}", *pragmas):
             raw.execute(f"PRAGMA {pragma}")
 
     def begun(connection: Connection) -> None:
-        # Of the driver: SQLAlchemy makes ready for an answer, in a tenth of a small read's time.
-        raw: Any = connection.connection.driver_connection
-        raw.execute(f"BEGIN {begin}")
+        connection.exec_driver_sql(f"BEGIN {begin}")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)

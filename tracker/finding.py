@@ -29,6 +29,8 @@ _SAMPLE = 5_000
 _MOST_COMMON = 120
 _LONGEST = 12
 """Characters of a beginning that is looked for among what is common."""
+_FIRST = 300
+"""Characters of a text that are looked at for that: captions may be long, and no two alike."""
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
 """So many entries are looked at one by one, rather than all that have a word."""
@@ -102,7 +104,7 @@ def _beginnings(text: str) -> set[str]:
     """What somebody has typed who types a word of this text."""
     return {
         part[:length]
-        for part in spaced(text).split()
+        for part in spaced(text[:_FIRST]).split()
         for length in range(LONG_WORD, min(len(part), _LONGEST) + 1)
     }
 

@@ -40,13 +40,17 @@ class KeptShelf:
         self._place = blake3(place.encode()).digest()
 
     def read(self, connection: Connection, shelf: "Shelf") -> bool:
-        """Fill an empty shelf; False, and no file any more, unless it is as `connection` has it."""
+        """Fill an empty shelf; False, and no file any more, unless it is as `connection` has it.
+
+        What is in the shelf then is of no use.
+        """
         try:
             with self._path.open("rb") as file:
                 whole = _is_whole(file)
                 if whole and _section(file) == self._position(connection):
-                    _fill(shelf, file)
-                    return True
+                    whole = _fill_untrusted(shelf, file)
+                    if whole:
+                        return True
             self._path.unlink()
         except FileNotFoundError:
             return False
@@ -122,6 +126,15 @@ def _sections(shelf: "Shelf") -> Iterator[Any]:
     shelf.remembered.settle()
     yield msgpack.packb(list(shelf.remembered.words))
     yield from (word.found.serialize() for word in shelf.remembered.words.values())
+
+
+def _fill_untrusted(shelf: "Shelf", file: BinaryIO) -> bool:
+    """Whether what is in it makes sense: it may have been written by a Twofold that was another."""
+    try:
+        _fill(shelf, file)
+    except (ValueError, IndexError, TypeError, msgpack.UnpackException):
+        return False
+    return True
 
 
 def _fill(shelf: "Shelf", file: BinaryIO) -> None:

@@ -29,7 +29,7 @@ REPLY_SPACE = 60_000
 """Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
 MAX_HOLDERS = 50
 _OF_A_LETTER = 4
-_OF_A_PART = 150
+_OF_A_PART = 90
 """Bytes at most of a holder, a rendition, or half of a listing without its record's body."""
 _RANK = {"live": 0, "suspect": 1, "gone": 2}
 _table = tables.entries

@@ -7,7 +7,7 @@ parts are laid together from the database's rows.
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap, FrozenBitMap
@@ -23,9 +23,8 @@ from tracker.sets import Sets
 
 _keys = tables.search_keys
 _holdings = tables.holdings
-_IN_PART = select(_keys.c.number).where(
-    _keys.c.manifest.in_(select(_holdings.c.manifest).where(_holdings.c.bits.is_not(None)))
-)
+_HELD = _keys.join(_holdings, _holdings.c.manifest == _keys.c.manifest)
+_IN_PART = select(_keys.c.number).select_from(_HELD).where(_holdings.c.bits.is_not(None))
 _MOST_MACHINES = 64
 
 States = Mapping[PeerId, PeerState]
@@ -65,7 +64,7 @@ class Possession:
         live = frozenset(peer for peer, state in states.items() if state == "live")
         if self._short is None or self._short[0] != live:
             lacking = self._lacking(wanted, live)
-            lacking -= _made_up(connection, lacking, states, now)
+            lacking -= _made_up(connection, list(lacking & self.in_part), states, now)
             self._short = live, lacking
         return self._short[1]
 
@@ -77,7 +76,7 @@ class Possession:
         return over
 
     def load(self, connection: Connection, now: int, peer: bytes | None = None) -> None:
-        """Read what all hold, or one."""
+        """Read what all hold all of, or one."""
         self._short = None
         found = _holding()
         if peer is not None:
@@ -85,6 +84,10 @@ class Possession:
             found = found.where(_holdings.c.peer == peer)
         for holder, numbers in self._counted(connection, found, now).items():
             self.whole.put(holder, numbers)
+
+    def load_parts(self, connection: Connection) -> None:
+        """Read of which entries somebody holds a part."""
+        self._short = None
         self.in_part = FrozenBitMap(_numbers(connection, _IN_PART))
 
     def refresh(self, connection: Connection, numbers: Sequence[int], now: int) -> None:
@@ -137,30 +140,23 @@ def _no_numbers() -> "array[int]":
 
 
 def _holding() -> Select[Any]:
-    return (
-        select(_keys.c.number, _holdings.c.peer, _holdings.c.doubted, _holdings.c.manifest)
-        .join(_holdings, _holdings.c.manifest == _keys.c.manifest)
-        .where(_holdings.c.bits.is_(None))
-    )
+    columns = (_keys.c.number, _holdings.c.peer, _holdings.c.doubted, _holdings.c.manifest)
+    return select(*columns).select_from(_HELD).where(_holdings.c.bits.is_(None))
 
 
 def _made_up(
-    connection: Connection, lacking: FrozenBitMap, states: States, now: int
+    connection: Connection, numbers: Sequence[int], states: States, now: int
 ) -> FrozenBitMap:
     """Those of some entries that have enough copies after all: what is held in part makes them."""
-    in_part = _IN_PART.add_columns(_keys.c.manifest, _keys.c.copies)
-    rows = [row for row in connection.execute(in_part) if row.number in lacking]
-    return FrozenBitMap(list(_with_parts(connection, rows, states, now)))
-
-
-def _with_parts(
-    connection: Connection, rows: Sequence[Any], states: States, now: int
-) -> Iterator[int]:
-    for portion in portions(rows):
-        wanted = [ManifestId(row.manifest) for row in portion]
+    made_up: list[int] = []
+    for some in portions(numbers):
+        columns = (_keys.c.number, _keys.c.manifest, _keys.c.copies)
+        rows = connection.execute(select(*columns).where(_keys.c.number.in_(some))).all()
+        wanted = [ManifestId(row.manifest) for row in rows]
         pieces = manifests.load_pieces(connection, wanted)
         held = load_holders(connection, wanted, now)
-        for row in portion:
+        for row in rows:
             have, _ = listing.summarise(pieces[row.manifest], held[row.manifest], states)
             if have >= row.copies:
-                yield row.number
+                made_up.append(row.number)
+    return FrozenBitMap(made_up)

@@ -51,6 +51,7 @@ class Readiness:
         shelf, now, read = self._shelf, self._wall(), self._database.read
         await read(lambda connection: shelf.cut_orders(connection, now))
         common = await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
-        for word in (*finding.LETTERS, *common):
+        # Of several millions not all are kept: the last that are looked up.
+        for word in (*common, *finding.LETTERS):
             await read(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
         _log.info("searches are quick")

@@ -15,7 +15,7 @@ _INSIDE = 8 << 20
 _SHARE = 256
 """What fewer than one of so many entries have is looked up again after many changes."""
 _MOST_FEW = 4_000_000
-"""Numbers of all such words together, 2 to 4 bytes each."""
+"""Numbers of all such words together: 2 bytes each, but 20 where they are far apart."""
 _OF_A_WORD = 100
 """A word takes what so many numbers do, and one more for each character."""
 _SOON = 200

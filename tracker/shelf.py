@@ -131,6 +131,8 @@ class Shelf:
         self.possession.refresh(connection, sorted(entries), now)
         for peer in touched.peers:
             self.possession.load(connection, now, peer)
+        if touched.peers:
+            self.possession.load_parts(connection)
 
     def _load(self, connection: Connection, now: int) -> None:
         self._clear()
@@ -138,8 +140,10 @@ class Shelf:
         if kept is not None and kept.read(connection, self):
             self._bring_up(connection, Touched(), now)
             return
+        self._clear()
         self._read_columns(connection)
         self.possession.load(connection, now)
+        self.possession.load_parts(connection)
         if kept is not None:
             kept.write(connection, self)
 

@@ -12,11 +12,12 @@ import trio
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from tracker_support import NOW, admit, entry_of, found, manifest_of, signed, tombstone_of
 
 from protocol.approval import KEPT_FOR
 from protocol.hashing import hash_tombstone
-from tracker import approvals, catalogue, members, swarm, tables
+from tracker import approvals, catalogue, engines, members, swarm, tables
 from tracker.data_dir import DataDir, write_secret
 from tracker.database import open_database
 from tracker.errors import DataDirectoryError, InUseError
@@ -151,6 +152,22 @@ def test_not_a_database(tmp_path: Path) -> None:
     path.write_bytes(b"this is something else entirely, and long enough to be looked at" * 9)
     with pytest.raises(DataDirectoryError, match="cannot open"):
         open_database(path)
+
+
+def test_another_program_that_writes_is_an_error_that_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_PATIENCE", 1)
+    path = tmp_path / "tracker.db"
+    with closing(open_database(path)) as database, closing(sqlite3.connect(path)) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DBAPIError, match="locked"):
+            database.write_now(lambda _: None)
+        with pytest.raises(DataDirectoryError, match="locked"):
+            open_database(path)
+        other.execute("ROLLBACK")
+        database.write_now(lambda _: None)
 
 
 def test_a_failed_write_changes_nothing(tmp_path: Path, engine: str) -> None:

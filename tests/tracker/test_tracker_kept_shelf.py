@@ -97,6 +97,20 @@ def test_a_damaged_file_is_thrown_away(changing: Changing, kept: KeptShelf, seed
     assert start(changing, kept) == []
 
 
+def test_one_that_makes_no_sense_is_thrown_away(
+    changing: Changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KeptShelf(tmp_path / "search.cache", "here")
+    sections = kept_shelf._sections
+    with monkeypatch.context() as patched:
+        # As another version may have written it.
+        patched.setattr(kept_shelf, "_sections", lambda shelf: list(sections(shelf))[3:])
+        stop(changing, kept)
+    assert start(changing, kept)
+    changing.check()
+    assert start(changing, kept) == []
+
+
 def test_one_killed_while_it_was_written_leaves_the_one_before(
     changing: Changing, kept: KeptShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def test_an_order_is_that_of_its_places(
     # Many blocks, and heaps of them.
     monkeypatch.setattr(blocks, "_SIZE", 9)
     monkeypatch.setattr(blocks, "_HEAP", 3)
+    monkeypatch.setattr(blocks, "_HEAPS", 5 + seed * 10)
     chance, columns = random.Random(seed), Columns()
     for number in range(MOST):
         entry = chance.randbytes(16)
