@@ -7,6 +7,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -15,6 +16,7 @@ import msgspec
 from peer.errors import NotPermittedError, PeerError, UsageError
 
 TIMEOUT = 60.0
+_CONNECT_TIMEOUT = 10.0
 _LONGEST_ANSWER = 8 << 20
 _STANDARD_PORTS = {"http": 80, "https": 443}
 
@@ -56,6 +58,8 @@ class PageLink:
         self.url = f"{self._scheme}://{self._name}"
         self.cookie: str | None = None
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: set[http.client.HTTPConnection] = set()
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
@@ -64,8 +68,8 @@ class PageLink:
         own = {"Host": self._name, "Origin": self.url}
         if self.cookie:
             own["Cookie"] = self.cookie
-        connection = self._connection()
         try:
+            connection = self._connection()
             connection.request(method, path, body=body or None, headers={**own, **(headers or {})})
             answer = connection.getresponse()
             content = answer.read(_LONGEST_ANSWER)
@@ -98,8 +102,19 @@ class PageLink:
         """Let go of this thread's connection."""
         connection = getattr(self._local, "connection", None)
         if connection is not None:
+            with self._lock:
+                self._connections.discard(connection)
             connection.close()
             self._local.connection = None
+
+    def cut(self) -> None:
+        """Cut the connections of all threads: who waits for an answer gets LostError at once."""
+        with self._lock:
+            sockets = [each.sock for each in self._connections if each.sock is not None]
+            for each in sockets:
+                # Not TLS's own, which takes the session from under whoever reads.
+                with suppress(OSError):
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
@@ -109,7 +124,12 @@ class PageLink:
                 if self._scheme == "https"
                 else http.client.HTTPConnection
             )
-            connection = self._local.connection = kind(self._host, self._port, timeout=TIMEOUT)
+            connection = kind(self._host, self._port, timeout=_CONNECT_TIMEOUT)
+            connection.connect()
+            connection.sock.settimeout(TIMEOUT)
+            with self._lock:
+                self._connections.add(connection)
+            self._local.connection = connection
         return connection
 
 

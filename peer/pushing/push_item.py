@@ -144,7 +144,5 @@ def _watch(pushing: Pushing, futures: "list[Future[Any]]", total: int, tell: Tel
             for future in done:
                 future.result()
     except BaseException:
-        pushing.stop.set()
-        for future in waiting:
-            future.cancel()
+        pushing.give_up(waiting)
         raise

@@ -9,7 +9,8 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ PATIENCE = 300.0
 """Seconds without one answer after which the page is given up."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 WAIT_SECONDS = 20
+_CUT_EVERY = 0.1
 UPLOADS, FOLDERS = "/api/v1/uploads", "/api/v1/folders"
 _AGAIN = frozenset({408, 409, 423, 429, 460, 502, 503, 504})
 _BODY = {"Content-Type": "application/offset+octet-stream"}
@@ -116,6 +118,8 @@ class Pushing:
         """Make a request until it is answered. PeerError for a refusal, or when patience ends."""
         pause, since = FIRST_PAUSE, time.monotonic()
         while True:
+            if self.stop.is_set():
+                raise Stopped
             try:
                 answer = request()
                 if answer.status < 300 or not (again and answer.status in _AGAIN):
@@ -130,6 +134,14 @@ class Pushing:
             if self.stop.wait(pause):
                 raise Stopped
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def give_up(self, waiting: "Iterable[Future[Any]]") -> None:
+        """Let the threads that send end now, whatever the page does."""
+        self.stop.set()
+        left = {future for future in waiting if not future.cancel()}
+        while left:
+            self._page.cut()
+            _, left = wait(left, _CUT_EVERY)
 
     def _begin(self, source: Source, said: Mapping[str, object]) -> tuple[str, int]:
         """A new upload; a small one is sent with it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 from processes import COMMAND_SECONDS, Answer, Fields, Running, run_command
 
 from peer.cli.daemon_client import ask_daemon
@@ -248,8 +249,10 @@ class Swarm:
 
 @contextmanager
 def held_still(*peers: Peer) -> Iterator[None]:
-    """Stop peers as the kernel does, and let them go on afterwards."""
-    running = [peer.daemon.process.pid for peer in peers if peer.daemon and peer.daemon.alive()]
+    """Stop peers and their pages as the kernel does, and let them go on afterwards."""
+    daemons = [peer.daemon.process.pid for peer in peers if peer.daemon and peer.daemon.alive()]
+    pages = [psutil.Process(pid).children(recursive=True) for pid in daemons]
+    running = [*daemons, *(process.pid for each in pages for process in each)]
     for pid in running:
         os.kill(pid, signal.SIGSTOP)
     try:

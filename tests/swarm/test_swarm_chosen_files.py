@@ -1,13 +1,10 @@
 """`get --only`: what comes over the network, what is left on disk, and a kill -9 in the middle."""
 
-import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from swarm import Peer, Swarm, write_random
+from swarm import Peer, Swarm, held_still, write_random
 from trees import allocated, count_files, same_file
 
 from peer.operator.patterns import choose
@@ -44,19 +41,6 @@ def same_files(found: Path, original: Path, patterns: tuple[str, ...]) -> bool:
     wanted = {manifest.files[n].path for n in choose(manifest, "album", patterns)}
     there = {str(p.relative_to(found)) for p in found.rglob("*") if p.is_file()}
     return wanted == there and all(same_file(found / name, original / name) for name in wanted)
-
-
-@contextmanager
-def held_still(*peers: Peer) -> Iterator[None]:
-    """Stop peers as the kernel does, and let them go on afterwards."""
-    running = [peer.daemon.process.pid for peer in peers if peer.daemon]
-    for pid in running:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in running:
-            os.kill(pid, signal.SIGCONT)
 
 
 def downloaded(swarm: Swarm, peer: Peer) -> int:
