@@ -29,6 +29,8 @@ from protocol.ids import HASH_LENGTH, ManifestId, PieceHash
 from protocol.paths import check_relative_path
 
 MAX_MANIFEST = 64 << 20
+SMALL_MANIFEST = 16 << 10
+"""Bytes of one that is sent with the entry that names it: both fit into one message."""
 MAX_FILES = 1 << 20
 _SIZES = struct.Struct("<QQB")
 _EXECUTABLE = 1

@@ -106,18 +106,26 @@ def put_records(
     return news
 
 
-def put_manifests(connection: Connection, given: Sequence[Manifest]) -> set[ManifestId]:
+def put_manifests(
+    connection: Connection, given: Iterable[Manifest], *, named_soon: bool = False
+) -> set[ManifestId]:
     """Keep checked manifests, and show the entries that name them; those that nothing names.
 
     So nobody fills the tracker's disk with what nobody can find: a live entry names what is kept,
-    or an edit that is held.
+    or an edit that is held; or what is written next does, if they are `named_soon`.
     """
     by_id = {manifest.id: manifest for manifest in given}
+    if not by_id:
+        return set()
     for (each,) in rows_among(connection, _KEPT, list(by_id)):
         del by_id[each]
     rows = rows_among(connection, _NAMING, list(by_id))
     named = {manifest for _, manifest, _, _ in rows}
-    unnamed = {each for each in by_id if each not in named and not brake.names(connection, each)}
+    unnamed = (
+        set()
+        if named_soon
+        else {each for each in by_id.keys() - named if not brake.names(connection, each)}
+    )
     kept = [
         {"id": manifest.id, "pieces": manifest.pieces, "encoded": manifest.encoded}
         for manifest in by_id.values()

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import trio
 from sqlalchemy import Connection
 
-from protocol.entry import open_record_untrusted
+from protocol.entry import Entry, Record, open_record_untrusted
 from protocol.errors import RemoteProtocolError
-from protocol.manifest import decode_manifest_untrusted
+from protocol.manifest import Manifest, decode_manifest_untrusted
 from protocol.messages.base import Done
 from protocol.messages.deleting import (
     Bursts,
@@ -116,9 +116,12 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> Rest:
     member = member_of(session)
     try:
         record = open_record_untrusted(request.record)
+        manifest = _brought(request.manifest, record) if request.manifest else None
     except RemoteProtocolError as error:
         raise RequestFailedError("invalid", str(error)) from None
-    published = Publishing(request.record, record, member.peer, session.actor, tracker.wall())
+    published = Publishing(
+        request.record, record, member.peer, session.actor, tracker.wall(), manifest
+    )
     pending = tracker.database.submit_together(
         PUBLISH, published, then=lambda stored: tracker.tell_entry(stored, request.record)
     )
@@ -132,6 +135,16 @@ async def publish(tracker: Tracker, session: Session, request: Publish) -> Rest:
         )
 
     return answer
+
+
+def _brought(encoded: bytes, record: Record) -> Manifest:
+    """The manifest that came with an entry. RemoteProtocolError unless it is what that names."""
+    manifest = decode_manifest_untrusted(encoded, record.manifest)
+    if not isinstance(record, Entry):
+        raise RemoteProtocolError("a manifest comes with an entry only")
+    if (record.size, record.pieces) != (manifest.size, manifest.pieces):
+        raise RemoteProtocolError("the entry disagrees with its manifest")
+    return manifest
 
 
 async def publish_approval(tracker: Tracker, session: Session, request: PublishApproval) -> None:

@@ -7,7 +7,7 @@ usual way.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
@@ -31,13 +31,17 @@ _HELD = select(_holdings.c.manifest, _holdings.c.peer).where(_holdings.c.manifes
 
 @dataclass(frozen=True)
 class Publishing:
-    """A record whose signature was checked, who brings it, and when (milliseconds since 1970)."""
+    """A record whose signature was checked, who brings it, and when (milliseconds since 1970).
+
+    With it may come the manifest that it names, checked too.
+    """
 
     signed: Signed
     record: Record
     by: PeerId
     actor: Actor
     now: int
+    manifest: Manifest | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def _publish_all(
     connection: Connection, asked: Sequence[Publishing]
 ) -> list[Stored | RequestFailedError]:
     fresh = _fresh(connection, asked)
+    brought = (each.manifest for each in fresh.values() if each.manifest is not None)
+    in_bulk.put_manifests(connection, brought, named_soon=True)
     written = in_bulk.put_fresh(
         connection, [(each.signed, each.record) for each in fresh.values()], asked[0].now
     )
@@ -112,6 +118,8 @@ def _publish(connection: Connection, each: Publishing) -> Stored | RequestFailed
         stored = catalogue.store_record(connection, each.signed, record, now)
         if deleted and stored.change is not None:
             audit.note(connection, each.actor, "deleted", name, now)
+        if each.manifest is not None and not in_bulk.put_manifests(connection, [each.manifest]):
+            stored = replace(stored, needs_manifest=False)
     except RequestFailedError as error:
         savepoint.rollback()
         return error

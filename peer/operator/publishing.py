@@ -1,9 +1,10 @@
 """Making, publishing, deleting and restoring entries: everything this machine signs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import structlog
+import trio
 
 from peer.approvals import Approvals
 from peer.catalogue import Catalogue
@@ -29,7 +30,7 @@ from protocol.entry import (
 from protocol.hashing import hash_entry
 from protocol.identity import Identity
 from protocol.ids import AuthorKey, EntryId
-from protocol.manifest import Manifest
+from protocol.manifest import SMALL_MANIFEST, Manifest
 from protocol.messages.base import Done
 from protocol.messages.deleting import PublishApproval
 from protocol.messages.operating import Add
@@ -38,6 +39,8 @@ from protocol.pictures import Picture, rendition_salt
 from protocol.signing import Signed
 
 log = structlog.get_logger()
+AT_ONCE = 16
+"""Records that are sent again before the first is answered."""
 
 
 class Publishing:
@@ -182,16 +185,31 @@ class Publishing:
                 await self.send_approval(approval)
             except PeerError as error:
                 log.warning("the tracker refuses an approval", reason=str(error))
-        sent = b""
-        while batch := await self._catalogue.unpublished(sent):
-            for signed in batch:
-                sent = open_record_untrusted(signed).id
-                await self._send_again(signed)
-        sent = b""
-        while batch := await self._approvals.held_unpublished(sent):
-            for signed in batch:
-                sent = open_record_untrusted(signed).id
-                await self._send_again(signed)
+        for unpublished in (self._catalogue.unpublished, self._approvals.held_unpublished):
+            sent = b""
+            while batch := await unpublished(sent):
+                sent = open_record_untrusted(batch[-1]).id
+                await self._send_all(batch)
+
+    async def _send_all(self, batch: Sequence[Signed]) -> None:
+        """Send records again, some at once; UnreachableError when the tracker goes away."""
+        left = iter(batch)
+        gone: list[UnreachableError] = []
+
+        async def send_some() -> None:
+            for signed in left:
+                try:
+                    await self._send_again(signed)
+                except UnreachableError as error:
+                    gone.append(error)
+                if gone:
+                    return
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(send_some)
+        if gone:
+            raise gone[0]
 
     async def _send_again(self, signed: Signed) -> None:
         record = open_record_untrusted(signed)
@@ -225,9 +243,10 @@ class Publishing:
         return True
 
     async def _send(self, signed: Signed, record: Record) -> Published:
+        manifest = await self._to_bring(record)
         try:
             reply, _ = await self._tracker.call(
-                lambda call: Publish(call=call, record=signed), Published
+                lambda call: Publish(call=call, record=signed, manifest=manifest), Published
             )
             if reply.needs_manifest and self._contents.get(record.manifest):
                 encoded = (await self._contents.manifest(record.manifest)).encoded
@@ -246,6 +265,16 @@ class Publishing:
         # One that is held changed nothing there yet.
         await self._catalogue.mark_published(record, listed=not reply.held)
         return reply
+
+    async def _to_bring(self, record: Record) -> bytes:
+        """The manifest to send with a record, encoded: that of a new entry, if it is small."""
+        if not isinstance(record, Entry) or record.sequence > 1:
+            return b""
+        try:
+            encoded = (await self._contents.manifest(record.manifest)).encoded
+        except KeyError:
+            return b""
+        return encoded if len(encoded) <= SMALL_MANIFEST else b""
 
 
 def _salt_of(picture: Picture, original: Entry) -> bytes:

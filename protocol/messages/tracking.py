@@ -17,7 +17,7 @@ from protocol.fields import (
     SignatureField,
     TokenField,
 )
-from protocol.manifest import MAX_MANIFEST
+from protocol.manifest import MAX_MANIFEST, SMALL_MANIFEST
 from protocol.messages.base import Message, Reply, Request
 from protocol.messages.finding import (
     MAX_INSIDE,
@@ -134,9 +134,14 @@ class Report(Request, frozen=True, kw_only=True, tag=True):
 
 
 class Publish(Request, frozen=True, kw_only=True, tag=True):
-    """Put a signed entry or tombstone into the catalogue."""
+    """Put a signed entry or tombstone into the catalogue.
+
+    `manifest` is what a new entry names, encoded, where that is small: no PutManifest is asked for
+    then. Otherwise b"".
+    """
 
     record: Signed
+    manifest: Annotated[bytes, Meta(max_length=SMALL_MANIFEST)] = b""
 
 
 class Published(Reply, frozen=True, kw_only=True, tag=True):

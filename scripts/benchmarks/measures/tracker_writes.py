@@ -24,7 +24,7 @@ from protocol.ids import AuthorKey, ManifestId
 from protocol.manifest import FileRecord, Manifest, make_manifest
 from protocol.messages.base import Failed
 from protocol.messages.shared import Locate
-from protocol.messages.tracking import Announce, Holding, Publish, PutManifest
+from protocol.messages.tracking import Announce, Holding, Publish
 
 MEMBERS = 8
 AT_ONCE = 32
@@ -36,13 +36,13 @@ _CHANCE = random.Random(7)
 
 
 def measure_tracker_publish(plan: Plan) -> Cases:
-    """`size` new entries, each with a manifest of its own."""
+    """`size` new entries, each with a manifest of its own, as members bring them."""
 
     def load(members: Sequence[TrackerMember], _: list[ManifestId]) -> list[list[Asked]]:
         share = plan.size // MEMBERS
         return [_publishing(_manifests(share), member.identity) for member in members]
 
-    yield from _measured(plan, "publish", load, each=0.5)  # an entry is two requests
+    yield from _measured(plan, "publish", load, each=1)
 
 
 def measure_tracker_announce(plan: Plan) -> Cases:
@@ -141,10 +141,8 @@ def _publishing(manifests: list[Manifest], author: Identity) -> list[Asked]:
             kind="file",
             created=int(time.time() * 1000),
         )
-        asked.append(Asked(Publish(call=0, record=sign_record(entry, author.signing))))
-        encoded = manifest.encoded
-        header = PutManifest(call=0, length=len(encoded), manifest=manifest.id)
-        asked.append(Asked(header, encoded))
+        record = sign_record(entry, author.signing)
+        asked.append(Asked(Publish(call=0, record=record, manifest=manifest.encoded)))
     return asked
 
 
