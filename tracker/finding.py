@@ -23,12 +23,15 @@ from tracker.word_index import Group, terms
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789")
 """Words that are looked up before they are asked for, and then `common_terms`."""
-_COMMON = 20
-"""More than one of so many entries have it."""
-_SAMPLE = 5_000
-_MOST_COMMON = 120
+_SHORT, _LONG, _WHOLE = 50, 200, 100
+"""What is typed is common if more than one of so many entries have it: one or two characters, the
+beginning of a word, and a whole word of the name."""
+_SAMPLE = 3_000
+_MOST_COMMON = 600
 _LONGEST = 12
 """Characters of a beginning that is looked for among what is common."""
+_INNER = 6
+"""Characters of one that is found within words too: what is longer seldom is."""
 _FIRST = 300
 """Characters of a text that are looked at for that: captions may be long, and no two alike."""
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
@@ -71,40 +74,58 @@ class Hits:
 def look_up(connection: Connection, shelf: Shelf, now: int, word: str) -> None:
     """Look up what many entries have, before somebody waits for it."""
     with shelf.held(connection, now):
+        if word.startswith(" "):
+            _with_parts(connection, shelf, [[word[1:]]])
+            return
         with_any(connection, shelf, (word,))
         with_any_inside(connection, shelf, (word,))
 
 
 def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
-    """Words of one or two characters, and beginnings of words, that many entries have, going by
-    some of them.
+    """What many entries have that is typed, going by some of them; without LETTERS.
 
-    The most common of each first; without LETTERS.
+    Words of one or two characters, beginnings of words, and whole words of names behind a space;
+    of each kind the most common first.
     """
     with shelf.held(connection, now):
         numbers = shelf.orders["created"].numbers
-    some = numbers[:: len(numbers) // _SAMPLE + 1]
+        some = numbers[:: len(numbers) // _SAMPLE + 1]
+        names = [shelf.columns.name(number) for number in some]
     texts = search_index.own_texts(connection, list(some))
     # Nobody types a sign and a letter, and then waits.
     short = [
         term
-        for term in _common(map(terms, texts.values()), len(some))
+        for term in _common(map(terms, texts.values()), len(some) // _SHORT)
         if (len(term) == 1 or term.isalnum()) and term not in LETTERS
     ]
-    long = _common(map(_beginnings, texts.values()), len(some))
-    return short[:_MOST_COMMON] + long[:_MOST_COMMON]
+    long = _common(_typed([text[:_FIRST] for text in texts.values()]), len(some) // _LONG)
+    whole = _common((set(spaced(name).split()) for name in names), len(some) // _WHOLE)
+    return short + long + [f" {word}" for word in whole]
 
 
-def _common(each: Iterable[Iterable[str]], among: int) -> list[str]:
+def _common(each: Iterable[Iterable[str]], least: int) -> list[str]:
     counted = Counter(chain.from_iterable(each))
-    return [term for term, times in counted.most_common() if times * _COMMON > among]
+    return [term for term, times in counted.most_common(_MOST_COMMON) if times > least]
+
+
+def _typed(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Of each text what it has of what somebody types who types a word of any of them."""
+    beginnings = list(map(_beginnings, texts))
+    every = set().union(*beginnings)
+    for text, own in zip(texts, beginnings, strict=True):
+        inner = {
+            text[at : at + length]
+            for length in range(LONG_WORD, _INNER + 1)
+            for at in range(len(text) - length + 1)
+        }
+        yield [part for part in own | inner if part in every]
 
 
 def _beginnings(text: str) -> set[str]:
-    """What somebody has typed who types a word of this text."""
+    """What somebody has typed who types a word of this text, with or without the signs in it."""
     return {
         part[:length]
-        for part in spaced(text[:_FIRST]).split()
+        for part in {*spaced(text).split(), *text.split()}
         for length in range(LONG_WORD, min(len(part), _LONGEST) + 1)
     }
 

@@ -19,7 +19,6 @@ from pyroaring import FrozenBitMap
 from sqlalchemy import Connection, select, text
 
 from tracker import tables
-from tracker.remembered import Word
 
 if TYPE_CHECKING:
     from tracker.shelf import Shelf
@@ -152,7 +151,7 @@ def _fill(shelf: "Shelf", file: BinaryIO) -> None:
     doubts = msgpack.unpackb(_section(file), strict_map_key=False)
     shelf.possession.doubts.update(doubts)
     for word in msgpack.unpackb(_section(file)):
-        shelf.remembered.words[word] = Word(_set(file), 0)
+        shelf.remembered.put(word, _set(file))
 
 
 def _set(file: BinaryIO) -> FrozenBitMap:

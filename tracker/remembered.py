@@ -5,10 +5,14 @@ Of entries that change the new text is kept, and of each word how many changes i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 
 from pyroaring import FrozenBitMap
 
 _BYTES = 96 << 20
+"""Of the words that many have."""
+_OF_ANY = 300
+"""What any of them takes beside its set."""
 _CHANGES = 5_000
 _INSIDE = 8 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
@@ -45,6 +49,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self.words: dict[str, Word] = {}
+        self._bytes = 0
         self._few: dict[str, Word] = {}
         self._few_size = 0
         self._changed: list[int] = []
@@ -59,13 +64,20 @@ class Remembered:
             if len(known.found) * _SHARE <= length:
                 self._keep_few(word, known)
                 return known.found
+            self._bytes += _bytes_of(word, known)
         else:
-            self._correct(word, known)
+            self._correct_many(word, known)
         # The last that is asked for is the last to go.
         self.words[word] = known
-        while len(self.words) * (length // 8 + 1) > _BYTES:
-            del self.words[next(iter(self.words))]
+        while self._bytes > _BYTES:
+            self._drop(next(iter(self.words)))
         return known.found
+
+    def put(self, word: str, found: FrozenBitMap) -> None:
+        """Remember a word that many have, as it was before anything changes."""
+        self._drop(word)
+        known = self.words[word] = Word(found, 0)
+        self._bytes += _bytes_of(word, known)
 
     @property
     def empty(self) -> bool:
@@ -86,7 +98,7 @@ class Remembered:
     def settle(self) -> None:
         """Correct all, and keep no text any more."""
         for word, known in self.words.items():
-            self._correct(word, known)
+            self._correct_many(word, known)
             known.seen = 0
         self._few, self._few_size = {}, 0
         self._changed, self._texts, self._size = [], {}, 0
@@ -112,6 +124,16 @@ class Remembered:
         self._few_size -= _size(word, few)
         return few
 
+    def _drop(self, word: str) -> None:
+        known = self.words.pop(word, None)
+        if known is not None:
+            self._bytes -= _bytes_of(word, known)
+
+    def _correct_many(self, word: str, known: Word) -> None:
+        self._bytes -= _bytes_of(word, known)
+        self._correct(word, known)
+        self._bytes += _bytes_of(word, known)
+
     def _correct(self, word: str, known: Word) -> None:
         if known.seen == len(self._changed):
             return
@@ -123,6 +145,10 @@ class Remembered:
 
 def _size(word: str, few: Word) -> int:
     return len(few.found) + _OF_A_WORD + len(word)
+
+
+def _bytes_of(word: str, known: Word) -> int:
+    return getsizeof(known.found) + getsizeof(word) + _OF_ANY
 
 
 def _set_of(numbers: Sequence[int]) -> FrozenBitMap:

@@ -5,6 +5,7 @@ import trio
 from changing_catalogue import begin_changing
 
 from protocol.messages.tracking import Search
+from protocol.words import spaced
 from tracker import finding, readiness, remembered, search_index, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
@@ -56,7 +57,8 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
     changing = begin_changing(*made, seed=7)
     monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
     monkeypatch.setattr(readiness, "_MANY", 1)
-    monkeypatch.setattr(finding, "_COMMON", 3)
+    for name, least in (("_SHORT", 3), ("_LONG", 3), ("_WHOLE", 20)):
+        monkeypatch.setattr(finding, name, least)
     shelf = Shelf(changing.database.notes)
     changing.database.notes.add(Touched(everything=True))
     read = changing.database.read_now
@@ -71,6 +73,10 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
     assert 0 < len(many) < len(terms)
     assert [term for term in terms if term in common] == many
     assert not set(common) & set(finding.LETTERS)
+    whole = [term for term in common if term.startswith(" ")]
+    names = [spaced(shelf.columns.name(number)) for number in shelf.shown]
+    assert whole
+    assert all(sum(f"{term} " in name for name in names) * 20 > len(names) for term in whole)
     shelf = Shelf(changing.database.notes)
     changing.database.notes.add(Touched(everything=True))
     trio.run(Readiness(changing.database, shelf, lambda: changing.now).start)

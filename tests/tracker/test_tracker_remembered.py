@@ -101,3 +101,27 @@ def test_nothing_is_kept_for_nobody() -> None:
     index.memory.settle()
     assert index.memory.empty
     assert not index.memory._texts
+
+
+def test_words_that_many_have_take_no_more_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they take is reckoned from their sets as they are now."""
+    monkeypatch.setattr(remembered, "_BYTES", 3_000)
+    monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
+    index = Index({1: "a b c d", 2: "film"})
+
+    def kept_of(*words: str) -> list[str]:
+        for word in words:
+            index.find(word)
+        return list(index.memory.words)
+
+    assert kept_of("film", "a", "b", "c") == ["film", "a", "b", "c"]
+    # Of so many that lie apart the set takes 2 bytes for each.
+    index.change(dict.fromkeys(range(10, LENGTH, 8), "film"))
+    assert kept_of("film") == ["film"]
+    index.change(dict.fromkeys(range(10, LENGTH, 8)))
+    index.memory.settle()
+    assert kept_of("a", "b", "c") == ["film", "a", "b", "c"]
+    asked = index.asked
+    index.memory.put("d", FrozenBitMap([1]))
+    assert kept_of("d") == ["film", "a", "b", "c", "d"]
+    assert index.asked == asked
