@@ -114,6 +114,8 @@ def cost_of(request: Request) -> tuple[LimitKind, float] | None:
     """What a request costs, and of what; None for one that is not limited."""
     if isinstance(request, Announce):
         return "announces", float(1 + len(request.holdings))
+    if isinstance(request, Publish) and request.manifest:
+        return "publishes", 2.0
     return _COSTS.get(type(request))
 
 

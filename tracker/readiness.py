@@ -51,7 +51,9 @@ class Readiness:
         shelf, now, read = self._shelf, self._wall(), self._database.read
         await read(lambda connection: shelf.cut_orders(connection, now))
         common = await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
-        # Of several millions not all are kept: the last that are looked up.
-        for word in (*common, *finding.LETTERS):
+        for word in (*finding.LETTERS, *common):
+            if shelf.remembered.nearly_full:
+                # Of several millions not all are kept. What is most common comes first.
+                break
             await read(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
         _log.info("searches are quick")

@@ -3,18 +3,23 @@
 Of entries that change the new text is kept, and of each word how many changes it has seen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from sys import getsizeof
 
 from pyroaring import FrozenBitMap
 
 _BYTES = 96 << 20
 """Of the words that many have."""
+_END = "\0"
+"""Between texts."""
 _OF_ANY = 300
 """What any of them takes beside its set."""
+_MOST_MANY = 2_000
 _CHANGES = 5_000
-_INSIDE = 8 << 20
+_INSIDE = 2 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
 _SHARE = 256
 """What fewer than one of so many entries have is looked up again after many changes."""
@@ -69,7 +74,7 @@ class Remembered:
             self._correct_many(word, known)
         # The last that is asked for is the last to go.
         self.words[word] = known
-        while self._bytes > _BYTES:
+        while self._bytes > _BYTES or len(self.words) > _MOST_MANY:
             self._drop(next(iter(self.words)))
         return known.found
 
@@ -95,11 +100,19 @@ class Remembered:
         if len(self._changed) > _CHANGES or self._size > _INSIDE:
             self.settle()
 
+    @property
+    def nearly_full(self) -> bool:
+        """Whether there is little room left for what others ask for."""
+        return self._bytes > _BYTES * 3 // 4 or len(self.words) > _MOST_MANY * 3 // 4
+
     def settle(self) -> None:
         """Correct all, and keep no text any more."""
+        changed, texts = _set_of(self._changed), Texts(self._texts)
         for word, known in self.words.items():
-            self._correct_many(word, known)
+            self._bytes -= _bytes_of(word, known)
+            known.found = known.found - changed | _set_of(texts.having(word))
             known.seen = 0
+            self._bytes += _bytes_of(word, known)
         self._few, self._few_size = {}, 0
         self._changed, self._texts, self._size = [], {}, 0
 
@@ -145,6 +158,45 @@ class Remembered:
 
 def _size(word: str, few: Word) -> int:
     return len(few.found) + _OF_A_WORD + len(word)
+
+
+class Texts:
+    """What some entries are found by, laid end to end: looked through for many words quickly."""
+
+    def __init__(self, texts: Mapping[int, Text | None]) -> None:
+        there = [(number, text) for number, text in texts.items() if text is not None]
+        self._numbers = [number for number, _ in there]
+        self._texts = _EndToEnd(text.text for _, text in there)
+        self._named = _EndToEnd(text.named for _, text in there)
+        self._inside = _EndToEnd(text.inside for _, text in there)
+
+    def having(self, word: str) -> list[int]:
+        """The entries that have a word, as `Remembered` calls it."""
+        if word.startswith(" "):
+            found = self._named.having(f"{word} ")
+        elif word.startswith("\n"):
+            found = self._inside.having(word[1:])
+        else:
+            found = self._texts.having(word)
+        return [self._numbers[at] for at in found]
+
+
+class _EndToEnd:
+    def __init__(self, texts: Iterable[str]) -> None:
+        each = list(texts)
+        self._whole = _END.join(each)
+        self._ends = list(accumulate(len(text) + 1 for text in each))
+
+    def having(self, part: str) -> Iterator[int]:
+        """Which of them have this in them."""
+        at = self._whole.find(part)
+        while at >= 0:
+            number = bisect_right(self._ends, at)
+            if at + len(part) < self._ends[number]:
+                yield number
+                at = self._whole.find(part, self._ends[number])
+            else:
+                at = self._whole.find(part, at + 1)
 
 
 def _bytes_of(word: str, known: Word) -> int:

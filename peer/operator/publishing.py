@@ -29,7 +29,7 @@ from protocol.entry import (
 )
 from protocol.hashing import hash_entry
 from protocol.identity import Identity
-from protocol.ids import AuthorKey, EntryId
+from protocol.ids import AuthorKey, EntryId, ManifestId
 from protocol.manifest import SMALL_MANIFEST, Manifest
 from protocol.messages.base import Done
 from protocol.messages.deleting import PublishApproval
@@ -61,6 +61,8 @@ class Publishing:
         self._approvals = approvals
         self._tracker = tracker
         self._now = now
+        self._one_manifest = trio.Lock()
+        """Manifests may be large: there is one in memory, or on its way, at a time."""
 
     async def publish(
         self, manifest: Manifest, name: str, request: Add, copies: int
@@ -249,14 +251,7 @@ class Publishing:
                 lambda call: Publish(call=call, record=signed, manifest=manifest), Published
             )
             if reply.needs_manifest and self._contents.get(record.manifest):
-                encoded = (await self._contents.manifest(record.manifest)).encoded
-                await self._tracker.call(
-                    lambda call: PutManifest(
-                        call=call, length=len(encoded), manifest=record.manifest
-                    ),
-                    Done,
-                    encoded,
-                )
+                await self._send_manifest(record.manifest)
         except UnreachableError:
             raise
         except PeerError as error:
@@ -266,14 +261,24 @@ class Publishing:
         await self._catalogue.mark_published(record, listed=not reply.held)
         return reply
 
+    async def _send_manifest(self, manifest: ManifestId) -> None:
+        async with self._one_manifest:
+            encoded = (await self._contents.manifest(manifest)).encoded
+            await self._tracker.call(
+                lambda call: PutManifest(call=call, length=len(encoded), manifest=manifest),
+                Done,
+                encoded,
+            )
+
     async def _to_bring(self, record: Record) -> bytes:
         """The manifest to send with a record, encoded: that of a new entry, if it is small."""
         if not isinstance(record, Entry) or record.sequence > 1:
             return b""
-        try:
-            encoded = (await self._contents.manifest(record.manifest)).encoded
-        except KeyError:
-            return b""
+        async with self._one_manifest:
+            try:
+                encoded = (await self._contents.manifest(record.manifest)).encoded
+            except KeyError:
+                return b""
         return encoded if len(encoded) <= SMALL_MANIFEST else b""
 
 

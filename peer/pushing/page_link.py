@@ -6,6 +6,7 @@ A connection that is lost is made anew; requests that did not come through raise
 import http.client
 import socket
 import threading
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ class PageLink:
         self.cookie: str | None = None
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: set[http.client.HTTPConnection] = set()
+        self._connections: weakref.WeakSet[http.client.HTTPConnection] = weakref.WeakSet()
+        """Those of all threads, as long as each has its own."""
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
@@ -68,8 +70,10 @@ class PageLink:
         own = {"Host": self._name, "Origin": self.url}
         if self.cookie:
             own["Cookie"] = self.cookie
+        connection = self._connection()
         try:
-            connection = self._connection()
+            if connection.sock is None:
+                _connect(connection)
             connection.request(method, path, body=body or None, headers={**own, **(headers or {})})
             answer = connection.getresponse()
             content = answer.read(_LONGEST_ANSWER)
@@ -102,19 +106,18 @@ class PageLink:
         """Let go of this thread's connection."""
         connection = getattr(self._local, "connection", None)
         if connection is not None:
-            with self._lock:
-                self._connections.discard(connection)
             connection.close()
             self._local.connection = None
 
     def cut(self) -> None:
         """Cut the connections of all threads: who waits for an answer gets LostError at once."""
         with self._lock:
-            sockets = [each.sock for each in self._connections if each.sock is not None]
-            for each in sockets:
-                # Not TLS's own, which takes the session from under whoever reads.
+            connections = list(self._connections)
+        for each in connections:
+            # Not TLS's own, which takes the session from under whoever reads.
+            if (sock := each.sock) is not None:
                 with suppress(OSError):
-                    socket.socket.shutdown(each, socket.SHUT_RDWR)
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
@@ -124,13 +127,16 @@ class PageLink:
                 if self._scheme == "https"
                 else http.client.HTTPConnection
             )
-            connection = kind(self._host, self._port, timeout=_CONNECT_TIMEOUT)
-            connection.connect()
-            connection.sock.settimeout(TIMEOUT)
+            connection = self._local.connection = kind(self._host, self._port)
             with self._lock:
                 self._connections.add(connection)
-            self._local.connection = connection
         return connection
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    connection.timeout = _CONNECT_TIMEOUT
+    connection.connect()
+    connection.sock.settimeout(TIMEOUT)
 
 
 def _parts_of(url: str) -> tuple[str, str, int]:

@@ -1,7 +1,7 @@
 """One file or folder pushed: found again if the page knows it, sent, finished, added."""
 
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ def _send_files(
         pushing.file(source, said, str(half["id"]) if half and same else None)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        _watch(pushing, [pool.submit(send, n) for n in numbers], found.size, tell)
+        _watch(pushing, (pool.submit(send, n) for n in numbers), found.size, tell)
 
 
 def _there(pushing: Pushing, folder: str) -> dict[str, tuple[int, int]]:
@@ -134,10 +134,12 @@ def _source(found: Survey, number: int) -> Source:
     return Source(path, status)
 
 
-def _watch(pushing: Pushing, futures: "list[Future[Any]]", total: int, tell: Tell) -> None:
+def _watch(pushing: Pushing, futures: "Iterable[Future[Any]]", total: int, tell: Tell) -> None:
     """Wait for all of them, telling how far they are; the first error ends the others."""
-    waiting = set(futures)
+    waiting: set[Future[Any]] = set()
     try:
+        for each in futures:
+            waiting.add(each)
         while waiting:
             done, waiting = wait(waiting, TELL_EVERY, return_when="FIRST_EXCEPTION")
             tell(min(pushing.done, total), total)

@@ -142,6 +142,8 @@ class Pushing:
         while left:
             self._page.cut()
             _, left = wait(left, _CUT_EVERY)
+        # This thread's was cut too, and a login may follow.
+        self._page.close()
 
     def _begin(self, source: Source, said: Mapping[str, object]) -> tuple[str, int]:
         """A new upload; a small one is sent with it."""

@@ -20,7 +20,8 @@ class Tracker:
     def __init__(self, peer: TestPeer, patch: pytest.MonkeyPatch, away_after: int = 10**6) -> None:
         self.asked: list[Message] = []
         self.has: set[bytes] = set()
-        self.most = self._now = 0
+        self.most = self.most_manifests = self.refused = 0
+        self._now: list[Message] = []
         self._away_after = away_after
         patch.setattr(peer.parts.tracker, "call", self._call)
 
@@ -29,17 +30,20 @@ class Tracker:
     ) -> tuple[Message, bytes]:
         request = make(1)
         if len(self.asked) >= self._away_after:
+            self.refused += 1
             raise UnreachableError("the tracker cannot be reached")
         self.asked.append(request)
-        self._now += 1
-        self.most = max(self.most, self._now)
+        self._now.append(request)
+        self.most = max(self.most, len(self._now))
+        manifests = sum(isinstance(each, PutManifest) for each in self._now)
+        self.most_manifests = max(self.most_manifests, manifests)
         await trio.sleep(1)
-        self._now -= 1
+        self._now.remove(request)
         if isinstance(request, PutManifest):
             self.has.add(request.manifest)
             return Done(call=1), b""
         assert isinstance(request, Publish)
-        return Published(call=1, needs_manifest=not (request.manifest or self.has)), b""
+        return Published(call=1, needs_manifest=not request.manifest), b""
 
 
 async def add_some(peer: TestPeer, number: int) -> None:
@@ -81,6 +85,19 @@ async def test_a_long_manifest_goes_by_itself(
 
 
 @pytest.mark.trio
+async def test_of_long_manifests_one_is_on_its_way_at_a_time(
+    autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = await net.start("one")
+    await add_some(one, 4)
+    monkeypatch.setattr("peer.operator.publishing.SMALL_MANIFEST", 50)
+    tracker = Tracker(one, monkeypatch)
+    await one.parts.publishing.send_unpublished()
+    assert len(tracker.has) == 4
+    assert tracker.most_manifests == 1
+
+
+@pytest.mark.trio
 async def test_what_waited_is_sent_some_at_once(
     autojump_clock: Clock, net: PeerNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,4 +119,5 @@ async def test_a_tracker_that_goes_meanwhile_is_sent_the_rest_later(
     with pytest.raises(UnreachableError):
         await one.parts.publishing.send_unpublished()
     assert len(tracker.asked) == AT_ONCE
+    assert 0 < tracker.refused <= AT_ONCE
     assert len(await one.parts.catalogue.unpublished()) == 2 * AT_ONCE

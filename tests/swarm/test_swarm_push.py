@@ -131,7 +131,7 @@ def test_a_folder_is_pushed_stopped_and_pushed_again(swarm: Swarm, tmp_path: Pat
     swarm.wait_until(lambda: count_files(spool) > 300, "some of it came", every=0.002)
     with held_still(a):
         pushing.process.send_signal(signal.SIGINT)
-        assert pushing.finish().code != 0
+        assert pushing.finish(10).code != 0
     kept = sum(path.stat().st_size for path in spool.glob("*.tree/**/*") if path.is_file())
     answer = run_command("peer", *command)
     assert answer.code == 0, str(answer)

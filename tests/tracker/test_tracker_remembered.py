@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyroaring import FrozenBitMap
 
 from tracker import remembered
@@ -125,3 +127,27 @@ def test_words_that_many_have_take_no_more_than_they_may(monkeypatch: pytest.Mon
     index.memory.put("d", FrozenBitMap([1]))
     assert kept_of("d") == ["film", "a", "b", "c", "d"]
     assert index.asked == asked
+
+
+_LETTERS = st.text("ab\0 ", max_size=6)
+_PARTS = st.text("ab\0", min_size=1, max_size=3)
+
+
+@given(
+    st.dictionaries(st.integers(0, 50), _LETTERS | st.none(), max_size=20),
+    st.lists(_PARTS, max_size=8),
+)
+def test_all_are_corrected_at_once_as_each_is(
+    texts: dict[int, str | None], parts: list[str]
+) -> None:
+    """In what entries say, as whole words of names, and in the names inside."""
+    there = {n: Text(text, f" {text} ", text) for n, text in texts.items() if text is not None}
+    words = [f"{kind}{part}" for part in parts for kind in ("", " ", "\n")]
+    one, other = Remembered(), Remembered()
+    for each in (one, other):
+        for word in words:
+            each.put(word, FrozenBitMap([1, 99]))
+        each.change(list(texts), there)
+    one.settle()
+    found = {word: one.words[word].found for word in words}
+    assert found == {word: other.find(word, list, LENGTH) for word in words}
