@@ -20,7 +20,7 @@ from protocol.ids import AuthorKey, PeerId
 from protocol.messages.deleting import HELD_IN_ANSWER, BurstDecided, BurstView, DecideBurst
 from protocol.roster import Roster
 from protocol.signing import Signed
-from tracker import catalogue, tables
+from tracker import catalogue, search_index, tables
 from tracker.catalogue import Stored
 from tracker.errors import RequestFailedError
 from tracker.invites import SHORTEST_PREFIX
@@ -67,6 +67,8 @@ def decide(connection: Connection, signed: Signed, roster: Roster, now: int) -> 
         _require_few(connection, approval)
     _keep(connection, signed, approval, now)
     named = _held.c.hash.in_(set(approval.tombstones)) & (_held.c.signer == approval.deleter)
+    waiting = connection.execute(select(_held.c.entry).where(named)).scalars().all()
+    search_index.note_listed(connection, waiting)
     if not approval.approved:
         connection.execute(update(_held).where(named).values(rejected=True))
         return Decision(signed)

@@ -22,7 +22,8 @@ class Aside:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._listens = False
+        self.listens = False
+        """Whether it is told when there is something to look at."""
         self.told = False
         """Whether another tracker has said so since this was last set to False."""
 
@@ -39,7 +40,7 @@ class Aside:
 
     def readable(self) -> int | None:
         """A socket that can be read when there is news; None while nothing is heard there."""
-        if self._connection is None or not self._listens:
+        if self._connection is None or not self.listens:
             return None
         raw: Any = self._connection.connection.driver_connection
         return None if raw.closed else int(raw.fileno())
@@ -65,10 +66,10 @@ class Aside:
         try:
             with connection.begin():
                 connection.execute(text(f"LISTEN {CHANNEL}"))
-            self._listens = connection.info[NOTIFIES] = True
+            self.listens = connection.info[NOTIFIES] = True
         except DBAPIError:
             # Engines that cannot are asked every second.
-            self._listens = connection.info[NOTIFIES] = False
+            self.listens = connection.info[NOTIFIES] = False
         return connection
 
     def _hear(self, _notification: object) -> None:

@@ -13,7 +13,7 @@ from protocol.entry import Record, Tombstone
 from protocol.hashing import hash_tombstone
 from protocol.ids import ManifestId
 from protocol.signing import Signed
-from tracker import tables
+from tracker import search_index, tables
 
 _held = tables.held_tombstones
 _deletions = tables.deletions
@@ -103,3 +103,4 @@ def _hold(
     }
     connection.execute(delete(_held).where(_held.c.entry == record.id))
     connection.execute(insert(_held).values(**row))
+    search_index.note_listed(connection, [record.id])

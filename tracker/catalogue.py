@@ -95,6 +95,7 @@ def put_record(connection: Connection, signed: Signed, record: Record, now: int)
         learnt = old.learnt
     ours = {"shown": shown, "restored": restored, "learnt": learnt}
     _put_row(connection, number, signed, record, ours, known=old is not None)
+    note_pictures(connection, [record, *([] if old is None else [read_record(old.body)])])
     _put_change(connection, record, change)
     brake.superseded(connection, record)
     if shown:
@@ -146,6 +147,13 @@ def changes_about(
         .order_by(_named.c.change)
     )
     return [_change(row) for row in connection.execute(found)]
+
+
+def note_pictures(connection: Connection, records: Iterable[Record]) -> None:
+    """Renditions come or go: what is told of their pictures changes."""
+    pictures = [each.picture for each in records if isinstance(each, Entry)]
+    of = {picture.of for picture in pictures if picture is not None and picture.of is not None}
+    search_index.note_listed(connection, of)
 
 
 def columns_of(signed: Signed, record: Record) -> dict[str, object]:

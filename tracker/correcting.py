@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from functools import partial
 
-from sqlalchemy import Connection
-
 from protocol import correcting
 from protocol.correcting import Corrected
 from protocol.similar import by_distance, key_of, most_apart, neighbours
@@ -12,20 +10,21 @@ from protocol.words import Words
 from tracker import finding
 from tracker.search_index import vocabulary
 from tracker.shelf import Shelf
+from tracker.snapshot import Snapshot
 
 
-def correct(connection: Connection, shelf: Shelf, words: Words) -> Corrected | None:
+def correct(snapshot: Snapshot, shelf: Shelf, words: Words) -> Corrected | None:
     """Words with which there may be something to find; None if there are none."""
 
     def is_there(word: str) -> bool:
-        own = finding.with_any(connection, shelf, (word,))
-        return bool(own or finding.with_any_inside(connection, shelf, (word,)))
+        own = finding.with_any(snapshot, shelf, (word,))
+        return bool(own or finding.with_any_inside(snapshot, shelf, (word,)))
 
-    return correcting.correct(words, is_there, partial(_candidates, connection))
+    return correcting.correct(words, is_there, partial(_candidates, snapshot))
 
 
-def _candidates(connection: Connection, word: str) -> Iterator[list[str]]:
-    key, most = key_of(word), most_apart(word)
+def _candidates(snapshot: Snapshot, word: str) -> Iterator[list[str]]:
+    connection, key, most = snapshot.connection, key_of(word), most_apart(word)
     close = vocabulary(connection).with_keys(connection, neighbours(key))
     yield from by_distance(word, close)
     if most > 1:

@@ -6,7 +6,7 @@ transaction (`group_commit`). Which engine it is, `engines` knows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from tracker.database_place import Place, shown
 from tracker.engines import READERS, Engines, is_away, is_to_repeat, open_engines
 from tracker.errors import DataDirectoryError, RequestFailedError
 from tracker.group_commit import GroupCommit, Pending, Together, do_group
+from tracker.snapshot import Snapshot
 from tracker.touched import Touched, take_notes
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -79,6 +80,10 @@ class Database:
         """Do `work` on one snapshot of the database."""
         return await trio.to_thread.run_sync(self.read_now, work, limiter=self._reading)
 
+    async def look(self, work: Callable[[Snapshot], _T]) -> _T:
+        """Do `work`, which may need a snapshot of the database."""
+        return await trio.to_thread.run_sync(self.look_now, work, limiter=self._reading)
+
     def write_now(self, work: Callable[[Connection], _T]) -> _T:
         """As `write`, in this thread; not while tasks write."""
         pending = Pending(work, None)
@@ -93,6 +98,14 @@ class Database:
         try:
             with self.engines.reader.begin() as connection:
                 return work(connection)
+        except DBAPIError as error:
+            raise _explained(error) from error
+
+    def look_now(self, work: Callable[[Snapshot], _T]) -> _T:
+        """As `look`, in this thread."""
+        try:
+            with ExitStack() as stack:
+                return work(Snapshot(lambda: stack.enter_context(self.engines.reader.begin())))
         except DBAPIError as error:
             raise _explained(error) from error
 

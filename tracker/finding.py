@@ -5,7 +5,7 @@ So no entry is read but those of the page, and how many there are is known exact
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 from itertools import chain
@@ -18,7 +18,9 @@ from protocol.messages.finding import Sort
 from protocol.sorting import DESCENDING, Place
 from protocol.words import EXACT, INSIDE, LONG_WORD, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
+from tracker.recent import get_all
 from tracker.shelf import Shelf
+from tracker.snapshot import Snapshot
 from tracker.word_index import Group, terms
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -42,10 +44,10 @@ _LAST_CHARACTER = "\U0010ffff"
 
 @dataclass(frozen=True)
 class Match:
-    """An entry that was found, and where it is in the order."""
+    """An entry that was found, and by relevance how near it is (else nothing)."""
 
     number: int
-    place: Place
+    near: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,27 +73,27 @@ class Hits:
         return self.own | self.inside if self.inside else self.own
 
 
-def look_up(connection: Connection, shelf: Shelf, now: int, word: str) -> None:
+def look_up(snapshot: Snapshot, shelf: Shelf, now: int, word: str) -> None:
     """Look up what many entries have, before somebody waits for it."""
-    with shelf.held(connection, now):
+    with shelf.held(snapshot, now):
         if word.startswith(" "):
-            _with_parts(connection, shelf, [[word[1:]]])
+            _with_parts(snapshot, shelf, [[word[1:]]])
             return
-        with_any(connection, shelf, (word,))
-        with_any_inside(connection, shelf, (word,))
+        with_any(snapshot, shelf, (word,))
+        with_any_inside(snapshot, shelf, (word,))
 
 
-def common_terms(connection: Connection, shelf: Shelf, now: int) -> list[str]:
+def common_terms(snapshot: Snapshot, shelf: Shelf, now: int) -> list[str]:
     """What many entries have that is typed, going by some of them; without LETTERS.
 
     Words of one or two characters, beginnings of words, and whole words of names behind a space;
     of each kind the most common first.
     """
-    with shelf.held(connection, now):
+    with shelf.held(snapshot, now):
         numbers = shelf.orders["created"].numbers
         some = numbers[:: len(numbers) // _SAMPLE + 1]
         names = [shelf.columns.name(number) for number in some]
-    texts = search_index.own_texts(connection, list(some))
+    texts = search_index.own_texts(snapshot.connection, list(some))
     # Nobody types a sign and a letter, and then waits.
     short = [
         term
@@ -130,70 +132,103 @@ def _beginnings(text: str) -> set[str]:
     }
 
 
-def having(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words) -> Hits:
+def having(snapshot: Snapshot, shelf: Shelf, found: FrozenBitMap, words: Words) -> Hits:
     """Those of some entries that have all the words."""
-    own = _with_own(connection, shelf, found, words)
-    return Hits(own, _with_inside(connection, shelf, found - own, words))
+    own = _with_own(snapshot, shelf, found, words)
+    return Hits(own, _with_inside(snapshot, shelf, found - own, words))
 
 
-def with_any(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
+def with_any(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The entries that say one of these words of themselves."""
-    looks = ((word, partial(search_index.numbers_with, connection, word)) for word in group)
+    looks = ((word, partial(_look, search_index.numbers_with, snapshot, word)) for word in group)
     return reduce(or_, (shelf.found_by(word, look) for word, look in looks))
 
 
-def with_any_inside(connection: Connection, shelf: Shelf, group: Group) -> FrozenBitMap:
+def with_any_inside(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The folders that have one of these words in the names in them."""
-    looks = ((word, partial(search_index.numbers_inside, connection, word)) for word in group)
+    looks = ((word, partial(_look, search_index.numbers_inside, snapshot, word)) for word in group)
     return reduce(or_, (shelf.found_by(f"\n{word}", look) for word, look in looks))
 
 
-def _with_own(
-    connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words
-) -> FrozenBitMap:
+def _with_own(snapshot: Snapshot, shelf: Shelf, found: FrozenBitMap, words: Words) -> FrozenBitMap:
     """By what they say of themselves; of the longest word first, as few may have it."""
     for at, group in enumerate(in_turn := _longest_first(words)):
         if len(found) <= _FEW:
-            few = list(found)
-            return shelf.those(search_index.those_with(connection, in_turn[at:], few))
-        found &= with_any(connection, shelf, group)
+            return _those_with(snapshot, shelf, in_turn[at:], found)
+        found &= with_any(snapshot, shelf, group)
     return found
 
 
 def _with_inside(
-    connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words
+    snapshot: Snapshot, shelf: Shelf, found: FrozenBitMap, words: Words
 ) -> FrozenBitMap:
     """By that and the names in them together: who has all words has one of them inside."""
     if not words:
         return FrozenBitMap()
     groups = _longest_first(words)
-    inside = [with_any_inside(connection, shelf, group) for group in groups]
+    inside = [with_any_inside(snapshot, shelf, group) for group in groups]
     found &= reduce(or_, inside)
     for group, has in zip(groups, inside, strict=True):
         lacking = found - has
         if not lacking:
             continue
         if len(lacking) <= _FEW:
-            few = list(lacking)
-            own = shelf.those(search_index.those_with(connection, [group], few))
+            own = _those_with(snapshot, shelf, [group], lacking)
         else:
-            own = with_any(connection, shelf, group)
+            own = with_any(snapshot, shelf, group)
         found &= has | own
     return found
+
+
+def _look(
+    index: Callable[[Connection, str], Sequence[int]], snapshot: Snapshot, word: str
+) -> Sequence[int]:
+    return index(snapshot.connection, word)
+
+
+def _those_with(
+    snapshot: Snapshot, shelf: Shelf, groups: Sequence[Group], few: FrozenBitMap
+) -> FrozenBitMap:
+    """Those of a few entries that say a word of each group of themselves."""
+    texts = own_texts(snapshot, shelf, few)
+    return FrozenBitMap([number for number, text in texts.items() if _has(text, groups)])
+
+
+def _those_named(
+    snapshot: Snapshot, shelf: Shelf, groups: Sequence[Group], few: FrozenBitMap
+) -> FrozenBitMap:
+    """Those of a few entries in whose names the parts of a word of each group are side by side."""
+
+    def read(numbers: list[int]) -> dict[int, str]:
+        texts = own_texts(snapshot, shelf, numbers)
+        return {number: search_index.named_in(text) for number, text in texts.items()}
+
+    beside = [tuple(map(spaced, group)) for group in groups]
+    names = get_all(shelf.named, few, read)
+    return FrozenBitMap([number for number, named in names.items() if _has(named, beside)])
+
+
+def own_texts(snapshot: Snapshot, shelf: Shelf, numbers: Iterable[int]) -> Mapping[int, str]:
+    """What a few entries say of themselves, folded."""
+    return get_all(
+        shelf.texts, numbers, lambda some: search_index.own_texts(snapshot.connection, some)
+    )
+
+
+def _has(text: str, groups: Sequence[Group]) -> bool:
+    return all(any(word in text for word in group) for group in groups)
 
 
 def _longest_first(words: Words) -> list[tuple[str, ...]]:
     return sorted(words.groups, key=lambda group: len(group[0]), reverse=True)
 
 
-def page(
-    connection: Connection, shelf: Shelf, hits: Hits, words: Words, order: Order
-) -> list[Match]:
+def page(snapshot: Snapshot, shelf: Shelf, hits: Hits, words: Words, order: Order) -> list[Match]:
     """The next of the entries that were found, `limit` of them if there are as many."""
     if order.sort != "relevance":
         return _in_order(shelf, hits.all, order)
     matches: list[Match] = []
-    for near, of_it in _nearest_first(connection, shelf, hits, words):
+    for near, of_it in _nearest_first(snapshot, shelf, hits, words):
         after = None
         if order.after is not None:
             reached = int(order.after.key[0])
@@ -209,14 +244,14 @@ def page(
 
 
 def _nearest_first(
-    connection: Connection, shelf: Shelf, hits: Hits, words: Words
+    snapshot: Snapshot, shelf: Shelf, hits: Hits, words: Words
 ) -> Iterator[tuple[int, FrozenBitMap]]:
     """Of what was found, one degree of nearness after the other."""
     names, begin = shelf.orders["name"], words.together
     found = hits.own
     for near in (EXACT, PREFIX, WORD):
         if near == WORD:
-            met = _named(connection, shelf, found, words)
+            met = _named(snapshot, shelf, found, words)
         else:
             met = names.within(begin, begin if near == EXACT else begin + _LAST_CHARACTER)
         yield near, found & met
@@ -225,7 +260,7 @@ def _nearest_first(
     yield INSIDE, hits.inside
 
 
-def _named(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Words) -> FrozenBitMap:
+def _named(snapshot: Snapshot, shelf: Shelf, found: FrozenBitMap, words: Words) -> FrozenBitMap:
     """Those of some entries that have, of each group, one as whole words of the name."""
     whole = list(words.groups)
     parts = {word: spaced(word).split() for group in whole for word in group}
@@ -235,21 +270,23 @@ def _named(connection: Connection, shelf: Shelf, found: FrozenBitMap, words: Wor
         return found & nameless
     if len(found) > _FEW:
         for group in whole:
-            found &= _with_parts(connection, shelf, [parts[word] for word in group])
+            found &= _with_parts(snapshot, shelf, [parts[word] for word in group])
         # Parts of one word are found wherever they are in the name.
         whole = [group for group in whole if any(len(parts[word]) > 1 for word in group)]
     if not (whole and found):
         return found
-    return shelf.those(search_index.those_named(connection, whole, list(found)))
+    if len(found) > _FEW:
+        return shelf.those(search_index.those_named(snapshot.connection, whole, list(found)))
+    return _those_named(snapshot, shelf, whole, found)
 
 
-def _with_parts(
-    connection: Connection, shelf: Shelf, several: Iterable[Sequence[str]]
-) -> FrozenBitMap:
+def _with_parts(snapshot: Snapshot, shelf: Shelf, several: Iterable[Sequence[str]]) -> FrozenBitMap:
     """The entries whose name has, of one of several words, all parts."""
     found = FrozenBitMap()
     for parts in several:
-        looks = ((part, partial(search_index.numbers_named, connection, part)) for part in parts)
+        looks = (
+            (part, partial(_look, search_index.numbers_named, snapshot, part)) for part in parts
+        )
         found |= reduce(and_, (shelf.found_by(f" {part}", look) for part, look in looks))
     return found
 
@@ -261,8 +298,10 @@ def _in_order(shelf: Shelf, found: FrozenBitMap, order: Order, *nearness: int) -
         key = order.after.key
         after = (key if isinstance(key, str) else key[0], order.after.id)
     numbers = ordered.first(found, order.limit, after, descending=order.sort in DESCENDING)
-    places = ((number, *ordered.place(number)) for number in numbers)
-    return [
-        Match(number, Place(key if isinstance(key, str) else (*nearness, key), entry))
-        for number, key, entry in places
-    ]
+    return [Match(number, nearness) for number in numbers]
+
+
+def place_of(shelf: Shelf, sort: Sort, match: Match) -> Place:
+    """Where an entry is in an order."""
+    key, entry = shelf.orders[_COLUMN.get(sort, "created")].place(match.number)
+    return Place(key if isinstance(key, str) else (*match.near, key), entry)

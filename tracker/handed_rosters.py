@@ -83,11 +83,13 @@ def _take_member(connection: Connection, member: Member) -> None:
     if not known:
         unseen = {"addresses": join_lines(()), "stored": 0, "seen": 0}
         connection.execute(insert(_members).values(peer=member.peer, **values, **unseen))
+        note_peer(connection, member.peer)
         return
     connection.execute(update(_members).where(_members.c.peer == member.peer).values(**values))
     if member.state == "revoked":
         _forget_holdings(connection, member)
     if known[0].name != member.name:
+        note_peer(connection, member.peer)
         catalogue.index_author(connection, member.peer)
 
 

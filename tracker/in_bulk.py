@@ -251,6 +251,7 @@ def _index(connection: Connection, shown: list[tuple[int, Record]]) -> None:
         for number, record in shown
         if isinstance(record, Entry) and not is_rendition(record)
     ]
+    catalogue.note_pictures(connection, [record for _, record in shown])
     authors = list({record.author for _, record in entries})
     names: dict[bytes, str] = dict(rows_among(connection, _NAMES, authors))
     if entries:

@@ -4,26 +4,21 @@ Takes the state of every peer as it was when the question was asked, and the tim
 milliseconds since 1970; knows nothing of connections.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Select, func, select
 
 from protocol import codec
-from protocol.entry import Entry, read_record
-from protocol.ids import EntryId, PeerId
+from protocol.ids import PeerId
 from protocol.messages.finding import Replaced
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import PAGE, HolderSummary, Listing
-from protocol.pictures import may_be_picture
-from protocol.signing import Signed
-from tracker import manifests, tables
+from tracker import tables
 from tracker.copies import count_pieces, worst_copies
 from tracker.holdings import Held, fits
-from tracker.page_rows import KnownHolders, page_rows
-from tracker.renditions import renditions_of
+from tracker.shown_rows import ShownRow, in_turn, load_shown
 
 REPLY_SPACE = 60_000
 """Bytes of a reply that lists may fill: the rest of the message is far below what is left."""
@@ -61,72 +56,27 @@ def entries_by_prefix(connection: Connection, prefix: bytes, states: States, now
     total = connection.execute(_count(found)).scalar_one()
     first = found.with_only_columns(_table.c.number).order_by(_table.c.id).limit(PAGE)
     numbers = connection.execute(first).scalars().all()
-    listings = (each for _, each in listings_of(connection, numbers, states, now))
-    return Page(fitting(listings), total, b"")
+    rows = load_shown(connection, numbers, now)
+    return Page(fitting(listings_of(in_turn(rows, numbers), states)), total, b"")
 
 
-def listings_of(
-    connection: Connection,
-    numbers: Sequence[int],
-    states: States,
-    now: int,
-    known: KnownHolders | None = None,
-) -> Iterable[tuple[int, Listing]]:
-    """Those of some entries that are shown, by number, as they are told and in their order.
-
-    `known` tells who holds them, if that is known.
-    """
-    rows = page_rows(connection, numbers, now, known)
-    glances = [_glance(row.body) for row in rows]
-    pictures = [
-        read_record(row.body)
-        for row, glance in zip(rows, glances, strict=True)
-        if may_be_picture(glance.kind, glance.name)
-    ]
-    summaries = renditions_of(connection, pictures)
-    in_part = [row.manifest for row in rows if any(one.bits is not None for one in row.held)]
-    pieces = manifests.load_pieces(connection, in_part) if in_part else {}
+def listings_of(rows: Iterable[ShownRow], states: States) -> Iterator[Listing]:
+    """Entries as they are told, with the state that each peer is in."""
     # Most are held by the same few machines, and of as many pieces.
     summarised: dict[tuple[int, tuple[Held, ...]], _Summary] = {}
-    for row, glance in zip(rows, glances, strict=True):
-        count = pieces.get(row.manifest, glance.pieces)
-        alike = count, tuple(row.held)
+    for row in rows:
+        alike = row.pieces, row.held
         if alike not in summarised:
-            summarised[alike] = _summary(count, row.held, states)
+            summarised[alike] = _summary(row.pieces, row.held, states)
         have, lost, holders = summarised[alike]
-        yield (
-            row.number,
-            Listing(
-                record=Signed(row.body, row.signature),
-                have=have,
-                holders=holders,
-                held=row.waiting,
-                lost=lost,
-                renditions=summaries.get(EntryId(row.id), ()),
-            ),
+        yield Listing(
+            record=row.record,
+            have=have,
+            holders=holders,
+            held=row.waiting,
+            lost=lost,
+            renditions=row.renditions,
         )
-
-
-class _Glance(msgspec.Struct):
-    """What a listing needs of a record, read in a fifth of the time."""
-
-    pieces: int = -1
-    name: str = ""
-    kind: str = ""
-
-
-_glances = msgspec.msgpack.Decoder(_Glance)
-
-
-def _glance(body: bytes) -> _Glance:
-    glance = _glances.decode(body)
-    if glance.pieces >= 0:
-        return glance
-    # One that was restored lies inside another record.
-    record = read_record(body)
-    if not isinstance(record, Entry):
-        return _Glance(pieces=0)
-    return _Glance(record.pieces, record.name, record.kind)
 
 
 def summarise(
@@ -137,7 +87,7 @@ def summarise(
     return have, holders
 
 
-def _summary(pieces: int, held: list[Held], states: States) -> _Summary:
+def _summary(pieces: int, held: Sequence[Held], states: States) -> _Summary:
     """The same, and whether some piece has no holder among the members, live or not."""
     counted = _countable(held, pieces, states)
     live = [one.bits for one in counted if states[one.peer] == "live"]

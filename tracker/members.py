@@ -235,6 +235,7 @@ def _keep(
         fresh = {"peer": member.peer, "joined": member.joined, "admin": member.admin}
         unseen = {"addresses": join_lines(()), "stored": 0, "seen": 0}
         connection.execute(insert(_table).values(**offered, **fresh, **unseen))
+    note_peer(connection, member.peer)
     mark_used(connection, terms, member.peer)
 
 

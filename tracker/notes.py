@@ -6,6 +6,8 @@ are behind the last it knows. The last one is kept: if it is gone, so may others
 is read again.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +25,8 @@ NOTIFIES = "notifies"
 _notes = tables.notes
 _swarm = tables.swarm
 _LENGTH = 32
+_HEARS_FOR = 3.0
+"""Seconds in which who is told of news would have noticed that it is not: it looks every second."""
 
 
 def write_note(connection: Connection, touched: Touched) -> None:
@@ -54,14 +58,29 @@ class SharedNotes(Notes):
         super().__init__()
         self._last = -1
         """The number of the last note read."""
+        self._heard, self._until = math.inf, -math.inf
+
+    def heard(self, newest: int) -> None:
+        """This was the newest note a moment ago, and of newer ones this tracker is told."""
+        self._heard, self._until = newest, time.monotonic() + _HEARS_FOR
+
+    def quiet(self) -> bool:
+        """Whether nothing waits to be taken, going by what was heard lately."""
+        return super().quiet() and self._heard <= self._last and time.monotonic() < self._until
 
     def take(self, connection: Connection) -> Touched:
         """All since this was last asked, as far as the snapshot of `connection` has it."""
         touched = self._take()
-        if touched.everything or self._last < 0:
-            self._last = newest_note(connection)
-            return Touched(everything=True)
-        rows = notes_from(connection, self._last)
+        try:
+            return self._with_noted(connection, touched)
+        except BaseException:
+            self._put_back(touched)
+            raise
+
+    def _with_noted(self, connection: Connection, touched: Touched) -> Touched:
+        rows = None
+        if not touched.everything and self._last >= 0:
+            rows = notes_from(connection, self._last)
         if rows is None:
             self._last = newest_note(connection)
             return Touched(everything=True)

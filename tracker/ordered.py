@@ -14,6 +14,7 @@ _LOOKED_AT = 16
 """So many entries of an order are looked at in the time that one is sorted in."""
 _FEW = 256
 """So many entries are sorted in the time in which the blocks are gone through."""
+_SOON_CUT = 5_000
 _SEVERAL = 8
 """More than so many are put in, or dropped, in one go through all."""
 
@@ -68,6 +69,11 @@ class Ordered:
                 del self.numbers[at]
                 if self._blocks is not None:
                     self._blocks.drop(at, number)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is, or soon would be."""
+        return self._blocks is not None or len(self.numbers) <= _SOON_CUT
 
     def get_ready(self) -> None:
         """Make what wide ranges are found with, once, before it is needed."""

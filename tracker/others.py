@@ -190,6 +190,8 @@ class Others:
         for each in seen.entries:
             tracker.push_entry(each.change, each.record, each.holders, restored=each.restored)
         self._change, self._told_change, self._note = seen.change, seen.told, seen.note
+        if self._aside.listens:
+            tracker.database.notes.heard(seen.note)
 
     def _take_peers(self, seen: Seen) -> None:
         now = trio.current_time()

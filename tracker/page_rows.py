@@ -40,9 +40,12 @@ class KnownHolders:
     in_part: Sequence[int]
 
 
-@dataclass(frozen=True)
+@dataclass
 class PageRow:
-    """A shown entry: its record, whether a deletion of it waits, and who holds how much of it."""
+    """A shown entry: its record, whether a deletion of it waits, and who holds how much of it.
+
+    `passing`: somebody else does, but is doubted for a time.
+    """
 
     number: int
     id: bytes
@@ -51,6 +54,7 @@ class PageRow:
     signature: bytes
     waiting: bool
     held: list[Held]
+    passing: bool = False
 
 
 def page_rows(
@@ -66,8 +70,12 @@ def page_rows(
         )
     question, among = (_held, numbers) if known is None else (_held_in_part, known.in_part)
     for number, peer, bits, doubted in _rows(connection, question, among) if among else ():
-        if number in found and (doubted is None or doubted <= now):
+        if number not in found:
+            continue
+        if doubted is None or doubted <= now:
             found[number].held.append(Held(PeerId(peer), bits))
+        else:
+            found[number].passing = True
     return [found[number] for number in numbers if number in found]
 
 

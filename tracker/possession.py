@@ -20,6 +20,7 @@ from tracker.holdings import load_holders
 from tracker.page_rows import KnownHolders
 from tracker.rows import portions, raw_rows
 from tracker.sets import Sets
+from tracker.snapshot import Snapshot
 
 _keys = tables.search_keys
 _holdings = tables.holdings
@@ -57,16 +58,19 @@ class Possession:
                     found[number].append(peer)
         return KnownHolders(found, [number for number in numbers if number in self.in_part])
 
-    def short(
-        self, connection: Connection, wanted: Wanted, states: States, now: int
-    ) -> FrozenBitMap:
+    def short(self, snapshot: Snapshot, wanted: Wanted, states: States, now: int) -> FrozenBitMap:
         """The entries with fewer copies than `wanted`, which has those that want as many."""
         live = frozenset(peer for peer, state in states.items() if state == "live")
         if self._short is None or self._short[0] != live:
+            connection = snapshot.connection
             lacking = self._lacking(wanted, live)
             lacking -= _made_up(connection, list(lacking & self.in_part), states, now)
             self._short = live, lacking
         return self._short[1]
+
+    def any_doubt_over(self, now: int) -> bool:
+        """Whether a doubt is over that was not told yet."""
+        return any(until <= now for until in self.doubts.values())
 
     def doubts_over(self, now: int) -> set[bytes]:
         """The manifests of which a doubt is over; it is told once."""

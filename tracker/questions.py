@@ -1,5 +1,9 @@
 """What members and operators may ask without changing anything."""
 
+from functools import partial
+
+import trio
+
 from protocol.messages.health import GetHealth, SwarmHealth
 from protocol.messages.shared import (
     GetMachines,
@@ -11,17 +15,27 @@ from protocol.messages.shared import (
 )
 from protocol.messages.tracking import GetEntry, Listings, Search
 from tracker import listing, manifests, searching
+from tracker.listing import Page, States
+from tracker.searching import Found
 from tracker.session import Session
+from tracker.shelf import Shelf
+from tracker.snapshot import MEMORY, Snapshot
 from tracker.tracker import Tracker
 
 
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
-    """Answer one page of what is found."""
-    async with tracker.searching:
-        states, now = tracker.states(), tracker.wall()
-        page = await tracker.database.read(
-            lambda connection: searching.search(connection, request, states, now, tracker.shelf)
-        )
+    """Answer one page of what is found; without the database if all of it is in memory."""
+    # Others have their turn: who asks much at once is not answered at once.
+    await trio.lowlevel.checkpoint()
+    states, now, shelf = tracker.states(), tracker.wall(), tracker.shelf
+    found = searching.find_in_memory(request, states, now, shelf)
+    if found is not None and found.complete:
+        page = searching.tell(MEMORY, found, states, now, shelf)
+    else:
+        async with tracker.searching:
+            page = await tracker.database.look(
+                partial(_look, found=found, request=request, states=states, now=now, shelf=shelf)
+            )
     await session.send(
         Listings(
             call=request.call,
@@ -32,6 +46,19 @@ async def search(tracker: Tracker, session: Session, request: Search) -> None:
             replaced=page.replaced,
         )
     )
+
+
+def _look(
+    snapshot: Snapshot,
+    found: Found | None,
+    request: Search,
+    states: States,
+    now: int,
+    shelf: Shelf,
+) -> Page:
+    if found is None:
+        return searching.search(snapshot, request, states, now, shelf)
+    return searching.tell(snapshot, found, states, now, shelf)
 
 
 async def get_entry(tracker: Tracker, session: Session, request: GetEntry) -> None:

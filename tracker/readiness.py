@@ -38,7 +38,7 @@ class Readiness:
     async def get_ready(self) -> None:
         """Read what searches look at, so that the first one need not wait for it."""
         with may_be_away():
-            await self._database.read(lambda c: self._shelf.load(c, self._wall()))
+            await self._database.look(lambda s: self._shelf.load(s, self._wall()))
             _log.info("searches are ready", entries=len(self._shelf.shown))
 
     async def keep(self) -> None:
@@ -48,12 +48,12 @@ class Readiness:
 
     async def _look_up_common(self) -> None:
         """The first to search for a letter would wait long; one by one, as others search."""
-        shelf, now, read = self._shelf, self._wall(), self._database.read
-        await read(lambda connection: shelf.cut_orders(connection, now))
-        common = await read(functools.partial(finding.common_terms, shelf=shelf, now=now))
+        shelf, now, look = self._shelf, self._wall(), self._database.look
+        await look(lambda snapshot: shelf.cut_orders(snapshot, now))
+        common = await look(functools.partial(finding.common_terms, shelf=shelf, now=now))
         for word in (*finding.LETTERS, *common):
             if shelf.remembered.nearly_full:
                 # Of several millions not all are kept. What is most common comes first.
                 break
-            await read(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
+            await look(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
         _log.info("searches are quick")

@@ -16,7 +16,7 @@ from protocol.similar import learned
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
 from tracker.remembered import Text
-from tracker.rows import portions, put_rows
+from tracker.rows import SOME, portions, put_rows, rows_among
 from tracker.touched import note_entries
 from tracker.vocabulary_postgres import PostgresVocabulary
 from tracker.vocabulary_sqlite import SqliteVocabulary
@@ -25,6 +25,7 @@ from tracker.words_postgres import PostgresWords
 from tracker.words_sqlite import SqliteWords
 
 keys = tables.search_keys
+_NUMBERS = select(tables.entries.c.number).where(tables.entries.c.id.in_(SOME))
 _FOLDERS_LOOKED_AT = 500
 """All names in a folder are up to 64 KiB."""
 _INDEXES: dict[str, WordIndex] = {
@@ -100,6 +101,13 @@ def remove(connection: Connection, number: int) -> None:
     connection.execute(delete(keys).where(keys.c.number == number))
 
 
+def note_listed(connection: Connection, ids: Iterable[bytes]) -> None:
+    """What is told of these entries changes: a rendition comes or goes, or a deletion waits."""
+    rows = rows_among(connection, _NUMBERS, list(ids))
+    if rows:
+        note_entries(connection, [number for (number,) in rows])
+
+
 def numbers_with(connection: Connection, word: str) -> Sequence[int]:
     """The entries that have a word (folded, not empty) somewhere in what they say of themselves."""
     return _words(connection).numbers_with(connection, word)
@@ -120,6 +128,11 @@ def own_texts(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     return _words(connection).texts(connection, numbers)
 
 
+def named_in(text: str) -> str:
+    """The spaced words of an entry's name, out of what it says of itself: the name comes first."""
+    return spaced(text.partition("\n")[0])
+
+
 def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     """The folded names in a few folders, one a line."""
     return _inner(connection).texts(connection, numbers)
@@ -135,13 +148,6 @@ def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
         for number, name in connection.execute(named):
             found[number] = Text(texts.get(number, ""), name, inside.get(number, ""))
     return found
-
-
-def those_with(
-    connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
-) -> list[int]:
-    """Those of a few entries that have a word of each group somewhere in them."""
-    return _words(connection).those_with(connection, groups, numbers)
 
 
 def those_named(

@@ -1,15 +1,18 @@
-"""Answers to searches: what is found, and where it is, in pages that fit one control message."""
+"""Answers to searches: what is found, and where it is, in pages that fit one control message.
+
+Found is in memory, mostly; then what of the page is not is read from the database.
+"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 from pyroaring import FrozenBitMap
-from sqlalchemy import Connection
 
 from protocol.correcting import Corrected
 from protocol.errors import InvalidTextError
 from protocol.inner_names import line_with
-from protocol.messages.finding import MAX_INSIDE
+from protocol.messages.finding import MAX_INSIDE, Sort
 from protocol.messages.tracking import Listing, Search
 from protocol.sorting import decode_cursor_untrusted, encode_cursor, settled
 from protocol.words import Words, split_query
@@ -17,13 +20,76 @@ from tracker import finding, listing, search_index
 from tracker.correcting import correct
 from tracker.errors import RequestFailedError
 from tracker.filtering import meeting, problem_with
-from tracker.finding import Hits, Order
+from tracker.finding import Hits, Match, Order
 from tracker.listing import Page, States
+from tracker.page_rows import KnownHolders
 from tracker.shelf import Shelf
+from tracker.shown_rows import ShownRow, in_turn, load_shown
+from tracker.snapshot import MEMORY, NotInMemoryError, Snapshot
 
 
-def search(connection: Connection, request: Search, states: States, now: int, shelf: Shelf) -> Page:
-    """One page of what is asked for; `connection` has read nothing yet."""
+@dataclass(frozen=True)
+class Found:
+    """A page of entries, and what is known of them, when the shelf was of a `version`."""
+
+    version: int
+    sort: Sort
+    words: Words
+    corrected: Corrected | None
+    total: int
+    page: Sequence[Match]
+    more: bool
+    """Whether others come behind it."""
+    cursor: bytes
+    """Where to go on behind the last."""
+    rows: dict[int, ShownRow]
+    lacking: Sequence[int]
+    """The entries whose rows are not in memory, and who holds them, if that is known."""
+    holders: KnownHolders | None
+    inside: dict[int, str]
+    """The names in folders that were not found without those."""
+    inside_lacking: Sequence[int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is to be read."""
+        return not (self.lacking or self.inside_lacking)
+
+
+def search(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Page:
+    """One page of what is asked for; of the snapshot nothing was read yet."""
+    with shelf.held(snapshot, now):
+        found = _find(snapshot, request, states, now, shelf)
+    return tell(snapshot, found, states, now, shelf)
+
+
+def find_in_memory(request: Search, states: States, now: int, shelf: Shelf) -> Found | None:
+    """What is to be told, if that can be known at once and without the database."""
+    try:
+        with shelf.held_as_it_is(now):
+            return _find(MEMORY, request, states, now, shelf)
+    except NotInMemoryError:
+        return None
+
+
+def tell(snapshot: Snapshot, found: Found, states: States, now: int, shelf: Shelf) -> Page:
+    """The page of what was found, reading what is not in memory."""
+    rows, inside = _read(snapshot, found, now, shelf)
+    # What is deleted at this moment is left out.
+    told = in_turn(rows, [match.number for match in found.page])
+    listings = listing.fitting(_with_inner(listing.listings_of(told, states), told, inside, found))
+    replaced = found.corrected.replaced if found.corrected else ()
+    if not listings or (len(listings) == len(told) and not found.more):
+        return Page(listings, found.total, b"", replaced=replaced)
+    cursor = found.cursor
+    last = told[len(listings) - 1].number
+    if last != found.page[-1].number:
+        match = next(match for match in found.page if match.number == last)
+        cursor = encode_cursor(found.sort, finding.place_of(shelf, found.sort, match))
+    return Page(listings, found.total, cursor, replaced=replaced)
+
+
+def _find(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Found:
     words = split_query(request.words)
     sort = settled(request.sort, words=bool(words))
     try:
@@ -31,47 +97,69 @@ def search(connection: Connection, request: Search, states: States, now: int, sh
     except InvalidTextError as error:
         raise RequestFailedError("invalid", str(error)) from None
     problem_with(request.filters)
-    with shelf.held(connection, now):
-        meet = meeting(connection, shelf, request.filters, states, now)
-        hits, corrected = _hits(connection, shelf, meet, words)
-        words, replaced = corrected or (words, ())
-        order = Order(sort, after, request.limit + 1)
-        matches = finding.page(connection, shelf, hits, words, order)
-        places = {match.number: match.place for match in matches[: request.limit]}
-        known = shelf.possession.holders(list(places))
-    # What is deleted at this moment is left out.
-    told = list(listing.listings_of(connection, list(places), states, now, known))
-    listings = listing.fitting(_with_inner(connection, hits, words, told))
-    total = len(hits.all)
-    if not listings or (len(listings) == len(told) and len(matches) <= request.limit):
-        return Page(listings, total, b"", replaced=replaced)
-    cursor = encode_cursor(sort, places[told[len(listings) - 1][0]])
-    return Page(listings, total, cursor, replaced=replaced)
+    meet = meeting(snapshot, shelf, request.filters, states, now)
+    hits, corrected = _hits(snapshot, shelf, meet, words)
+    words = corrected.words if corrected else words
+    matches = finding.page(snapshot, shelf, hits, words, Order(sort, after, request.limit + 1))
+    page = matches[: request.limit]
+    rows, lacking = shelf.rows.get([match.number for match in page])
+    met_inside = [match.number for match in page if match.number in hits.inside]
+    inside, inside_lacking = shelf.inside.get(met_inside)
+    return Found(
+        version=shelf.version,
+        sort=sort,
+        words=words,
+        corrected=corrected,
+        total=len(hits.all),
+        page=page,
+        more=len(matches) > request.limit,
+        cursor=encode_cursor(sort, finding.place_of(shelf, sort, page[-1])) if page else b"",
+        rows=rows,
+        lacking=lacking,
+        holders=shelf.possession.holders(lacking) if lacking else None,
+        inside=inside,
+        inside_lacking=inside_lacking,
+    )
 
 
 def _hits(
-    connection: Connection, shelf: Shelf, meet: FrozenBitMap, words: Words
+    snapshot: Snapshot, shelf: Shelf, meet: FrozenBitMap, words: Words
 ) -> tuple[Hits, Corrected | None]:
     """What is found, and with which words, if with others than were asked for."""
-    hits = finding.having(connection, shelf, meet, words)
+    hits = finding.having(snapshot, shelf, meet, words)
     if hits.all or not words or not meet:
         return hits, None
-    corrected = correct(connection, shelf, words)
+    corrected = correct(snapshot, shelf, words)
     if corrected is None:
         return hits, None
-    hits = finding.having(connection, shelf, meet, corrected.words)
+    hits = finding.having(snapshot, shelf, meet, corrected.words)
     return hits, corrected if hits.all else None
 
 
+def _read(
+    snapshot: Snapshot, found: Found, now: int, shelf: Shelf
+) -> tuple[dict[int, ShownRow], dict[int, str]]:
+    """All rows of a page, and the names in folders; what had to be read is remembered."""
+    if found.complete:
+        return found.rows, found.inside
+    rows: dict[int, ShownRow] = {}
+    inside: dict[int, str] = {}
+    if found.lacking:
+        rows = load_shown(snapshot.connection, found.lacking, now, found.holders)
+    if found.inside_lacking:
+        inside = search_index.texts_inside(snapshot.connection, found.inside_lacking)
+    shelf.keep_read(rows, inside, found.version)
+    return found.rows | rows, found.inside | inside
+
+
 def _with_inner(
-    connection: Connection, hits: Hits, words: Words, told: Sequence[tuple[int, Listing]]
+    listings: Iterator[Listing], rows: Sequence[ShownRow], inside: dict[int, str], found: Found
 ) -> Iterator[Listing]:
     """Listings, with the name inside that was met where nothing else was."""
-    inside = [number for number, _ in told if number in hits.inside]
-    texts = search_index.texts_inside(connection, inside) if inside else {}
-    for number, each in told:
-        text = texts.get(number)
-        if text is not None:
-            line = line_with(text, words.groups)
-            each = msgspec.structs.replace(each, inside=line[:MAX_INSIDE])
-        yield each
+    for row, each in zip(rows, listings, strict=True):
+        text = inside.get(row.number)
+        if text is None:
+            yield each
+        else:
+            line = line_with(text, found.words.groups)
+            yield msgspec.structs.replace(each, inside=line[:MAX_INSIDE])

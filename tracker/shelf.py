@@ -7,25 +7,37 @@ all that was on disk when the search began. One search at a time looks at it.
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from sys import getsizeof
 from typing import Any
 
 from pyroaring import FrozenBitMap
 from sqlalchemy import Connection, select
 
+from protocol.ids import PeerId
 from tracker import search_index, tables
 from tracker.columns import Columns
 from tracker.kept_shelf import KeptShelf
 from tracker.ordered import Ordered
 from tracker.possession import Possession
+from tracker.recent import Recent
 from tracker.remembered import Remembered
 from tracker.rows import Row, portions, raw_rows
 from tracker.sets import Sets
+from tracker.shown_rows import ShownRow
+from tracker.snapshot import NotInMemoryError, Snapshot
 from tracker.touched import MOST, Notes, Touched
 
 _keys = tables.search_keys
 _NAMELESS = "  "
+_MANY_PEERS = 50
+"""If more have changed all is read again, which takes as long."""
+_ROWS = 32 << 20
+_TEXTS = 12 << 20
+"""Bytes of what is read of entries that were found: of rows, and of each kind of text."""
+_OF_A_NUMBER = 130
+_MOST_CALLED = 1_000
 _SETS = ("kind", "author", "copies", "nameless")
 _ORDERS = ("created", "size", "name")
 _COLUMNS = select(
@@ -48,37 +60,62 @@ class Shelf:
         self._notes = notes
         self._kept = kept
         self._lock = threading.Lock()
+        self.version = 0
+        """Rises with each change."""
         self._clear()
 
     @contextmanager
-    def held(self, connection: Connection, now: int) -> Iterator["Shelf"]:
-        """It, as new as the snapshot of `connection`, which has read nothing yet."""
+    def held(self, snapshot: Snapshot, now: int) -> Iterator["Shelf"]:
+        """It, as new as the snapshot, of which nothing was read yet."""
         with self._lock:
-            touched = self._notes.take(connection)
-            try:
-                self._bring_up(connection, touched, now)
-            except BaseException:
-                # Half done: the next one reads everything.
-                self._notes.add(Touched(everything=True))
-                raise
+            if not self._is_new(now):
+                self._catch_up(snapshot.connection, now)
             yield self
 
-    def load(self, connection: Connection, now: int) -> None:
+    @contextmanager
+    def held_as_it_is(self, now: int) -> Iterator["Shelf"]:
+        """It, if that is new and can be looked at without waiting; NotInMemoryError otherwise."""
+        if not self._lock.acquire(blocking=False):
+            raise NotInMemoryError
+        try:
+            if not (self._is_new(now) and all(order.ready for order in self.orders.values())):
+                raise NotInMemoryError
+            yield self
+        finally:
+            self._lock.release()
+
+    def load(self, snapshot: Snapshot, now: int) -> None:
         """Be up to date, so that the first search need not wait."""
-        with self.held(connection, now):
+        with self.held(snapshot, now):
             return
 
-    def cut_orders(self, connection: Connection, now: int) -> None:
+    def cut_orders(self, snapshot: Snapshot, now: int) -> None:
         """Prepare for wide ranges, which takes a moment of many entries."""
-        with self.held(connection, now):
+        with self.held(snapshot, now):
             for order in self.orders.values():
                 order.get_ready()
 
     def keep(self, connection: Connection, now: int) -> None:
         """Write it down for the next start; while nothing else is written to the database."""
         if self._kept is not None and self.length:
-            with self.held(connection, now):
+            with self.held(Snapshot(lambda: connection), now):
                 self._kept.write(connection, self)
+
+    def keep_read(
+        self, rows: Mapping[int, ShownRow], inside: Mapping[int, str], version: int
+    ) -> None:
+        """Remember what was read when the shelf was of a version, unless it has changed since."""
+        lasting = {number: row for number, row in rows.items() if not row.passing}
+        with self._lock:
+            if version == self.version:
+                self.rows.put(lasting)
+                self.inside.put(inside)
+
+    def remember_called(self, called: str, peers: Sequence[PeerId]) -> None:
+        """Remember which machines have a name."""
+        if len(self.called) >= _MOST_CALLED:
+            self.called.clear()
+        self.called[called] = peers
 
     def those(self, numbers: Sequence[int]) -> FrozenBitMap:
         """The set of these entries, as far as they are shown."""
@@ -111,13 +148,36 @@ class Shelf:
         self.put_orders(defaultdict(tuple))
         self.remembered = Remembered()
         self.possession = Possession()
+        self.texts, self.named, self.inside = (Recent[str](_TEXTS, _bytes_of) for _ in range(3))
+        self._forget_peers()
+
+    def _forget_peers(self) -> None:
+        self.rows = Recent[ShownRow](_ROWS, ShownRow.bytes)
+        self.called: dict[str, Sequence[PeerId]] = {}
+        """Machines by the names that were asked for."""
+
+    def _forget_read(self, entries: Collection[int]) -> None:
+        for recent in (self.rows, self.texts, self.named, self.inside):
+            recent.forget(entries)
+
+    def _is_new(self, now: int) -> bool:
+        return self._notes.quiet() and not self.possession.any_doubt_over(now)
+
+    def _catch_up(self, connection: Connection, now: int) -> None:
+        touched = self._notes.take(connection)
+        touched.add(Touched(manifests=self.possession.doubts_over(now)))
+        try:
+            if touched:
+                self._bring_up(connection, touched, now)
+        except BaseException:
+            # Half done: the next one reads everything.
+            self._notes.add(Touched(everything=True))
+            raise
 
     def _bring_up(self, connection: Connection, touched: Touched, now: int) -> None:
-        touched.add(Touched(manifests=self.possession.doubts_over(now)))
-        if touched.everything:
+        self.version += 1
+        if touched.everything or len(touched.peers) > _MANY_PEERS:
             self._load(connection, now)
-            return
-        if not touched:
             return
         entries = set(touched.entries)
         for some in portions(sorted(touched.manifests)):
@@ -126,12 +186,14 @@ class Shelf:
         if len(entries) > MOST:
             self._load(connection, now)
             return
+        self._forget_read(entries)
         if touched.entries:
             self._refresh(connection, sorted(touched.entries))
         self.possession.refresh(connection, sorted(entries), now)
         for peer in touched.peers:
             self.possession.load(connection, now, peer)
         if touched.peers:
+            self._forget_peers()
             self.possession.load_parts(connection)
 
     def _load(self, connection: Connection, now: int) -> None:
@@ -179,6 +241,10 @@ class Shelf:
             order.put(there)
         if not self.remembered.empty:
             self.remembered.change(numbers, search_index.texts_of(connection, there))
+
+
+def _bytes_of(text: str) -> int:
+    return getsizeof(text) + _OF_A_NUMBER
 
 
 def _in_order(connection: Connection, column: str) -> Iterator[int]:

@@ -62,10 +62,21 @@ class Notes:
         """All since this was last asked; everything at first. `connection` has read nothing yet."""
         return self._take()
 
+    def quiet(self) -> bool:
+        """Whether nothing waits to be taken, as far as can be told without asking the database."""
+        return not self._touched
+
+    def heard(self, newest: int) -> None:
+        """This was the newest note of all trackers a moment ago; who is alone need not know."""
+
     def age(self) -> float:
         """For how many seconds the oldest of it waits; 0 for none."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
+
+    def _put_back(self, touched: Touched) -> None:
+        with self._lock:
+            self._touched.add(touched)
 
     def _take(self) -> Touched:
         with self._lock:

@@ -37,11 +37,6 @@ class WordIndex(Protocol):
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this as a word."""
 
-    def those_with(
-        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
-    ) -> list[int]:
-        """Those of a few entries that have a word of each group somewhere in their text."""
-
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
 

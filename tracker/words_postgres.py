@@ -22,14 +22,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from protocol.words import LONG_WORD
-from tracker.word_index import SHORT_TERM, Group, Worded, terms
+from tracker.word_index import SHORT_TERM, Worded, terms
 
 _LONGEST_TERM = 200
 _HAS_TRIGRAM = re.compile(r"[0-9a-z]{3}")
@@ -76,15 +75,6 @@ class PostgresWords:
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this (of letters and digits alone) as a word."""
         return self._found(connection, self._has([_name_term(part)]))
-
-    def those_with(
-        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
-    ) -> list[int]:
-        """Those of a few entries that have a word of each group somewhere in their text."""
-        columns = self._words.c
-        inside = [or_(*(self.contains(columns.text, word) for word in group)) for group in groups]
-        rows = select(columns.number).where(columns.number.in_(numbers), *inside)
-        return list(connection.execute(rows).scalars())
 
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""

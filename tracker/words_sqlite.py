@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, text
 
 from protocol.words import LONG_WORD
 from tracker.rows import as_json, put_in_sqlite
-from tracker.word_index import Group, Worded, terms
+from tracker.word_index import Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
 _AMONG = "id IN (SELECT value FROM json_each(?))"
@@ -65,27 +65,22 @@ class SqliteWords:
             # All runs of a long word, where many entries have each, take five times as long.
             maybe = found_in(connection, self._texts, _some_runs(word))
             if len(maybe) <= self._looked_at:
-                return self.those_with(connection, [(word,)], maybe)
+                return self._having(connection, word, maybe)
         return found_in(connection, self._texts, _quote(word))
 
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this (of letters and digits alone) as a word."""
         return found_in(connection, self._shorts, _spell_name(part))
 
-    def those_with(
-        self, connection: Connection, groups: Sequence[Group], numbers: Sequence[int]
-    ) -> list[int]:
-        """Those of a few entries that have a word of each group somewhere in their text."""
-        inside = (" OR ".join("instr(c0, ?)" for _ in group) for group in groups)
-        question = " AND ".join((self._get_those, *(f"({each})" for each in inside)))
-        words = (word for group in groups for word in group)
-        found = connection.exec_driver_sql(question, (as_json(numbers), *words))
-        return [number for (number,) in found]
-
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
         found = connection.exec_driver_sql(self._get_texts, (as_json(numbers),))
         return {row.id: row.c0 for row in found}
+
+    def _having(self, connection: Connection, word: str, maybe: Sequence[int]) -> list[int]:
+        question = f"{self._get_those} AND instr(c0, ?)"
+        found = connection.exec_driver_sql(question, (as_json(maybe), word))
+        return [number for (number,) in found]
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,14 +13,21 @@ from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_man
 from protocol.entry import Entry
 from protocol.identity import Identity
 from protocol.ids import PeerId
+from protocol.manifest import Manifest
+from protocol.messages.deleting import DecideBurst
 from protocol.messages.finding import SORTS, Filters
 from protocol.messages.shared import PeerState
 from protocol.messages.tracking import Announce, Holding, Search
-from tracker import catalogue, holdings, searching
+from protocol.pictures import QUALITIES, Picture, RenditionQuality, rendition_salt
+from tracker import approvals, catalogue, holdings, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
+from tracker.errors import RequestFailedError
 from tracker.listing import Page
+from tracker.notes import SharedNotes, newest_note
 from tracker.shelf import Shelf
+from tracker.snapshot import MEMORY, Snapshot
+from tracker.swarm import load_roster
 from tracker.touched import Notes
 
 NAMES = ("desk", "nas", "attic")
@@ -45,27 +53,43 @@ class Changing:
     machines: list[Identity]
     chance: random.Random
     shelf: Shelf
+    keys: SwarmKeys
     now: int = NOW
     made: int = 0
     entries: list[Entry] = field(default_factory=list)
+    renditions: list[Entry] = field(default_factory=list)
+    in_memory: int = 0
+    """How often an answer took nothing from the database."""
 
     def ask(self, request: Search, shelf: Shelf) -> Page:
+        """As the tracker does."""
         states: dict[PeerId, PeerState] = {who.peer: "live" for who in self.machines}
+        found = searching.find_in_memory(request, states, self.now, shelf)
+        if found is not None and found.complete:
+            self.in_memory += 1
+            return searching.tell(MEMORY, found, states, self.now, shelf)
 
-        def work(connection: Connection) -> Page:
-            return searching.search(connection, request, states, self.now, shelf)
+        def work(snapshot: Snapshot) -> Page:
+            if found is None:
+                return searching.search(snapshot, request, states, self.now, shelf)
+            return searching.tell(snapshot, found, states, self.now, shelf)
 
-        return self.database.read_now(work)
+        return self.database.look_now(work)
 
     def check(self) -> None:
         fresh = Shelf(Notes())
+        if isinstance(self.database.notes, SharedNotes):
+            self.database.notes.heard(self.database.read_now(newest_note))
         for request in self.chance.sample(QUESTIONS, 15):
-            assert self.ask(request, self.shelf) == self.ask(request, fresh), request
+            true = self.ask(request, fresh)
+            for _ in range(2):
+                assert self.ask(request, self.shelf) == true, request
 
     def change(self) -> None:
         """Some steps, whichever chance wants."""
         steps: list[Callable[[], None]] = [self.publish, self.edit, self.delete, self.doubt]
         steps += [self.announce, self.announce, self.announce, self.wait]
+        steps += [self.render, self.render, self.drop_rendition, self.decide_some]
         for _ in range(self.chance.randint(1, 3)):
             self.chance.choice(steps)()
 
@@ -82,7 +106,7 @@ class Changing:
             created=NOW - self.chance.randrange(4),
             copies=self.chance.choice((1, 2)),
         )
-        self._store(entry, author)
+        self.store(entry)
         if self.chance.random() < shown:
             self.database.write_now(partial(store_manifest, manifest=manifest))
         self.entries.append(entry)
@@ -92,16 +116,67 @@ class Changing:
         old = self.entries[at]
         name = self.chance.choice(("film b", "b.mp4", "nothing a"))
         entry = msgspec.structs.replace(old, name=name, sequence=old.sequence + 1)
-        self._store(entry, self._author(old))
+        self.store(entry)
         self.entries[at] = entry
 
     def delete(self) -> None:
-        entry = self.entries.pop(self.chance.randrange(len(self.entries)))
-        author = self._author(entry)
-        tombstone = tombstone_of(entry)
+        self.remove(self.entries.pop(self.chance.randrange(len(self.entries))))
+
+    def render(self) -> None:
+        """A rendition of something that may be a picture."""
+        of, quality = self.chance.choice(self.entries), self.chance.choice(QUALITIES)
+        rendition = self.rendition_of(of, manifest_of(1), quality)
+        with suppress(RequestFailedError):
+            self.store(rendition)
+            self.renditions.append(rendition)
+        if self.chance.random() < 0.5:
+            self.database.write_now(partial(store_manifest, manifest=manifest_of(1)))
+
+    def drop_rendition(self) -> None:
+        if self.renditions:
+            self.remove(self.renditions.pop())
+
+    def decide_some(self) -> None:
+        with suppress(RequestFailedError):
+            self.decide(self.chance.choice(NAMES), approve=self.chance.random() < 0.5)
+
+    def decide(self, target: str, *, approve: bool) -> None:
+        """An operator decides about a machine's deletions that wait."""
+
+        def work(connection: Connection) -> None:
+            roster = load_roster(connection, self.keys.public).roster
+            request = DecideBurst(call=0, target=target, approve=approve)
+            approvals.decide_as_operator(connection, self.keys.signing, roster, request, NOW)
+
+        self.database.write_now(work)
+
+    def add(self, name: str, manifest: Manifest) -> Entry:
+        """An entry of the first machine's that is shown."""
+        self.made += 1
+        entry = entry_of(manifest, self.machines[0], salt=self.made.to_bytes(16), name=name)
+        self.store(entry)
+        self.database.write_now(partial(store_manifest, manifest=manifest))
+        return entry
+
+    def rendition_of(
+        self, of: Entry, manifest: Manifest, quality: RenditionQuality = "medium"
+    ) -> Entry:
+        return entry_of(
+            manifest,
+            self._author(of),
+            salt=rendition_salt(of.id, of.manifest, quality),
+            picture=Picture(width=40, height=30, quality=quality, of=of.id),
+        )
+
+    def remove(self, entry: Entry) -> None:
+        author, tombstone = self._author(entry), tombstone_of(entry)
         self.database.write_now(
             lambda c: catalogue.store_record(c, signed(tombstone, author), tombstone, NOW)
         )
+
+    def store(self, entry: Entry) -> None:
+        record = signed(entry, self._author(entry))
+        self.database.write_now(lambda c: catalogue.store_record(c, record, entry, NOW))
 
     def announce(self) -> None:
         chosen = self.chance.sample(self.entries, min(3, len(self.entries)))
@@ -124,15 +199,11 @@ class Changing:
     def _author(self, entry: Entry) -> Identity:
         return next(who for who in self.machines if bytes(who.peer) == entry.author)
 
-    def _store(self, entry: Entry, author: Identity) -> None:
-        record = signed(entry, author)
-        self.database.write_now(lambda c: catalogue.store_record(c, record, entry, NOW))
-
 
 def begin_changing(database: Database, keys: SwarmKeys, seed: int) -> Changing:
     """Three machines and some entries of theirs."""
     machines = [admit(database, keys, name)[0] for name in NAMES]
-    changing = Changing(database, machines, random.Random(seed), Shelf(database.notes))
+    changing = Changing(database, machines, random.Random(seed), Shelf(database.notes), keys)
     for _ in range(12):
         changing.publish()
     return changing

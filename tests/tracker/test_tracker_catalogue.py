@@ -29,7 +29,7 @@ def put(made: Made, manifest: Manifest) -> None:
 
 
 def names(made: Made, words: str = "") -> list[str]:
-    page = made[0].read_now(
+    page = made[0].look_now(
         lambda c: searching.search(c, Search(call=0, words=words), {}, 0, Shelf(Notes()))
     )
     records = [read_record(found.record.body) for found in page.listings]

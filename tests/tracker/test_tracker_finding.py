@@ -27,6 +27,7 @@ from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.listing import Page
 from tracker.shelf import Shelf
+from tracker.snapshot import Snapshot
 
 DAY = 86_400_000
 NAMES = (
@@ -69,10 +70,10 @@ class Library:
     held: dict[bytes, frozenset[str]] = field(default_factory=dict)
 
     def ask(self, request: Search) -> Page:
-        return self.database.read_now(partial(self.look, request, self.shelf))
+        return self.database.look_now(partial(self.look, request, self.shelf))
 
-    def look(self, request: Search, shelf: Shelf, connection: Connection) -> Page:
-        return searching.search(connection, request, self.states, NOW, shelf)
+    def look(self, request: Search, shelf: Shelf, snapshot: Snapshot) -> Page:
+        return searching.search(snapshot, request, self.states, NOW, shelf)
 
     def found(self, words: str, filters: Filters, sort: str, limit: int = 50) -> list[bytes]:
         ids, cursor = [], b""

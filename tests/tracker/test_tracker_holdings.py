@@ -115,7 +115,7 @@ def test_what_is_said_of_an_unknown_manifest_counts_once_it_is_here(made: Made) 
     announce(made, liar.peer, (manifest, b"\xff\xff"))
     store(made, manifest, author)
     states: dict[PeerId, PeerState] = {author.peer: "live", liar.peer: "live"}
-    page = made[0].read_now(
+    page = made[0].look_now(
         lambda c: searching.search(c, Search(call=0, words=""), states, 0, Shelf(Notes()))
     )
     (found,) = page.listings
@@ -133,7 +133,7 @@ def test_a_doubted_holding_counts_again_after_an_hour_or_a_new_announce(made: Ma
     states: dict[PeerId, PeerState] = {author.peer: "live", other.peer: "live"}
 
     def have(now: int) -> int:
-        page = made[0].read_now(
+        page = made[0].look_now(
             lambda c: searching.search(c, Search(call=0, words=""), states, now, Shelf(Notes()))
         )
         return page.listings[0].have

@@ -116,7 +116,7 @@ def finds(database: Database, words: str) -> list[bytes]:
     database.notes.add(Touched(everything=True))
     shelf = Shelf(database.notes)
     request = Search(call=0, words=words, sort="name", limit=100, cursor=b"")
-    page = database.read_now(lambda c: searching.search(c, request, {}, NOW, shelf))
+    page = database.look_now(lambda c: searching.search(c, request, {}, NOW, shelf))
     return [listing.record.body for listing in page.listings]
 
 

@@ -20,7 +20,7 @@ from tracker.shelf import Shelf
 
 def searched(database: Database, shelf: Shelf, words: str) -> int:
     request = Search(call=0, words=words, sort="name", limit=100, cursor=b"")
-    return database.read_now(lambda c: searching.search(c, request, {}, NOW, shelf)).total
+    return database.look_now(lambda c: searching.search(c, request, {}, NOW, shelf)).total
 
 
 def share(database: Database, author: Identity, seed: int = 0, **changes: Any) -> Entry:

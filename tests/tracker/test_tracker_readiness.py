@@ -37,7 +37,7 @@ def test_letters_are_looked_up_once_there_are_many_entries(
 
     def found(word: str) -> int:
         request = Search(call=0, words=word)
-        return database.read_now(
+        return database.look_now(
             lambda c: searching.search(c, request, {}, changing.now, shelf).total
         )
 
@@ -61,12 +61,12 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
         monkeypatch.setattr(finding, name, least)
     shelf = Shelf(changing.database.notes)
     changing.database.notes.add(Touched(everything=True))
-    read = changing.database.read_now
-    common = read(lambda c: finding.common_terms(c, shelf, changing.now))
+    look = changing.database.look_now
+    common = look(lambda c: finding.common_terms(c, shelf, changing.now))
 
     def has(term: str) -> int:
         request = Search(call=0, words=term)
-        return read(lambda c: searching.search(c, request, {}, changing.now, shelf).total)
+        return look(lambda c: searching.search(c, request, {}, changing.now, shelf).total)
 
     terms = ("fi", "il", "lm", "ph", "ot", "no", "es", "na", "at", "ti", "fil", "pho", "note")
     many = [term for term in terms if has(term) * 3 > len(shelf.shown)]

@@ -44,7 +44,7 @@ def with_picture(made: Made, author: Identity, number: int = 0) -> tuple[Entry, 
 
 def search(made: Made, words: str = "") -> tuple[tuple[Listing, ...], int]:
     request = Search(call=0, words=words)
-    page = made[0].read_now(lambda c: searching.search(c, request, {}, 0, Shelf(Notes())))
+    page = made[0].look_now(lambda c: searching.search(c, request, {}, 0, Shelf(Notes())))
     return page.listings, page.total
 
 

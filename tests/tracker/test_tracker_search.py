@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
 
 from protocol.entry import Entry, read_record
@@ -18,6 +18,7 @@ from tracker.database import Database
 from tracker.errors import RequestFailedError
 from tracker.listing import Page
 from tracker.shelf import Shelf
+from tracker.snapshot import Snapshot
 from tracker.word_index import terms
 
 Find = Callable[..., list[str]]
@@ -31,9 +32,9 @@ ENTRIES = [
 ]
 
 
-def page_of(words: str, limit: int, cursor: bytes, shelf: Shelf, connection: Connection) -> Page:
+def page_of(words: str, limit: int, cursor: bytes, shelf: Shelf, snapshot: Snapshot) -> Page:
     request = Search(call=0, words=words, sort="newest", limit=limit, cursor=cursor)
-    return searching.search(connection, request, {}, 0, shelf)
+    return searching.search(snapshot, request, {}, 0, shelf)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def find(made: tuple[Database, SwarmKeys]) -> Find:
     def search(words: str, limit: int = 50) -> list[str]:
         found, cursor = [], b""
         while True:
-            page = database.read_now(partial(page_of, words, limit, cursor, shelf))
+            page = database.look_now(partial(page_of, words, limit, cursor, shelf))
             for each in page.listings:
                 record = read_record(each.record.body)
                 assert isinstance(record, Entry)
@@ -159,7 +160,7 @@ def test_many_words_are_bounded(find: Find) -> None:
 def test_a_foreign_cursor_is_refused(made: tuple[Database, SwarmKeys]) -> None:
     for cursor in (b"x", b"\xff" * 24):
         with pytest.raises(RequestFailedError, match="cursor"):
-            made[0].read_now(partial(page_of, "", 5, cursor, Shelf(made[0].notes)))
+            made[0].look_now(partial(page_of, "", 5, cursor, Shelf(made[0].notes)))
 
 
 @pytest.mark.parametrize("few", [0, 400])

@@ -1,24 +1,31 @@
 """What searches keep in memory: after any change as if all had been read again, and read once."""
 
+import math
 import random
+from functools import partial
 
 import pytest
 from changing_catalogue import QUESTIONS, Changing, begin_changing
 from sqlalchemy import Connection, event
-from tracker_support import NOW, entry_of, manifest_of, signed
+from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
 
+from protocol import delete_brake
+from protocol.entry import Entry, read_record
 from protocol.messages.finding import SORTS, Filters
-from protocol.messages.tracking import Search
+from protocol.messages.tracking import Announce, Holding, Listing, Search
 from tracker import (
     catalogue,
     finding,
+    holdings,
     members,
+    notes,
     ordered,
     remembered,
     search_index,
 )
 from tracker.data_dir import SwarmKeys
-from tracker.database import Database
+from tracker.database import Database, open_database
+from tracker.errors import RequestFailedError
 
 
 @pytest.fixture
@@ -28,14 +35,22 @@ def changing(made: tuple[Database, SwarmKeys]) -> Changing:
 
 # Words are remembered as those of many, of few, or as one and then as the other.
 @pytest.mark.parametrize("share", [0, 4, 1 << 30])
-@pytest.mark.parametrize("looked_at", [0, 1 << 30])
+# Nothing is looked at one by one, or all.
+@pytest.mark.parametrize(("looked_at", "few"), [(0, -1), (1 << 30, -1), (0, 400)])
 @pytest.mark.parametrize("seed", range(3))
 def test_goes_along_with_every_change(
-    changing: Changing, seed: int, looked_at: int, share: int, monkeypatch: pytest.MonkeyPatch
+    changing: Changing,
+    seed: int,
+    looked_at: int,
+    few: int,
+    share: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ordered, "_LOOKED_AT", looked_at)
-    # Nothing is looked at one by one.
-    monkeypatch.setattr(finding, "_FEW", -1)
+    monkeypatch.setattr(finding, "_FEW", few)
+    # Some deletions wait until somebody decides about them.
+    monkeypatch.setattr(delete_brake, "FEW", 1)
+    monkeypatch.setattr(notes, "_HEARS_FOR", math.inf)
     monkeypatch.setattr(remembered, "_SHARE", share)
     monkeypatch.setattr(remembered, "_CHANGES", 5)
     changing.chance = random.Random(seed)
@@ -43,6 +58,16 @@ def test_goes_along_with_every_change(
     for _ in range(20):
         changing.change()
         changing.check()
+    assert changing.in_memory > 100
+
+
+def test_who_joins_can_be_asked_for(changing: Changing, made: tuple[Database, SwarmKeys]) -> None:
+    by_late = Search(call=0, words="", filters=Filters(author="late"))
+    for _ in range(2):
+        with pytest.raises(RequestFailedError, match="no machine of this swarm is called 'late'"):
+            changing.ask(by_late, changing.shelf)
+    admit(*made, "late")
+    assert not changing.ask(by_late, changing.shelf).total
 
 
 def test_a_machine_that_is_revoked_holds_nothing(
@@ -119,3 +144,73 @@ def test_many_changes_are_not_told_apart(
         changing.publish(shown=1)
     assert changing.database.notes._touched.everything
     changing.check()
+
+
+ALL = Search(call=0, words="", limit=50)
+
+
+def told_of(changing: Changing, entry: Entry) -> Listing:
+    """How an entry is listed, now also in memory."""
+    changing.check()
+    listings = changing.ask(ALL, changing.shelf).listings
+    (listed,) = [each for each in listings if read_record(each.record.body).id == entry.id]
+    return listed
+
+
+def test_what_comes_to_a_picture_is_told_at_once(changing: Changing) -> None:
+    picture = changing.add("sea.jpg", manifest_of(3))
+    rendition = changing.rendition_of(picture, manifest_of(4))
+    assert told_of(changing, picture).renditions == ()
+    changing.store(rendition)
+    assert told_of(changing, picture).renditions == ()
+    changing.database.write_now(partial(store_manifest, manifest=manifest_of(4)))
+    assert len(told_of(changing, picture).renditions) == 1
+    changing.remove(rendition)
+    assert told_of(changing, picture).renditions == ()
+    changing.store(changing.rendition_of(picture, manifest_of(4), "low"))
+    assert [each.quality for each in told_of(changing, picture).renditions] == ["low"]
+
+
+def test_deletions_that_wait_are_told_at_once(
+    changing: Changing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delete_brake, "FEW", 0)
+    monkeypatch.setattr(delete_brake, "SHARE", 1000)
+    first, second = (changing.add(name, manifest_of(3)) for name in ("one", "two"))
+    assert not told_of(changing, first).held
+    changing.remove(first)
+    assert told_of(changing, first).held
+    changing.decide("desk", approve=False)
+    assert not told_of(changing, first).held
+    changing.remove(second)
+    assert told_of(changing, second).held
+    changing.decide("desk", approve=True)
+    assert second.id not in {
+        read_record(each.record.body).id for each in changing.ask(ALL, changing.shelf).listings
+    }
+
+
+def test_a_doubt_about_a_part_ends_by_itself(changing: Changing) -> None:
+    entry, desk = changing.add("film", manifest_of(3)), changing.machines[0].peer
+    part = Holding(manifest=entry.manifest, bits=b"\x80")
+    announce = Announce(call=0, stored=1, holdings=(part,))
+    changing.database.write_now(partial(holdings.apply_announce, peer=desk, announce=announce))
+    assert [each.pieces for each in told_of(changing, entry).holders] == [1]
+    changing.database.write_now(lambda c: holdings.doubt(c, desk, entry.manifest, changing.now))
+    assert told_of(changing, entry).holders == ()
+    changing.now += holdings.DOUBTED_FOR
+    assert [each.pieces for each in told_of(changing, entry).holders] == [1]
+
+
+def test_what_others_wrote_is_asked_for_once_heard(changing: Changing, engine: str) -> None:
+    if engine == "sqlite":
+        return  # There are no others.
+    changing.check()
+    other = open_database(changing.database.engines.writer.url)
+    entry = entry_of(manifest_of(2), changing.machines[0], salt=b"\xfd" * 16, name="film")
+    record = signed(entry, changing.machines[0])
+    other.write_now(lambda c: catalogue.store_record(c, record, entry, NOW))
+    other.write_now(lambda c: store_manifest(c, manifest_of(2)))
+    other.close()
+    changing.check()
+    assert told_of(changing, entry)

@@ -46,6 +46,7 @@ from tracker.data_dir import DataDir, SwarmKeys
 from tracker.database import Database, open_database
 from tracker.listing import Page
 from tracker.shelf import Shelf
+from tracker.snapshot import Snapshot
 
 _DIE = (
     "import os, pathlib, sys\n"
@@ -109,10 +110,10 @@ class Library:
     def page(self, words: str, limit: int = 50, cursor: bytes = b"", **asked: object) -> Page:
         request = Search(call=0, words=words, limit=limit, cursor=cursor, **asked)  # type: ignore[arg-type]
 
-        def look(connection: Connection) -> Page:
-            return searching.search(connection, request, {}, NOW, self.shelf)
+        def look(snapshot: Snapshot) -> Page:
+            return searching.search(snapshot, request, {}, NOW, self.shelf)
 
-        return self.database.read_now(look)
+        return self.database.look_now(look)
 
     def found(self, words: str, limit: int = 50, **asked: object) -> list[str]:
         names, cursor = [], b""
