@@ -25,11 +25,11 @@ from tracker.word_index import Group, terms
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789")
 """Words that are looked up before they are asked for, and then `common_terms`."""
-_SHORT, _LONG, _WHOLE = 50, 200, 100
+_SHORT, _LONG, _WHOLE = 200, 200, 200
 """What is typed is common if more than one of so many entries have it: one or two characters, the
 beginning of a word, and a whole word of the name."""
-_SAMPLE = 3_000
-_MOST_COMMON = 600
+_SAMPLE = 6_000
+_MOST_COMMON = 1_500
 _LONGEST = 12
 """Characters of a beginning that is looked for among what is common."""
 _INNER = 6
@@ -39,6 +39,11 @@ _FIRST = 300
 _COLUMN = {"oldest": "created", "name": "name", "largest": "size", "smallest": "size"}
 _FEW = 400
 """So many entries are looked at one by one, rather than all that have a word."""
+_SOME, _LOOKED_AT, _VERY_LONG = 1_000, 5_000, 12
+"""So many texts are looked at in half the time that an index takes to find a word, or a long one,
+all runs of which many may have."""
+_FOLDERS_LOOKED_AT = 100
+"""Names in a folder are up to 64 KiB."""
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -94,11 +99,10 @@ def common_terms(snapshot: Snapshot, shelf: Shelf, now: int) -> list[str]:
         some = numbers[:: len(numbers) // _SAMPLE + 1]
         names = [shelf.columns.name(number) for number in some]
     texts = search_index.own_texts(snapshot.connection, list(some))
-    # Nobody types a sign and a letter, and then waits.
     short = [
         term
         for term in _common(map(terms, texts.values()), len(some) // _SHORT)
-        if (len(term) == 1 or term.isalnum()) and term not in LETTERS
+        if term not in LETTERS
     ]
     long = _common(_typed([text[:_FIRST] for text in texts.values()]), len(some) // _LONG)
     whole = _common((set(spaced(name).split()) for name in names), len(some) // _WHOLE)
@@ -140,13 +144,13 @@ def having(snapshot: Snapshot, shelf: Shelf, found: FrozenBitMap, words: Words) 
 
 def with_any(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The entries that say one of these words of themselves."""
-    looks = ((word, partial(_look, search_index.numbers_with, snapshot, word)) for word in group)
+    looks = ((word, partial(_look_own, snapshot, shelf, word)) for word in group)
     return reduce(or_, (shelf.found_by(word, look) for word, look in looks))
 
 
 def with_any_inside(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
     """The folders that have one of these words in the names in them."""
-    looks = ((word, partial(_look, search_index.numbers_inside, snapshot, word)) for word in group)
+    looks = ((word, partial(_look_inside, snapshot, shelf, word)) for word in group)
     return reduce(or_, (shelf.found_by(f"\n{word}", look) for word, look in looks))
 
 
@@ -178,6 +182,28 @@ def _with_inside(
             own = with_any(snapshot, shelf, group)
         found &= has | own
     return found
+
+
+def _look_own(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
+    maybe = shelf.remembered.narrowed(word)
+    if maybe is not None and len(maybe) <= _FEW:
+        return list(_those_with(snapshot, shelf, [(word,)], maybe))
+    if maybe is not None and len(maybe) <= (_LOOKED_AT if len(word) >= _VERY_LONG else _SOME):
+        # Too many to remember their texts.
+        return search_index.those_with(snapshot.connection, word, list(maybe))
+    return search_index.numbers_with(snapshot.connection, word)
+
+
+def _look_inside(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
+    maybe = shelf.remembered.narrowed(word, "\n")
+    if maybe is not None and len(maybe) <= _FOLDERS_LOOKED_AT:
+        texts = get_all(
+            shelf.inside,
+            maybe,
+            lambda some: search_index.texts_inside(snapshot.connection, some),
+        )
+        return [number for number, text in texts.items() if word in text]
+    return search_index.numbers_inside(snapshot.connection, word)
 
 
 def _look(

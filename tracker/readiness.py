@@ -27,10 +27,10 @@ class Readiness:
     async def start(self) -> None:
         """Be ready, and then quick."""
         await self.get_ready()
-        if len(self._shelf.shown) < _MANY:
-            return
         try:
-            await self._look_up_common()
+            if len(self._shelf.shown) >= _MANY:
+                await self._look_up_common()
+            _log.info("searches are quick")
         except (DBAPIError, RequestFailedError) as error:
             # Who asks for such a word is told; nobody has yet.
             _log.warning("what is common was not looked up", why=str(error))
@@ -56,4 +56,3 @@ class Readiness:
                 # Of several millions not all are kept. What is most common comes first.
                 break
             await look(functools.partial(finding.look_up, shelf=shelf, now=now, word=word))
-        _log.info("searches are quick")

@@ -11,13 +11,15 @@ from sys import getsizeof
 
 from pyroaring import FrozenBitMap
 
-_BYTES = 96 << 20
+from protocol.words import LONG_WORD
+
+_BYTES = 144 << 20
 """Of the words that many have."""
 _END = "\0"
 """Between texts."""
 _OF_ANY = 300
 """What any of them takes beside its set."""
-_MOST_MANY = 2_000
+_MOST_MANY = 4_000
 _CHANGES = 5_000
 _INSIDE = 2 << 20
 """Characters of names in folders that are kept: one folder has 65,000 at most."""
@@ -25,6 +27,9 @@ _SHARE = 256
 """What fewer than one of so many entries have is looked up again after many changes."""
 _MOST_FEW = 4_000_000
 """Numbers of all such words together: 2 bytes each, but 20 where they are far apart."""
+_LONGEST_PART = 12
+_PARTS = 8
+"""So many parts of a word, those that the fewest have, are laid over one another."""
 _OF_A_WORD = 100
 """A word takes what so many numbers do, and one more for each character."""
 _SOON = 200
@@ -78,6 +83,24 @@ class Remembered:
             self._drop(next(iter(self.words)))
         return known.found
 
+    def narrowed(self, word: str, kind: str = "") -> FrozenBitMap | None:
+        """A set that has all entries with a word, by known parts of it; None if none is known.
+
+        `kind` is what is in front of it: nothing, or the end of line of names in folders.
+        """
+        parts = {
+            kind + word[at : at + length]
+            for at in range(len(word) - LONG_WORD + 1)
+            for length in range(LONG_WORD, min(_LONGEST_PART, len(word) - at) + 1)
+        }
+        known = [(part, each) for part in parts if (each := self._known(part)) is not None]
+        known.sort(key=lambda one: (len(one[1].found), one[0]))
+        narrowed: FrozenBitMap | None = None
+        for part, each in known[:_PARTS]:
+            self._bring_up(part, each)
+            narrowed = each.found if narrowed is None else narrowed & each.found
+        return narrowed
+
     def put(self, word: str, found: FrozenBitMap) -> None:
         """Remember a word that many have, as it was before anything changes."""
         self._drop(word)
@@ -115,6 +138,22 @@ class Remembered:
             self._bytes += _bytes_of(word, known)
         self._few, self._few_size = {}, 0
         self._changed, self._texts, self._size = [], {}, 0
+
+    def _known(self, word: str) -> Word | None:
+        known = self.words.get(word)
+        if known is None:
+            known = self._few.get(word)
+            if known is not None and len(self._changed) - known.seen > _SOON:
+                return None
+        return known
+
+    def _bring_up(self, word: str, known: Word) -> None:
+        if word in self.words:
+            self._correct_many(word, known)
+        else:
+            self._few_size -= _size(word, known)
+            self._correct(word, known)
+            self._few_size += _size(word, known)
 
     def _few_with(self, word: str) -> Word | None:
         """The few that are remembered to have a word; None if it is to be looked up."""

@@ -30,11 +30,11 @@ _FOLDERS_LOOKED_AT = 500
 """All names in a folder are up to 64 KiB."""
 _INDEXES: dict[str, WordIndex] = {
     "sqlite": SqliteWords("entry"),
-    "postgresql": PostgresWords("entry_words"),
+    "postgresql": PostgresWords("entry"),
 }
 _INNER: dict[str, WordIndex] = {
     "sqlite": SqliteWords("inner", looked_at=_FOLDERS_LOOKED_AT),
-    "postgresql": PostgresWords("inner_words"),
+    "postgresql": PostgresWords("inner"),
 }
 _VOCABULARIES: dict[str, Vocabulary] = {
     "sqlite": SqliteVocabulary(),
@@ -148,6 +148,11 @@ def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:
         for number, name in connection.execute(named):
             found[number] = Text(texts.get(number, ""), name, inside.get(number, ""))
     return found
+
+
+def those_with(connection: Connection, word: str, numbers: Sequence[int]) -> Sequence[int]:
+    """Those of some entries that have a word somewhere in what they say of themselves."""
+    return _words(connection).those_with(connection, word, numbers)
 
 
 def those_named(

@@ -37,6 +37,11 @@ class WordIndex(Protocol):
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this as a word."""
 
+    def those_with(
+        self, connection: Connection, word: str, numbers: Sequence[int]
+    ) -> Sequence[int]:
+        """Those of some entries that have a word somewhere in their text."""
+
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
 

@@ -65,22 +65,25 @@ class SqliteWords:
             # All runs of a long word, where many entries have each, take five times as long.
             maybe = found_in(connection, self._texts, _some_runs(word))
             if len(maybe) <= self._looked_at:
-                return self._having(connection, word, maybe)
+                return self.those_with(connection, word, maybe)
         return found_in(connection, self._texts, _quote(word))
 
     def numbers_named(self, connection: Connection, part: str) -> Sequence[int]:
         """The entries whose name has this (of letters and digits alone) as a word."""
         return found_in(connection, self._shorts, _spell_name(part))
 
+    def those_with(
+        self, connection: Connection, word: str, numbers: Sequence[int]
+    ) -> Sequence[int]:
+        """Those of some entries that have a word somewhere in their text."""
+        question = f"{self._get_those} AND instr(c0, ?)"
+        found = connection.exec_driver_sql(question, (as_json(numbers), word))
+        return [number for (number,) in found]
+
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
         found = connection.exec_driver_sql(self._get_texts, (as_json(numbers),))
         return {row.id: row.c0 for row in found}
-
-    def _having(self, connection: Connection, word: str, maybe: Sequence[int]) -> list[int]:
-        question = f"{self._get_those} AND instr(c0, ?)"
-        found = connection.exec_driver_sql(question, (as_json(maybe), word))
-        return [number for (number,) in found]
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

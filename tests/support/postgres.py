@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +83,8 @@ class Postgres:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
-    """A server for a while."""
+def running(*settings: str) -> Iterator[Postgres]:
+    """A server for a while; `settings` are beside, or instead of, what tests need."""
     binaries = programs()
     assert binaries is not None, "the tests need PostgreSQL: sudo apt-get install postgresql"
     folder = Path(tempfile.mkdtemp(prefix="twofold-pg-"))
@@ -92,16 +92,18 @@ def running() -> Iterator[Postgres]:
     if user is not None:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     try:
-        yield from _serve(binaries, folder, user)
+        yield from _serve(binaries, folder, user, settings)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(binaries: Path, folder: Path, user: str | None) -> Iterator[Postgres]:
+def _serve(
+    binaries: Path, folder: Path, user: str | None, wanted: Sequence[str]
+) -> Iterator[Postgres]:
     data, port = folder / "data", _free_port()
     made = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--no-sync", *_LOCALE]
     _as(user, [*made, "--auth-local=trust", "--auth-host=scram-sha-256"], folder)
-    settings = (*_QUICK, f"port={port}", f"unix_socket_directories={folder}")
+    settings = (*_QUICK, *wanted, f"port={port}", f"unix_socket_directories={folder}")
     command = [str(binaries / "postgres"), "-D", str(data)]
     for setting in (*settings, "listen_addresses=127.0.0.1"):
         command += ["-c", setting]

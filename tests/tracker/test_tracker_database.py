@@ -59,7 +59,7 @@ def test_an_empty_file_upgrades_and_again_is_harmless(tmp_path: Path) -> None:
         versions = database.read_now(
             lambda c: c.execute(text("SELECT * FROM alembic_version")).all()
         )
-        assert [tuple(row) for row in versions] == [("0016",)]
+        assert [tuple(row) for row in versions] == [("0017",)]
         database.close()
 
 

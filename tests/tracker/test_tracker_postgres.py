@@ -22,7 +22,7 @@ from tracker import catalogue, members, swarm, tables
 from tracker.database import Database, open_database
 from tracker.errors import DataDirectoryError, RequestFailedError
 
-WORDS = ("entry_words", "inner_words", "vocabulary")
+WORDS = ("entry_words", "entry_terms", "inner_words", "inner_terms", "vocabulary")
 _DIE = (
     "import os, sys\n"
     "from sqlalchemy import event, make_url\n"
@@ -68,7 +68,7 @@ def test_a_migration_that_is_killed_leaves_nothing(empty: URL, at: str) -> None:
     assert done.returncode == 9
     database = open_database(empty)
     versions = database.read_now(lambda c: c.execute(text("SELECT * FROM alembic_version")).all())
-    assert [tuple(row) for row in versions] == [("0016",)]
+    assert [tuple(row) for row in versions] == [("0017",)]
     database.close()
 
 
