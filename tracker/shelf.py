@@ -98,7 +98,9 @@ class Shelf:
     def keep(self, connection: Connection, now: int) -> None:
         """Write it down for the next start; while nothing else is written to the database."""
         if self._kept is not None and self.length:
-            with self.held(Snapshot(lambda: connection), now):
+            with self._lock:
+                # Also what others wrote a moment ago, of which nothing was heard yet.
+                self._catch_up(connection, now)
                 self._kept.write(connection, self)
 
     def keep_read(

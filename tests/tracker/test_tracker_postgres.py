@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from postgres import PASSWORD, Postgres
-from sqlalchemy import URL, insert, select, text, update
+from sqlalchemy import URL, Connection, create_engine, insert, select, text, update
 from tracker_support import NOW, Swarm, admit, entry_of, found, manifest_of, running, signed
 
 from protocol.messages.base import Failed
@@ -21,7 +23,9 @@ from protocol.messages.tracking import Publish, Search
 from tracker import catalogue, members, swarm, tables
 from tracker.database import Database, open_database
 from tracker.errors import DataDirectoryError, RequestFailedError
+from tracker.words_postgres import PostgresWords
 
+MIGRATIONS = Path(swarm.__file__).parent / "migrations"
 WORDS = ("entry_words", "entry_terms", "inner_words", "inner_terms", "vocabulary")
 _DIE = (
     "import os, sys\n"
@@ -70,6 +74,36 @@ def test_a_migration_that_is_killed_leaves_nothing(empty: URL, at: str) -> None:
     versions = database.read_now(lambda c: c.execute(text("SELECT * FROM alembic_version")).all())
     assert [tuple(row) for row in versions] == [("0017",)]
     database.close()
+
+
+def test_words_of_before_are_found(postgres_server: Postgres) -> None:
+    url = postgres_server.url(postgres_server.make())
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    rows = [
+        {"number": 1, "text": "film\nnas", "terms": ["f", "fi", "i", "as", " film"]},
+        {"number": 2, "text": "notes\nnas", "terms": ["n", "no", "as", " notes"]},
+    ]
+    with create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0016")
+        for name in ("entry_words", "inner_words"):
+            put = text(f"INSERT INTO {name} VALUES (:number, :text, :terms)")
+            connection.execute(put, rows)
+    database = open_database(url)
+    for name in ("entry", "inner"):
+        index = PostgresWords(name)
+
+        def found(connection: Connection, index: PostgresWords = index) -> object:
+            few = [index.numbers_with(connection, word) for word in ("film", "fi", "as", "x")]
+            named = index.numbers_named(connection, "notes")
+            return few, named, index.texts(connection, [1, 2, 3])
+
+        texts = {1: "film\nnas", 2: "notes\nnas"}
+        assert database.read_now(found) == ([[1], [1], [1, 2], []], [2], texts)
+    database.close()
+    assert url.database is not None
+    postgres_server.drop(url.database)
 
 
 def test_trackers_that_start_at_once_do_not_collide(empty: URL) -> None:

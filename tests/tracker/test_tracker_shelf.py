@@ -3,6 +3,7 @@
 import math
 import random
 from functools import partial
+from pathlib import Path
 
 import pytest
 from changing_catalogue import QUESTIONS, Changing, begin_changing
@@ -26,6 +27,8 @@ from tracker import (
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database, open_database
 from tracker.errors import RequestFailedError
+from tracker.kept_shelf import KeptShelf
+from tracker.shelf import Shelf
 
 
 @pytest.fixture
@@ -214,3 +217,23 @@ def test_what_others_wrote_is_asked_for_once_heard(changing: Changing, engine: s
     other.close()
     changing.check()
     assert told_of(changing, entry)
+
+
+def test_what_is_kept_is_the_newest(changing: Changing, engine: str, tmp_path: Path) -> None:
+    if engine == "sqlite":
+        return  # There are no others.
+    database, path = changing.database, tmp_path / "search.cache"
+    changing.shelf = Shelf(database.notes, KeptShelf(path, "here"))
+    changing.check()
+    other = open_database(database.engines.writer.url)
+    entry = entry_of(manifest_of(2), changing.machines[0], salt=b"\xfc" * 16, name="film")
+    record = signed(entry, changing.machines[0])
+    other.write_now(lambda c: catalogue.store_record(c, record, entry, NOW))
+    other.write_now(lambda c: store_manifest(c, manifest_of(2)))
+    # Of that nothing was heard.
+    database.write_now(lambda c: changing.shelf.keep(c, NOW))
+    changing.shelf = Shelf(other.notes, KeptShelf(path, "here"))
+    changing.database = other
+    assert told_of(changing, entry)
+    other.close()
+    changing.database = database

@@ -15,6 +15,7 @@ import trio
 import trio.testing
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from postgres import Postgres
+from sqlalchemy import event
 from tracker_support import NOW, Swarm, entry_of, manifest_of, running, signed
 
 from protocol.approval import Approval, sign_approval
@@ -30,6 +31,8 @@ from protocol.messages.tracking import (
     PeerChanged,
     Present,
     Publish,
+    Published,
+    Search,
 )
 from tracker import approvals, swarm, together
 from tracker.admission import Admission
@@ -375,3 +378,28 @@ def test_two_that_start_in_an_empty_database(
     for database in databases:
         database.close()
     postgres_server.drop(name)
+
+
+@pytest.mark.trio
+async def test_searches_in_memory_hear_of_what_others_write(both: Both) -> None:
+    author, other = both.admit("author"), both.admit("other")
+    await both.look()
+    here, there = await both.first.present(other), await both.second.present(author)
+    await both.look()
+    statements: list[str] = []
+    event.listen(
+        both.first.database.engines.reader,
+        "before_cursor_execute",
+        lambda *args: statements.append(args[2]),
+    )
+    assert (await here.ask(Search, words="film")).total == 0
+    statements.clear()
+    assert (await here.ask(Search, words="")).total == 0
+    assert not statements, "nothing is new, and this tracker would have heard"
+    manifest = manifest_of(2)
+    entry = entry_of(manifest, author, name="film")
+    record = signed(entry, author)
+    asked = {"record": record, "manifest": manifest.encoded}
+    assert isinstance(await there.ask(Publish, **asked), Published)
+    await both.look()
+    assert (await here.ask(Search, words="film")).total == 1
