@@ -40,4 +40,6 @@ def line_with(text: str, groups: Iterable[Iterable[str]]) -> str:
         met = sum(any(word in line for word in group) for group in wanted)
         if met > most:
             best, most = line, met
+            if most == len(wanted):
+                break
     return best

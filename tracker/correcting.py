@@ -7,18 +7,18 @@ from protocol import correcting
 from protocol.correcting import Corrected
 from protocol.similar import by_distance, key_of, most_apart, neighbours
 from protocol.words import Words
-from tracker import finding
 from tracker.search_index import vocabulary
 from tracker.shelf import Shelf
 from tracker.snapshot import Snapshot
+from tracker.word_sets import with_any, with_any_inside
 
 
 def correct(snapshot: Snapshot, shelf: Shelf, words: Words) -> Corrected | None:
     """Words with which there may be something to find; None if there are none."""
 
     def is_there(word: str) -> bool:
-        own = finding.with_any(snapshot, shelf, (word,))
-        return bool(own or finding.with_any_inside(snapshot, shelf, (word,)))
+        own = with_any(snapshot, shelf, (word,))
+        return bool(own or with_any_inside(snapshot, shelf, (word,)))
 
     return correcting.correct(words, is_there, partial(_candidates, snapshot))
 

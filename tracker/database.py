@@ -105,7 +105,10 @@ class Database:
         """As `look`, in this thread."""
         try:
             with ExitStack() as stack:
-                return work(Snapshot(lambda: stack.enter_context(self.engines.reader.begin())))
+                begin = self.engines.reader.begin
+                return work(
+                    Snapshot(lambda: stack.enter_context(begin()), self.engines.begin_look_up)
+                )
         except DBAPIError as error:
             raise _explained(error) from error
 

@@ -47,6 +47,15 @@ _ENOUGH_MEMORY = """
 SELECT set_config('work_mem', '32MB', false)
 WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('32MB')
 """
+_AHEAD = "SET effective_io_concurrency = 64"
+"""Rows that are looked up lie all over the disk: so many are read at once."""
+_JIT = "SET jit = off"
+"""It takes a tenth of a second, whenever a plan seems costly, as what is off does."""
+_LOOK_UP = "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"
+"""Else what nearly all entries have is looked for in each row, which takes ten times as long: the
+planner thinks that taking terms apart costs nothing; and rows of a page are read one by one."""
+_PLANS = "plans"
+"""In `Connection.info`: whether the engine knows of that."""
 _AGAIN = frozenset({"40001", "40P01"})
 """Serialization failures, which engines of several machines have, and deadlocks."""
 
@@ -60,6 +69,8 @@ class Engines:
     lock_writes: Callable[[Connection], None]
     """Called first in each transaction that writes."""
     lock_migration: Callable[[Connection], None]
+    begin_look_up: Callable[[Connection], None]
+    """Called in a transaction that reads, before rows are looked up by indexes and in no order."""
     tell_others: Callable[[Connection, Touched], None]
     """Called last in each transaction that writes, with what it has touched."""
     notes: Notes
@@ -103,7 +114,7 @@ def _sqlite(path: Path) -> Engines:
     settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
     _prepare(writer, "IMMEDIATE", *settings, *_WRITER_MEMORY)
     _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536", "mmap_size=2147418112")
-    return Engines(writer, reader, _nothing, _nothing, _count, Notes())
+    return Engines(writer, reader, _nothing, _nothing, _nothing, _count, Notes())
 
 
 def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
@@ -124,11 +135,21 @@ def _postgres(url: URL) -> Engines:
     settings = {key: value for key, value in _SETTINGS.items() if key not in url.query}
     options: dict[str, Any] = {"connect_args": settings, "pool_pre_ping": True, "max_overflow": 0}
     writer = create_engine(url, pool_size=1, **options)
-    reader = create_engine(url, pool_size=READERS, **options)
+    # As with SQLite: what was asked last knows the tables.
+    reader = create_engine(url, pool_size=READERS, pool_use_lifo=True, **options)
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
     aside = Aside(create_engine(url, poolclass=NullPool, connect_args=settings))
-    return Engines(writer, reader, _lock_swarm, _lock_migration, write_note, SharedNotes(), aside)
+    return Engines(
+        writer,
+        reader,
+        _lock_swarm,
+        _lock_migration,
+        _begin_look_up,
+        write_note,
+        SharedNotes(),
+        aside,
+    )
 
 
 def _prepare_writer(raw: "psycopg.Connection[Any]", record: Any) -> None:
@@ -150,18 +171,27 @@ def _prepare_writer(raw: "psycopg.Connection[Any]", record: Any) -> None:
         record.info[NOTIFIES] = False
 
 
-def _prepare_reader(raw: "psycopg.Connection[Any]", _record: object) -> None:
+def _prepare_reader(raw: "psycopg.Connection[Any]", record: Any) -> None:
     import psycopg
 
     raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    # Where it has less, it forgets which rows of a page it has found, and looks at all again. Not
-    # all that speak its language know of this.
-    try:
-        raw.execute(_ENOUGH_MEMORY)
-        raw.commit()
-    except psycopg.DatabaseError:
-        raw.rollback()
+    # Where it has less memory, it forgets which rows of a page it has found, and looks at all
+    # again. Not all that speak its language know of these.
+    steps = (("memory", _ENOUGH_MEMORY), ("ahead", _AHEAD), ("jit", _JIT), (_PLANS, _LOOK_UP))
+    for name, statement in steps:
+        try:
+            raw.execute(statement)
+            raw.commit()
+            record.info[name] = True
+        except psycopg.DatabaseError:
+            raw.rollback()
+            record.info[name] = False
     raw.read_only = True
+
+
+def _begin_look_up(connection: Connection) -> None:
+    if connection.info.get(_PLANS, False):
+        connection.exec_driver_sql(_LOOK_UP)
 
 
 def _lock_swarm(connection: Connection) -> None:

@@ -49,7 +49,7 @@ def _each(
         ("created", filters.after, filters.before),
     ):
         if (least, most) != (None, None):
-            yield shelf.orders[column].within(least, most)
+            yield shelf.order(snapshot, column).within(least, most)
     if filters.author is not None:
         yield shelf.with_value("author", _members(snapshot, shelf, filters.author))
     if filters.copies is not None:

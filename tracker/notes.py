@@ -60,9 +60,9 @@ class SharedNotes(Notes):
         """The number of the last note read."""
         self._heard, self._until = math.inf, -math.inf
 
-    def heard(self, newest: int) -> None:
-        """This was the newest note a moment ago, and of newer ones this tracker is told."""
-        self._heard, self._until = newest, time.monotonic() + _HEARS_FOR
+    def heard(self, newest: int, since: float) -> None:
+        """This was the newest note at that time (`time.monotonic`); of newer ones we are told."""
+        self._heard, self._until = newest, since + _HEARS_FOR
 
     def quiet(self) -> bool:
         """Whether nothing waits to be taken, going by what was heard lately."""

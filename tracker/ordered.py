@@ -14,9 +14,10 @@ _LOOKED_AT = 16
 """So many entries of an order are looked at in the time that one is sorted in."""
 _FEW = 256
 """So many entries are sorted in the time in which the blocks are gone through."""
-_SOON_CUT = 5_000
-_SEVERAL = 8
-"""More than so many are put in, or dropped, in one go through all."""
+_QUICKLY_CUT = 5_000
+"""Of so many entries the blocks are made in a millisecond."""
+_SEVERAL = 300
+"""Where more are put in, or dropped, the blocks are made anew when they are next needed."""
 
 
 class Keyed(Protocol):
@@ -42,38 +43,42 @@ class Ordered:
         """Take in entries that are not here."""
         each = sorted(numbers, key=self.place)
         places = [bisect_left(self.numbers, self.place(one), key=self.place) for one in each]
+        parts, done = array("I"), 0
+        for at, number in zip(places, each, strict=True):
+            parts += self.numbers[done:at]
+            parts.append(number)
+            done = at
+        self.numbers = parts + self.numbers[done:]
         if len(each) > _SEVERAL:
             self._blocks = None
-            parts, done = array("I"), 0
-            for at, number in zip(places, each, strict=True):
-                parts += self.numbers[done:at]
-                parts.append(number)
-                done = at
-            self.numbers = parts + self.numbers[done:]
-            return
-        for before, (at, number) in enumerate(zip(places, each, strict=True)):
-            self.numbers.insert(at + before, number)
-            if self._blocks is not None:
+        if self._blocks is not None:
+            for before, (at, number) in enumerate(zip(places, each, strict=True)):
                 self._blocks.put(at + before, number)
 
     def drop(self, numbers: Collection[int]) -> None:
         """Let go of entries whose key and id are still as when they were put here."""
-        if len(numbers) > _SEVERAL:
-            gone = frozenset(numbers)
+        each = sorted(numbers, key=self.place)
+        places = [bisect_left(self.numbers, self.place(one), key=self.place) for one in each]
+        there = [
+            (at, number)
+            for at, number in zip(places, each, strict=True)
+            if self.numbers[at : at + 1] == array("I", [number])
+        ]
+        parts, done = array("I"), 0
+        for at, _ in there:
+            parts += self.numbers[done:at]
+            done = at + 1
+        self.numbers = parts + self.numbers[done:]
+        if len(there) > _SEVERAL:
             self._blocks = None
-            self.numbers = array("I", [one for one in self.numbers if one not in gone])
-            return
-        for number in numbers:
-            at = bisect_left(self.numbers, self.place(number), key=self.place)
-            if self.numbers[at : at + 1] == array("I", [number]):
-                del self.numbers[at]
-                if self._blocks is not None:
-                    self._blocks.drop(at, number)
+        if self._blocks is not None:
+            for gone, (at, number) in enumerate(there):
+                self._blocks.drop(at - gone, number)
 
     @property
     def ready(self) -> bool:
-        """Whether it is, or soon would be."""
-        return self._blocks is not None or len(self.numbers) <= _SOON_CUT
+        """Whether nothing has to be made before it is looked at, or not much."""
+        return self._blocks is not None or len(self.numbers) <= _QUICKLY_CUT
 
     def get_ready(self) -> None:
         """Make what wide ranges are found with, once, before it is needed."""

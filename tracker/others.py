@@ -7,6 +7,7 @@ hears of changes in the order of their numbers, and can say up to which it knows
 
 import contextlib
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class Others:
         """See what is new, and go by it."""
         self._woken = trio.Event()
         self._aside.told = False
-        known, key = self._known(), self._tracker.keys.public
+        known, key, began = self._known(), self._tracker.keys.public, time.monotonic()
         seen = await trio.to_thread.run_sync(
             self._aside.do,
             lambda connection: look(connection, key, self._me, known),
@@ -123,6 +124,8 @@ class Others:
             self._beaten = trio.current_time()
             self._note_said(known.moved)
         self._take_news(seen, alone=known.alone)
+        if self._aside.listens and not self._aside.told:
+            self._tracker.database.notes.heard(seen.note, began)
         self._take_peers(seen)
         await self._mend_list(seen)
 
@@ -190,8 +193,6 @@ class Others:
         for each in seen.entries:
             tracker.push_entry(each.change, each.record, each.holders, restored=each.restored)
         self._change, self._told_change, self._note = seen.change, seen.told, seen.note
-        if self._aside.listens:
-            tracker.database.notes.heard(seen.note)
 
     def _take_peers(self, seen: Seen) -> None:
         now = trio.current_time()

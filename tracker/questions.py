@@ -24,12 +24,12 @@ from tracker.tracker import Tracker
 
 
 async def search(tracker: Tracker, session: Session, request: Search) -> None:
-    """Answer one page of what is found; without the database if all of it is in memory."""
+    """Answer one page of what is found; at once if all of it is in memory."""
     # Others have their turn: who asks much at once is not answered at once.
     await trio.lowlevel.checkpoint()
     states, now, shelf = tracker.states(), tracker.wall(), tracker.shelf
     found = searching.find_in_memory(request, states, now, shelf)
-    if found is not None and found.complete:
+    if found is not None and found.is_told_at_once:
         page = searching.tell(MEMORY, found, states, now, shelf)
     else:
         async with tracker.searching:

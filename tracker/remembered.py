@@ -83,6 +83,9 @@ class Remembered:
             self._drop(next(iter(self.words)))
         return known.found
 
+    def __contains__(self, word: str) -> bool:
+        return self._known(word) is not None
+
     def narrowed(self, word: str, kind: str = "") -> FrozenBitMap | None:
         """A set that has all entries with a word, by known parts of it; None if none is known.
 

@@ -28,18 +28,19 @@ def renditions_of(
     if not every:
         return {}
     found = rows_among(connection, _FOUND, every)
-    summaries = {number: _summary(read_record(body)) for number, body in found}
+    records_by = {number: read_record(body) for number, body in found}
     return {
-        entry: tuple(each for number in ids if (each := summaries.get(number)) is not None)
+        entry: tuple(each for number in ids if (each := _summary(records_by.get(number), entry)))
         for entry, ids in wanted.items()
     }
 
 
-def _summary(record: Record) -> RenditionSummary | None:
+def _summary(record: Record | None, of: EntryId) -> RenditionSummary | None:
     if not isinstance(record, Entry) or record.picture is None:
         return None
     picture = record.picture
-    if picture.quality == "original":
+    # What names another is noted as a rendition of that (`catalogue.note_pictures`).
+    if picture.quality == "original" or picture.of != of:
         return None
     return RenditionSummary(
         quality=picture.quality,

@@ -14,7 +14,7 @@ from protocol.errors import InvalidTextError
 from protocol.inner_names import line_with
 from protocol.messages.finding import MAX_INSIDE, Sort
 from protocol.messages.tracking import Listing, Search
-from protocol.sorting import decode_cursor_untrusted, encode_cursor, settled
+from protocol.sorting import Place, decode_cursor_untrusted, encode_cursor, settled
 from protocol.words import Words, split_query
 from tracker import finding, listing, search_index
 from tracker.correcting import correct
@@ -26,6 +26,10 @@ from tracker.page_rows import KnownHolders
 from tracker.shelf import Shelf
 from tracker.shown_rows import ShownRow, in_turn, load_shown
 from tracker.snapshot import MEMORY, NotInMemoryError, Snapshot
+
+_WORDS = 6
+"""More may take long to be brought up to date, after many changes."""
+_HOLDERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,6 @@ class Found:
     page: Sequence[Match]
     more: bool
     """Whether others come behind it."""
-    cursor: bytes
-    """Where to go on behind the last."""
     rows: dict[int, ShownRow]
     lacking: Sequence[int]
     """The entries whose rows are not in memory, and who holds them, if that is known."""
@@ -54,6 +56,17 @@ class Found:
     def complete(self) -> bool:
         """Whether nothing is to be read."""
         return not (self.lacking or self.inside_lacking)
+
+    @property
+    def is_told_at_once(self) -> bool:
+        """Whether nothing is to be read, and telling it takes no time that others would notice.
+
+        Long lists of names, and of parts that somebody holds, do.
+        """
+        rows = self.rows.values()
+        holders = sum(len(row.held) for row in rows)
+        parts = any(one.bits is not None for row in rows for one in row.held)
+        return self.complete and not self.inside and not parts and holders <= _HOLDERS
 
 
 def search(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Page:
@@ -81,22 +94,18 @@ def tell(snapshot: Snapshot, found: Found, states: States, now: int, shelf: Shel
     replaced = found.corrected.replaced if found.corrected else ()
     if not listings or (len(listings) == len(told) and not found.more):
         return Page(listings, found.total, b"", replaced=replaced)
-    cursor = found.cursor
-    last = told[len(listings) - 1].number
-    if last != found.page[-1].number:
-        match = next(match for match in found.page if match.number == last)
-        cursor = encode_cursor(found.sort, finding.place_of(shelf, found.sort, match))
+    places = {match.number: match.place for match in found.page}
+    cursor = encode_cursor(found.sort, places[told[len(listings) - 1].number])
     return Page(listings, found.total, cursor, replaced=replaced)
 
 
 def _find(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Found:
     words = split_query(request.words)
     sort = settled(request.sort, words=bool(words))
-    try:
-        after = decode_cursor_untrusted(sort, request.cursor) if request.cursor else None
-    except InvalidTextError as error:
-        raise RequestFailedError("invalid", str(error)) from None
+    after = _place_untrusted(sort, request.cursor)
     problem_with(request.filters)
+    if len(words.each) > _WORDS:
+        snapshot.take_time()
     meet = meeting(snapshot, shelf, request.filters, states, now)
     hits, corrected = _hits(snapshot, shelf, meet, words)
     words = corrected.words if corrected else words
@@ -113,13 +122,19 @@ def _find(snapshot: Snapshot, request: Search, states: States, now: int, shelf: 
         total=len(hits.all),
         page=page,
         more=len(matches) > request.limit,
-        cursor=encode_cursor(sort, finding.place_of(shelf, sort, page[-1])) if page else b"",
         rows=rows,
         lacking=lacking,
         holders=shelf.possession.holders(lacking) if lacking else None,
         inside=inside,
         inside_lacking=inside_lacking,
     )
+
+
+def _place_untrusted(sort: Sort, cursor: bytes) -> Place | None:
+    try:
+        return decode_cursor_untrusted(sort, cursor) if cursor else None
+    except InvalidTextError as error:
+        raise RequestFailedError("invalid", str(error)) from None
 
 
 def _hits(

@@ -66,10 +66,13 @@ class Shelf:
 
     @contextmanager
     def held(self, snapshot: Snapshot, now: int) -> Iterator["Shelf"]:
-        """It, as new as the snapshot, of which nothing was read yet."""
+        """It, at least as new as what this tracker has written and was told of by others.
+
+        Of the snapshot nothing was read yet; it may be newer.
+        """
         with self._lock:
             if not self._is_new(now):
-                self._catch_up(snapshot.connection, now)
+                self._catch_up(snapshot.whole, now)
             yield self
 
     @contextmanager
@@ -78,7 +81,7 @@ class Shelf:
         if not self._lock.acquire(blocking=False):
             raise NotInMemoryError
         try:
-            if not (self._is_new(now) and all(order.ready for order in self.orders.values())):
+            if not self._is_new(now):
                 raise NotInMemoryError
             yield self
         finally:
@@ -118,6 +121,13 @@ class Shelf:
         if len(self.called) >= _MOST_CALLED:
             self.called.clear()
         self.called[called] = peers
+
+    def order(self, snapshot: Snapshot, column: str) -> Ordered:
+        """The entries in the order of a column."""
+        ordered = self.orders[column]
+        if not ordered.ready:
+            snapshot.take_time()
+        return ordered
 
     def those(self, numbers: Sequence[int]) -> FrozenBitMap:
         """The set of these entries, as far as they are shown."""

@@ -1,4 +1,4 @@
-"""A snapshot of the database that is made when it is first looked at: most searches need none."""
+"""A snapshot of the database that is made when something is first asked; most searches do not."""
 
 from collections.abc import Callable
 
@@ -6,27 +6,52 @@ from sqlalchemy import Connection
 
 
 class NotInMemoryError(Exception):
-    """What was asked for is in the database alone."""
+    """What was asked for is in the database alone, or takes long."""
 
 
 class Snapshot:
-    """The database as it is when `open` is first called; that gives a connection."""
+    """The database as it is at the first question; `connect` gives a connection for that.
 
-    def __init__(self, open: Callable[[], Connection]) -> None:
-        self._open = open
+    `begin_look_up` is called with it before the first row is looked up.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Connection], begin_look_up: Callable[[Connection], None]
+    ) -> None:
+        self._connect = connect
+        self._begin_look_up = begin_look_up
         self._connection: Connection | None = None
+        self._looks_up = False
+
+    @property
+    def whole(self) -> Connection:
+        """It, to read much of it in order, before anything is looked up. NotInMemoryError where
+        there is none."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
 
     @property
     def connection(self) -> Connection:
-        """It, to ask. NotInMemoryError where there is none."""
-        if self._connection is None:
-            self._connection = self._open()
-        return self._connection
+        """It, to look up rows by indexes. NotInMemoryError where there is none."""
+        connection = self.whole
+        if not self._looks_up:
+            self._begin_look_up(connection)
+            self._looks_up = True
+        return connection
+
+    def take_time(self) -> None:
+        """What follows takes long. NotInMemoryError where others wait meanwhile."""
+
+
+class _Memory(Snapshot):
+    def take_time(self) -> None:
+        raise NotInMemoryError
 
 
 def _nothing() -> Connection:
     raise NotInMemoryError
 
 
-MEMORY = Snapshot(_nothing)
-"""For what has to do with what is in memory."""
+MEMORY: Snapshot = _Memory(_nothing, lambda _: None)
+"""For what has to do with what is in memory, and at once."""

@@ -66,8 +66,8 @@ class Notes:
         """Whether nothing waits to be taken, as far as can be told without asking the database."""
         return not self._touched
 
-    def heard(self, newest: int) -> None:
-        """This was the newest note of all trackers a moment ago; who is alone need not know."""
+    def heard(self, newest: int, since: float) -> None:
+        """This was the newest note of all trackers at that time; who is alone need not know."""
 
     def age(self) -> float:
         """For how many seconds the oldest of it waits; 0 for none."""
@@ -77,6 +77,8 @@ class Notes:
     def _put_back(self, touched: Touched) -> None:
         with self._lock:
             self._touched.add(touched)
+            if touched and self._since is None:
+                self._since = time.monotonic()
 
     def _take(self) -> Touched:
         with self._lock:

@@ -1,6 +1,7 @@
 """A database that changes by chance, and a shelf that goes along with it."""
 
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Changing:
         """As the tracker does."""
         states: dict[PeerId, PeerState] = {who.peer: "live" for who in self.machines}
         found = searching.find_in_memory(request, states, self.now, shelf)
-        if found is not None and found.complete:
+        if found is not None and found.is_told_at_once:
             self.in_memory += 1
             return searching.tell(MEMORY, found, states, self.now, shelf)
 
@@ -79,7 +80,8 @@ class Changing:
     def check(self) -> None:
         fresh = Shelf(Notes())
         if isinstance(self.database.notes, SharedNotes):
-            self.database.notes.heard(self.database.read_now(newest_note))
+            newest = self.database.read_now(newest_note)
+            self.database.notes.heard(newest, time.monotonic())
         for request in self.chance.sample(QUESTIONS, 15):
             true = self.ask(request, fresh)
             for _ in range(2):
@@ -150,10 +152,11 @@ class Changing:
 
         self.database.write_now(work)
 
-    def add(self, name: str, manifest: Manifest) -> Entry:
+    def add(self, name: str, manifest: Manifest, **fields: object) -> Entry:
         """An entry of the first machine's that is shown."""
         self.made += 1
-        entry = entry_of(manifest, self.machines[0], salt=self.made.to_bytes(16), name=name)
+        salt = self.made.to_bytes(16)
+        entry = entry_of(manifest, self.machines[0], salt=salt, name=name, **fields)
         self.store(entry)
         self.database.write_now(partial(store_manifest, manifest=manifest))
         return entry

@@ -20,6 +20,7 @@ def test_an_order_is_that_of_its_places(
 ) -> None:
     monkeypatch.setattr(ordered, "_LOOKED_AT", looked_at)
     monkeypatch.setattr(ordered, "_FEW", seed * 20)
+    monkeypatch.setattr(ordered, "_SEVERAL", (8, 300)[seed % 2])
     # Many blocks, and heaps of them.
     monkeypatch.setattr(blocks, "_SIZE", 9)
     monkeypatch.setattr(blocks, "_HEAP", 3)

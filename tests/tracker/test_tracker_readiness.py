@@ -6,7 +6,7 @@ from changing_catalogue import begin_changing
 
 from protocol.messages.tracking import Search
 from protocol.words import spaced
-from tracker import finding, readiness, remembered, search_index, searching
+from tracker import common_terms, finding, readiness, remembered, search_index, searching
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database
 from tracker.readiness import Readiness
@@ -41,14 +41,14 @@ def test_letters_are_looked_up_once_there_are_many_entries(
             lambda c: searching.search(c, request, {}, changing.now, shelf).total
         )
 
-    totals = {letter: found(letter) for letter in finding.LETTERS}
-    had = [letter for letter in finding.LETTERS if totals[letter]]
+    totals = {letter: found(letter) for letter in common_terms.LETTERS}
+    had = [letter for letter in common_terms.LETTERS if totals[letter]]
     assert had
-    assert asked == ([] if many else list(finding.LETTERS))
+    assert asked == ([] if many else list(common_terms.LETTERS))
     # It is what is found without any of that.
     shelf = Shelf(database.notes)
     database.notes.add(Touched(everything=True))
-    assert {letter: found(letter) for letter in finding.LETTERS} == totals
+    assert {letter: found(letter) for letter in common_terms.LETTERS} == totals
 
 
 def test_what_many_have_is_looked_up_and_nothing_rarer(
@@ -57,12 +57,11 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
     changing = begin_changing(*made, seed=7)
     monkeypatch.setattr(remembered, "_SHARE", 1 << 30)
     monkeypatch.setattr(readiness, "_MANY", 1)
-    for name, least in (("_SHORT", 3), ("_LONG", 3), ("_WHOLE", 20)):
-        monkeypatch.setattr(finding, name, least)
+    monkeypatch.setattr(common_terms, "_COMMON", 3)
     shelf = Shelf(changing.database.notes)
     changing.database.notes.add(Touched(everything=True))
     look = changing.database.look_now
-    common = look(lambda c: finding.common_terms(c, shelf, changing.now))
+    common = look(lambda c: common_terms.common_terms(c, shelf, changing.now))
 
     def has(term: str) -> int:
         request = Search(call=0, words=term)
@@ -72,7 +71,7 @@ def test_what_many_have_is_looked_up_and_nothing_rarer(
     many = [term for term in terms if has(term) * 3 > len(shelf.shown)]
     assert 0 < len(many) < len(terms)
     assert [term for term in terms if term in common] == many
-    assert not set(common) & set(finding.LETTERS)
+    assert not set(common) & set(common_terms.LETTERS)
     whole = [term for term in common if term.startswith(" ")]
     names = [spaced(shelf.columns.name(number)) for number in shelf.shown]
     assert whole

@@ -2,13 +2,16 @@
 
 import math
 import random
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from changing_catalogue import QUESTIONS, Changing, begin_changing
+from postgres import Postgres
 from sqlalchemy import Connection, event
-from tracker_support import NOW, admit, entry_of, manifest_of, signed, store_manifest
+from tracker_support import NOW, admit, entry_of, found, manifest_of, signed, store_manifest
 
 from protocol import delete_brake
 from protocol.entry import Entry, read_record
@@ -23,12 +26,14 @@ from tracker import (
     ordered,
     remembered,
     search_index,
+    searching,
 )
 from tracker.data_dir import SwarmKeys
 from tracker.database import Database, open_database
 from tracker.errors import RequestFailedError
 from tracker.kept_shelf import KeptShelf
 from tracker.shelf import Shelf
+from tracker.snapshot import MEMORY
 
 
 @pytest.fixture
@@ -205,9 +210,16 @@ def test_a_doubt_about_a_part_ends_by_itself(changing: Changing) -> None:
     assert [each.pieces for each in told_of(changing, entry).holders] == [1]
 
 
-def test_what_others_wrote_is_asked_for_once_heard(changing: Changing, engine: str) -> None:
-    if engine == "sqlite":
-        return  # There are no others.
+@pytest.fixture
+def shared(server: Postgres, tmp_path: Path) -> Iterator[Changing]:
+    """On a database that other trackers write to."""
+    _, database, keys, _ = found(tmp_path)
+    yield begin_changing(database, keys, seed=5)
+    database.close()
+
+
+def test_what_others_wrote_is_asked_for_once_heard(shared: Changing) -> None:
+    changing = shared
     changing.check()
     other = open_database(changing.database.engines.writer.url)
     entry = entry_of(manifest_of(2), changing.machines[0], salt=b"\xfd" * 16, name="film")
@@ -219,10 +231,8 @@ def test_what_others_wrote_is_asked_for_once_heard(changing: Changing, engine: s
     assert told_of(changing, entry)
 
 
-def test_what_is_kept_is_the_newest(changing: Changing, engine: str, tmp_path: Path) -> None:
-    if engine == "sqlite":
-        return  # There are no others.
-    database, path = changing.database, tmp_path / "search.cache"
+def test_what_is_kept_is_the_newest(shared: Changing, tmp_path: Path) -> None:
+    changing, database, path = shared, shared.database, tmp_path / "search.cache"
     changing.shelf = Shelf(database.notes, KeptShelf(path, "here"))
     changing.check()
     other = open_database(database.engines.writer.url)
@@ -237,3 +247,46 @@ def test_what_is_kept_is_the_newest(changing: Changing, engine: str, tmp_path: P
     assert told_of(changing, entry)
     other.close()
     changing.database = database
+
+
+@pytest.mark.parametrize("several", [8, 300])
+def test_much_that_is_new_is_soon_in_memory(
+    changing: Changing, several: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "_HEARS_FOR", math.inf)
+    monkeypatch.setattr(ordered, "_QUICKLY_CUT", 0)
+    monkeypatch.setattr(ordered, "_SEVERAL", several)
+    changing.check()
+    for _ in range(20):
+        changing.publish(shown=1)
+    changing.check()
+    for sort in SORTS:
+        request = Search(call=0, words="", sort=sort)
+        changing.ask(request, changing.shelf)
+        before = changing.in_memory
+        changing.ask(request, changing.shelf)
+        assert changing.in_memory == before + 1, sort
+
+
+def test_a_page_that_is_cut_goes_on_where_it_was(changing: Changing) -> None:
+    """Though what was found last is called otherwise before it is told."""
+    caption = "long " * 380
+    entries = [changing.add(f"{at:03}", manifest_of(3), caption=caption) for at in range(60)]
+    request = Search(call=0, words="long", sort="name", limit=50)
+    changing.check()
+    fresh = changing.ask(request, changing.shelf)
+    last = read_record(fresh.listings[-1].record.body)
+    assert len(fresh.listings) < 50
+    found = searching.find_in_memory(request, {}, NOW, changing.shelf)
+    assert found is not None
+    renamed = msgspec.structs.replace(
+        next(entry for entry in entries if entry.id == last.id), name="zzz", sequence=2
+    )
+    changing.store(renamed)
+    changing.ask(ALL, changing.shelf)
+    page = searching.tell(MEMORY, found, {}, NOW, changing.shelf)
+    rest = msgspec.structs.replace(request, cursor=page.cursor)
+    listings = changing.ask(rest, changing.shelf).listings
+    names = [getattr(read_record(each.record.body), "name", "") for each in listings]
+    at = len(page.listings)
+    assert names[:10] == [f"{number:03}" for number in range(at, at + 10)]
