@@ -38,7 +38,9 @@ from tracker.word_index import SHORT_TERM, Worded, terms
 _BETWEEN = "\n"
 """No folded text has it: it is a space there."""
 _LONGEST_TERM = 200
-_HAS_TRIGRAM = re.compile(r"[0-9a-z]{3}")
+_SIGN = r"[!-/:-@\[-`{-~]"
+_HAS_TRIGRAM = re.compile(rf"[0-9a-z]{{3}}|[0-9a-z]{{2}}{_SIGN}|{_SIGN}[0-9a-z]{{2}}")
+"""Three letters or digits, or two at the end or the beginning of what pg_trgm takes for a word."""
 _SPECIAL = re.compile(r"([\\%_])")
 
 
