@@ -67,19 +67,15 @@ def decide(connection: Connection, signed: Signed, roster: Roster, now: int) -> 
         _require_few(connection, approval)
     _keep(connection, signed, approval, now)
     named = _held.c.hash.in_(set(approval.tombstones)) & (_held.c.signer == approval.deleter)
-    waiting = connection.execute(select(_held.c.entry).where(named)).scalars().all()
-    search_index.note_listed(connection, waiting)
+    rows = connection.execute(select(_held).where(named).order_by(_held.c.entry)).all()
+    search_index.note_listed(connection, [row.entry for row in rows])
     if not approval.approved:
         connection.execute(update(_held).where(named).values(rejected=True))
         return Decision(signed)
-    released = []
-    for row in connection.execute(select(_held).where(named).order_by(_held.c.entry)).all():
-        connection.execute(delete(_held).where(_held.c.entry == row.entry))
-        tombstone = Signed(row.body, row.signature)
-        stored = _release(connection, tombstone, now)
-        if stored is not None:
-            released.append((stored, tombstone))
-    return Decision(signed, tuple(released))
+    connection.execute(delete(_held).where(named))
+    tombstones = [Signed(row.body, row.signature) for row in rows]
+    stored = [(_release(connection, each, now), each) for each in tombstones]
+    return Decision(signed, tuple((one, each) for one, each in stored if one is not None))
 
 
 def decide_as_operator(

@@ -1,7 +1,8 @@
 """What shown entries are found and sorted by, in memory: 150 bytes of each, read from the database.
 
 A search brings it up to date first, with what transactions have noted since (`touched`): it knows
-all that was on disk when the search began. One search at a time looks at it.
+all that this tracker had on disk when the search began, and what others on its database wrote as
+far as it heard of that. One search at a time looks at it. With it lies what was read of entries.
 """
 
 import threading

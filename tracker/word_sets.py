@@ -21,7 +21,7 @@ _FEW = 400
 _SOME, _LOOKED_AT, _VERY_LONG = 1_000, 5_000, 12
 """So many texts are looked at in half the time that an index takes to find a word, or a long one,
 all runs of which many may have."""
-_FOLDERS_LOOKED_AT = 100
+_FEW_FOLDERS = 100
 """Names in a folder are up to 64 KiB."""
 
 
@@ -60,7 +60,7 @@ def _look_own(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
 
 def _look_inside(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
     maybe = shelf.remembered.narrowed(word, "\n")
-    if maybe is not None and len(maybe) <= _FOLDERS_LOOKED_AT:
+    if maybe is not None and len(maybe) <= _FEW_FOLDERS:
         texts = get_all(
             shelf.inside,
             maybe,
