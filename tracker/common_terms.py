@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from protocol.words import LONG_WORD, spaced
-from tracker import search_index
 from tracker.shelf import Shelf
 from tracker.snapshot import Snapshot
 from tracker.word_index import terms
-from tracker.word_sets import with_any, with_any_inside, with_parts
+from tracker.word_sets import own_texts, with_any, with_any_inside, with_parts
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789")
 """Words that are looked up before they are asked for, and then `common_terms`."""
@@ -45,7 +44,7 @@ def common_terms(snapshot: Snapshot, shelf: Shelf, now: int) -> list[str]:
         numbers = shelf.orders["created"].numbers
         some = numbers[:: len(numbers) // _SAMPLE + 1]
         names = [shelf.columns.name(number) for number in some]
-    texts = search_index.own_texts(snapshot.connection, list(some))
+        texts = own_texts(snapshot, shelf, some)
     least = len(some) // _COMMON
     short = _common(map(terms, texts.values()), least)
     long = _common(_typed([text[:_FIRST] for text in texts.values()]), least)

@@ -7,6 +7,7 @@ transaction (`group_commit`). Which engine it is, `engines` knows.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,13 +105,22 @@ class Database:
     def look_now(self, work: Callable[[Snapshot], _T]) -> _T:
         """As `look`, in this thread."""
         try:
-            with ExitStack() as stack:
-                begin = self.engines.reader.begin
-                return work(
-                    Snapshot(lambda: stack.enter_context(begin()), self.engines.begin_look_up)
-                )
+            try:
+                return self._look_once(work)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                # The server was started anew since we last asked: nobody need notice.
+                return self._look_once(work)
         except DBAPIError as error:
             raise _explained(error) from error
+
+    def _look_once(self, work: Callable[[Snapshot], _T]) -> _T:
+        reader, looker = self.engines.reader, self.engines.looker
+        with ExitStack() as stack:
+            read = cache(lambda: stack.enter_context(reader.begin()))
+            look = cache(lambda: stack.enter_context(looker.connect())) if looker else read
+            return work(Snapshot(read, look))
 
     def close(self) -> None:
         """Let go of it."""

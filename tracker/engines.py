@@ -47,30 +47,33 @@ _ENOUGH_MEMORY = """
 SELECT set_config('work_mem', '32MB', false)
 WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('32MB')
 """
+"""With less it forgets which rows of a page it has found, and looks at all again."""
+_READ_ONLY = "SET default_transaction_read_only = on"
 _AHEAD = "SET effective_io_concurrency = 64"
 """Rows that are looked up lie all over the disk: so many are read at once."""
 _JIT = "SET jit = off"
 """It takes a tenth of a second, whenever a plan seems costly, as what is off does."""
-_LOOK_UP = "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"
+_BITMAPS = "SET enable_seqscan = off; SET enable_indexscan = off"
 """Else what nearly all entries have is looked for in each row, which takes ten times as long: the
 planner thinks that taking terms apart costs nothing; and rows of a page are read one by one."""
-_PLANS = "plans"
-"""In `Connection.info`: whether the engine knows of that."""
 _AGAIN = frozenset({"40001", "40P01"})
 """Serialization failures, which engines of several machines have, and deadlocks."""
 
 
 @dataclass(frozen=True)
 class Engines:
-    """One database: `writer` has one connection, `reader` a few."""
+    """One database: `writer` has one connection, `reader` a few.
+
+    `looker` has a few more to look up rows by indexes and in no order, each question a snapshot of
+    its own; None where `reader` does that as well.
+    """
 
     writer: Engine
     reader: Engine
+    looker: Engine | None
     lock_writes: Callable[[Connection], None]
     """Called first in each transaction that writes."""
     lock_migration: Callable[[Connection], None]
-    begin_look_up: Callable[[Connection], None]
-    """Called in a transaction that reads, before rows are looked up by indexes and in no order."""
     tell_others: Callable[[Connection, Touched], None]
     """Called last in each transaction that writes, with what it has touched."""
     notes: Notes
@@ -82,6 +85,8 @@ class Engines:
         """Let go of it."""
         if self.aside is not None:
             self.aside.close()
+        if self.looker is not None:
+            self.looker.dispose()
         self.reader.dispose()
         self.writer.dispose()
 
@@ -114,7 +119,7 @@ def _sqlite(path: Path) -> Engines:
     settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
     _prepare(writer, "IMMEDIATE", *settings, *_WRITER_MEMORY)
     _prepare(reader, "DEFERRED", "query_only=ON", "cache_size=-65536", "mmap_size=2147418112")
-    return Engines(writer, reader, _nothing, _nothing, _nothing, _count, Notes())
+    return Engines(writer, reader, None, _nothing, _nothing, _count, Notes())
 
 
 def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
@@ -133,19 +138,23 @@ def _prepare(engine: Engine, begin: str, *pragmas: str) -> None:
 
 def _postgres(url: URL) -> Engines:
     settings = {key: value for key, value in _SETTINGS.items() if key not in url.query}
-    options: dict[str, Any] = {"connect_args": settings, "pool_pre_ping": True, "max_overflow": 0}
-    writer = create_engine(url, pool_size=1, **options)
+    options: dict[str, Any] = {"connect_args": settings, "max_overflow": 0}
+    writer = create_engine(url, pool_size=1, pool_pre_ping=True, **options)
     # As with SQLite: what was asked last knows the tables.
-    reader = create_engine(url, pool_size=READERS, pool_use_lifo=True, **options)
+    options |= {"pool_size": READERS, "pool_use_lifo": True}
+    reader = create_engine(url, pool_pre_ping=True, **options)
+    # No question but those that are asked: each takes as long as finding a few rows.
+    looker = create_engine(url, isolation_level="AUTOCOMMIT", **options)
     event.listen(writer, "connect", _prepare_writer)
     event.listen(reader, "connect", _prepare_reader)
+    event.listen(looker, "connect", _prepare_looker)
     aside = Aside(create_engine(url, poolclass=NullPool, connect_args=settings))
     return Engines(
         writer,
         reader,
+        looker,
         _lock_swarm,
         _lock_migration,
-        _begin_look_up,
         write_note,
         SharedNotes(),
         aside,
@@ -171,27 +180,28 @@ def _prepare_writer(raw: "psycopg.Connection[Any]", record: Any) -> None:
         record.info[NOTIFIES] = False
 
 
-def _prepare_reader(raw: "psycopg.Connection[Any]", record: Any) -> None:
+def _prepare_reader(raw: "psycopg.Connection[Any]", _record: Any) -> None:
     import psycopg
 
     raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    # Where it has less memory, it forgets which rows of a page it has found, and looks at all
-    # again. Not all that speak its language know of these.
-    steps = (("memory", _ENOUGH_MEMORY), ("ahead", _AHEAD), ("jit", _JIT), (_PLANS, _LOOK_UP))
-    for name, statement in steps:
-        try:
-            raw.execute(statement)
-            raw.commit()
-            record.info[name] = True
-        except psycopg.DatabaseError:
-            raw.rollback()
-            record.info[name] = False
+    _set(raw, _ENOUGH_MEMORY, _AHEAD, _JIT)
     raw.read_only = True
 
 
-def _begin_look_up(connection: Connection) -> None:
-    if connection.info.get(_PLANS, False):
-        connection.exec_driver_sql(_LOOK_UP)
+def _prepare_looker(raw: "psycopg.Connection[Any]", _record: Any) -> None:
+    _set(raw, _ENOUGH_MEMORY, _AHEAD, _JIT, _BITMAPS, _READ_ONLY)
+
+
+def _set(raw: "psycopg.Connection[Any]", *settings: str) -> None:
+    """Not all that speak PostgreSQL's language know of these."""
+    import psycopg
+
+    for each in settings:
+        try:
+            raw.execute(each)
+            raw.commit()
+        except psycopg.DatabaseError:
+            raw.rollback()
 
 
 def _lock_swarm(connection: Connection) -> None:

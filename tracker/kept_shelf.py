@@ -23,7 +23,7 @@ from tracker import tables
 if TYPE_CHECKING:
     from tracker.shelf import Shelf
 
-_FORMAT = b"twofold shelf 2\n"
+_FORMAT = b"twofold shelf 3\n"
 _DIGEST = 32
 _LENGTH = 8
 _AT_ONCE = 1 << 20
@@ -111,6 +111,8 @@ def _section(file: BinaryIO) -> bytes:
 
 
 def _sections(shelf: "Shelf") -> Iterator[Any]:
+    shelf.texts.compact()
+    shelf.inside.compact()
     for column in _columns(shelf):
         yield memoryview(column).cast("B")
     for order in shelf.orders.values():
@@ -161,4 +163,6 @@ def _set(file: BinaryIO) -> FrozenBitMap:
 def _columns(shelf: "Shelf") -> tuple[Any, ...]:
     columns = shelf.columns
     arrays = (columns.created, columns.sizes, columns.begins, columns.lengths)
-    return (*arrays, columns.ids, columns.texts)
+    stores = (shelf.texts, shelf.inside)
+    texts = [each for store in stores for each in (store.begins, store.lengths, store.texts)]
+    return (*arrays, columns.ids, columns.texts, *texts)

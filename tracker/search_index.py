@@ -4,7 +4,7 @@ One index is of what entries say of themselves, one of the names in folders; all
 in the vocabulary, for what is mistyped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, delete, or_, select
 
@@ -16,7 +16,7 @@ from protocol.similar import learned
 from protocol.words import fold, name_key, searchable, spaced
 from tracker import tables
 from tracker.remembered import Text
-from tracker.rows import SOME, portions, put_rows, rows_among
+from tracker.rows import SOME, Row, portions, put_rows, rows_among
 from tracker.touched import note_entries
 from tracker.vocabulary_postgres import PostgresVocabulary
 from tracker.vocabulary_sqlite import SqliteVocabulary
@@ -136,6 +136,16 @@ def named_in(text: str) -> str:
 def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     """The folded names in a few folders, one a line."""
     return _inner(connection).texts(connection, numbers)
+
+
+def all_texts(connection: Connection) -> Iterator[Row]:
+    """Numbers of entries and what each says of itself, folded; nothing else is read meanwhile."""
+    return _words(connection).all_texts(connection)
+
+
+def all_texts_inside(connection: Connection) -> Iterator[Row]:
+    """Numbers of folders and the folded names in each; nothing else is read meanwhile."""
+    return _inner(connection).all_texts(connection)
 
 
 def texts_of(connection: Connection, numbers: Sequence[int]) -> dict[int, Text]:

@@ -1,4 +1,4 @@
-"""What shown entries are found and sorted by, in memory: 150 bytes of each, read from the database.
+"""What shown entries are found and sorted by, in memory: 220 bytes of each, read from the database.
 
 A search brings it up to date first, with what transactions have noted since (`touched`): it knows
 all that this tracker had on disk when the search began, and what others on its database wrote as
@@ -28,6 +28,7 @@ from tracker.rows import Row, portions, raw_rows
 from tracker.sets import Sets
 from tracker.shown_rows import ShownRow
 from tracker.snapshot import NotInMemoryError, Snapshot
+from tracker.text_store import TextStore
 from tracker.touched import MOST, Notes, Touched
 
 _keys = tables.search_keys
@@ -35,8 +36,10 @@ _NAMELESS = "  "
 _MANY_PEERS = 50
 """If more have changed all is read again, which takes as long."""
 _ROWS = 32 << 20
-_TEXTS = 12 << 20
-"""Bytes of what is read of entries that were found: of rows, and of each kind of text."""
+_NAMED = 12 << 20
+"""Bytes of what is read of entries that were found, and of the spaced words of their names."""
+_TEXTS, _INSIDE = 128 << 20, 64 << 20
+"""Bytes of what entries say of themselves, and of the names in folders."""
 _OF_A_NUMBER = 130
 _MOST_CALLED = 1_000
 _SETS = ("kind", "author", "copies", "nameless")
@@ -107,15 +110,12 @@ class Shelf:
                 self._catch_up(connection, now)
                 self._kept.write(connection, self)
 
-    def keep_read(
-        self, rows: Mapping[int, ShownRow], inside: Mapping[int, str], version: int
-    ) -> None:
+    def keep_read(self, rows: Mapping[int, ShownRow], version: int) -> None:
         """Remember what was read when the shelf was of a version, unless it has changed since."""
         lasting = {number: row for number, row in rows.items() if not row.passing}
         with self._lock:
             if version == self.version:
                 self.rows.put(lasting)
-                self.inside.put(inside)
 
     def remember_called(self, called: str, peers: Sequence[PeerId]) -> None:
         """Remember which machines have a name."""
@@ -161,7 +161,8 @@ class Shelf:
         self.put_orders(defaultdict(tuple))
         self.remembered = Remembered()
         self.possession = Possession()
-        self.texts, self.named, self.inside = (Recent[str](_TEXTS, _bytes_of) for _ in range(3))
+        self.texts, self.inside = TextStore(_TEXTS), TextStore(_INSIDE)
+        self.named = Recent[str](_NAMED, _bytes_of)
         self._forget_peers()
 
     def _forget_peers(self) -> None:
@@ -170,8 +171,8 @@ class Shelf:
         """Machines by the names that were asked for."""
 
     def _forget_read(self, entries: Collection[int]) -> None:
-        for recent in (self.rows, self.texts, self.named, self.inside):
-            recent.forget(entries)
+        self.rows.forget(entries)
+        self.named.forget(entries)
 
     def _is_new(self, now: int) -> bool:
         return self._notes.quiet() and not self.possession.any_doubt_over(now)
@@ -234,6 +235,12 @@ class Shelf:
             for value, those in by.items():
                 self.sets[column].put(value, those)
         self.put_orders({column: _in_order(connection, column) for column in _ORDERS})
+        for store, texts in (
+            (self.texts, search_index.all_texts),
+            (self.inside, search_index.all_texts_inside),
+        ):
+            for number, text in texts(connection):
+                store.put(number, text)
 
     def _refresh(self, connection: Connection, numbers: list[int]) -> None:
         changed = FrozenBitMap(numbers)
@@ -252,8 +259,14 @@ class Shelf:
             self.sets[column].change(changed, by)
         for order in self.orders.values():
             order.put(there)
-        if not self.remembered.empty:
-            self.remembered.change(numbers, search_index.texts_of(connection, there))
+        texts = search_index.texts_of(connection, there)
+        self.remembered.change(numbers, texts)
+        self.texts.forget(numbers)
+        self.inside.forget(numbers)
+        for number, each in texts.items():
+            self.texts.put(number, each.text)
+            if each.inside:
+                self.inside.put(number, each.inside)
 
 
 def _bytes_of(text: str) -> int:

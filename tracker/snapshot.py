@@ -1,6 +1,7 @@
 """A snapshot of the database that is made when something is first asked; most searches do not."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -10,35 +11,24 @@ class NotInMemoryError(Exception):
 
 
 class Snapshot:
-    """The database as it is at the first question; `connect` gives a connection for that.
+    """The database as it is at the first question; `read` and `look` give connections for that.
 
-    `begin_look_up` is called with it before the first row is looked up.
+    What is looked up may be newer than the snapshot, and what is looked up later newer still.
     """
 
-    def __init__(
-        self, connect: Callable[[], Connection], begin_look_up: Callable[[Connection], None]
-    ) -> None:
-        self._connect = connect
-        self._begin_look_up = begin_look_up
-        self._connection: Connection | None = None
-        self._looks_up = False
+    def __init__(self, read: Callable[[], Connection], look: Callable[[], Connection]) -> None:
+        self._read = read
+        self._look = look
 
-    @property
+    @cached_property
     def whole(self) -> Connection:
-        """It, to read much of it in order, before anything is looked up. NotInMemoryError where
-        there is none."""
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+        """It, to read much of it in order. NotInMemoryError where there is none."""
+        return self._read()
 
-    @property
+    @cached_property
     def connection(self) -> Connection:
-        """It, to look up rows by indexes. NotInMemoryError where there is none."""
-        connection = self.whole
-        if not self._looks_up:
-            self._begin_look_up(connection)
-            self._looks_up = True
-        return connection
+        """To look up rows by indexes. NotInMemoryError where there is none."""
+        return self._look()
 
     def take_time(self) -> None:
         """What follows takes long. NotInMemoryError where others wait meanwhile."""
@@ -53,5 +43,5 @@ def _nothing() -> Connection:
     raise NotInMemoryError
 
 
-MEMORY: Snapshot = _Memory(_nothing, lambda _: None)
+MEMORY: Snapshot = _Memory(_nothing, _nothing)
 """For what has to do with what is in memory, and at once."""

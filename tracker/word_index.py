@@ -1,11 +1,13 @@
 """What an index of words does, whichever engine keeps it, and how entries come to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection
+
+from tracker.rows import Row
 
 SHORT_TERM = 2
 MOST_ALIKE = 100
@@ -44,6 +46,9 @@ class WordIndex(Protocol):
 
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
+
+    def all_texts(self, connection: Connection) -> Iterator[Row]:
+        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

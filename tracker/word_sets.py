@@ -16,13 +16,15 @@ from tracker.shelf import Shelf
 from tracker.snapshot import Snapshot
 from tracker.word_index import Group
 
-_FEW = 400
-"""Of so many entries the texts are remembered."""
-_SOME, _LOOKED_AT, _VERY_LONG = 1_000, 5_000, 12
-"""So many texts are looked at in half the time that an index takes to find a word, or a long one,
-all runs of which many may have."""
-_FEW_FOLDERS = 100
-"""Names in a folder are up to 64 KiB."""
+_MANY, _LOOKED_AT, _VERY_LONG = 3_000, 15_000, 12
+"""So many texts are looked through in half the time that an index takes to find a word, or a long
+one, all runs of which many may have."""
+_LONG = 2_000
+"""So many while others wait."""
+_READ = 1_000
+"""So many are read from the database in half of it."""
+_MANY_FOLDERS, _LONG_FOLDERS = 1_000, 100
+"""The same of names in folders, up to 64 KiB each; so few are read too."""
 
 
 def with_any(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
@@ -50,23 +52,28 @@ def with_parts(snapshot: Snapshot, shelf: Shelf, several: Iterable[Sequence[str]
 
 def _look_own(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
     maybe = shelf.remembered.narrowed(word)
-    if maybe is not None and len(maybe) <= _FEW:
-        return list(those_with(snapshot, shelf, [(word,)], maybe))
-    if maybe is not None and len(maybe) <= (_LOOKED_AT if len(word) >= _VERY_LONG else _SOME):
-        # Too many to remember their texts.
-        return search_index.those_with(snapshot.connection, word, list(maybe))
+    if maybe is not None and len(maybe) <= (_LOOKED_AT if len(word) >= _VERY_LONG else _MANY):
+        if len(maybe) > _LONG:
+            snapshot.take_time()
+        found, lacking = shelf.texts.having(word, maybe)
+        if not lacking:
+            return found
+        if len(lacking) <= _READ:
+            return [*found, *search_index.those_with(snapshot.connection, word, lacking)]
     return search_index.numbers_with(snapshot.connection, word)
 
 
 def _look_inside(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
     maybe = shelf.remembered.narrowed(word, "\n")
-    if maybe is not None and len(maybe) <= _FEW_FOLDERS:
-        texts = get_all(
-            shelf.inside,
-            maybe,
-            lambda some: search_index.texts_inside(snapshot.connection, some),
-        )
-        return [number for number, text in texts.items() if word in text]
+    if maybe is not None and len(maybe) <= _MANY_FOLDERS:
+        if len(maybe) > _LONG_FOLDERS:
+            snapshot.take_time()
+        found, lacking = shelf.inside.having(word, maybe)
+        if not lacking:
+            return found
+        if len(lacking) <= _LONG_FOLDERS:
+            texts = search_index.texts_inside(snapshot.connection, lacking)
+            return [*found, *(number for number, text in texts.items() if word in text)]
     return search_index.numbers_inside(snapshot.connection, word)
 
 
@@ -100,9 +107,8 @@ def those_named(
 
 def own_texts(snapshot: Snapshot, shelf: Shelf, numbers: Iterable[int]) -> Mapping[int, str]:
     """What a few entries say of themselves, folded."""
-    return get_all(
-        shelf.texts, numbers, lambda some: search_index.own_texts(snapshot.connection, some)
-    )
+    texts, lacking = shelf.texts.get(numbers)
+    return texts | search_index.own_texts(snapshot.connection, lacking) if lacking else texts
 
 
 def _has(text: str, groups: Sequence[Group]) -> bool:

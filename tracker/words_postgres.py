@@ -9,7 +9,7 @@ why texts lie apart, and terms are one text, a third of what an array of them wo
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from protocol.words import LONG_WORD
-from tracker.rows import SOME, rows_among
+from tracker.rows import SOME, Row, raw_rows, rows_among
 from tracker.word_index import SHORT_TERM, Worded, terms
 
 _BETWEEN = "\n"
@@ -53,7 +53,8 @@ class PostgresWords:
         some = self._words.c.number.in_(SOME)
         has = func.strpos(self._words.c.text, bindparam("word")) > 0
         self._among = select(self._words.c.number).where(some, has)
-        self._texts = select(self._words.c.number, self._words.c.text).where(some)
+        self._all_texts = select(self._words.c.number, self._words.c.text)
+        self._texts = self._all_texts.where(some)
 
     def put(self, connection: Connection, added: Sequence[Worded]) -> None:
         """Take in entries of which nothing is kept."""
@@ -99,6 +100,10 @@ class PostgresWords:
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
         return dict(rows_among(connection, self._texts, list(numbers)))
+
+    def all_texts(self, connection: Connection) -> Iterator[Row]:
+        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
+        return raw_rows(connection, self._all_texts, many=True)
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

@@ -6,15 +6,15 @@ hexadecimal so that no script or punctuation matters to the tokenizer. So every 
 from an index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, text
+from sqlalchemy import ColumnElement, Connection, Select, column, func, select, table, text
 
 from protocol.words import LONG_WORD
-from tracker.rows import as_json, put_in_sqlite
+from tracker.rows import Row, as_json, put_in_sqlite, raw_rows
 from tracker.word_index import Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
@@ -37,6 +37,7 @@ class SqliteWords:
         # Where FTS5 keeps the text: read by number it is there at once.
         self._get_texts = f"SELECT id, c0 FROM {self._texts}_content WHERE {_AMONG}"
         self._get_those = f"SELECT id FROM {self._texts}_content WHERE {_AMONG}"
+        self._all_texts = _content(self._texts)
         self._put_text = f"INSERT INTO {self._texts}(rowid, text) VALUES (?, ?)"
         self._put_short = f"INSERT INTO {self._shorts}(rowid, terms) VALUES (?, ?)"
         self._drop_text = text(f"DELETE FROM {self._texts} WHERE rowid = :number")
@@ -85,6 +86,10 @@ class SqliteWords:
         found = connection.exec_driver_sql(self._get_texts, (as_json(numbers),))
         return {row.id: row.c0 for row in found}
 
+    def all_texts(self, connection: Connection) -> Iterator[Row]:
+        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
+        return raw_rows(connection, self._all_texts, many=True)
+
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""
         return func.instr(column, part) > 0
@@ -95,6 +100,11 @@ def found_in(connection: Connection, name: str, query: str) -> list[int]:
     # As one text, which is there in a third of the time that so many rows take.
     found = connection.exec_driver_sql(_FOUND.format(name=name), (query,)).scalar_one()
     return msgspec.json.decode(found, type=list[int])
+
+
+def _content(name: str) -> Select[Any]:
+    kept = table(f"{name}_content", column("id"), column("c0"))
+    return select(kept.c.id, kept.c.c0)
 
 
 def _some_runs(word: str) -> str:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from postgres import PASSWORD, Postgres
-from sqlalchemy import URL, Connection, create_engine, insert, select, text, update
+from sqlalchemy import URL, Connection, create_engine, delete, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 from tracker_support import NOW, Swarm, admit, entry_of, found, manifest_of, running, signed
 
 from protocol.messages.base import Failed
@@ -23,6 +24,7 @@ from protocol.messages.tracking import Publish, Search
 from tracker import catalogue, members, swarm, tables
 from tracker.database import Database, open_database
 from tracker.errors import DataDirectoryError, RequestFailedError
+from tracker.snapshot import Snapshot
 from tracker.words_postgres import PostgresWords
 
 MIGRATIONS = Path(swarm.__file__).parent / "migrations"
@@ -225,6 +227,29 @@ def test_a_server_that_was_away_is_found_again(tmp_path: Path, server: Postgres)
     assert stored.change == 1
     cut_off(server, database)
     assert database.read_now(members.load_number) == 2
+    assert database.look_now(lambda snapshot: members.load_number(snapshot.connection)) == 2
+    cut_off(server, database)
+    assert database.look_now(lambda snapshot: members.load_number(snapshot.connection)) == 2
+    with pytest.raises(RequestFailedError, match="does not answer now"):
+        database.look_now(cut_while_looking(server, database))
+    database.close()
+
+
+def cut_while_looking(server: Postgres, database: Database) -> Callable[[Snapshot], object]:
+    """A look during which all connections end, however often it is begun anew."""
+
+    def look(snapshot: Snapshot) -> object:
+        members.load_number(snapshot.connection)
+        cut_off(server, database)
+        return members.load_number(snapshot.connection)
+
+    return look
+
+
+def test_what_looks_rows_up_writes_nothing(tmp_path: Path, server: Postgres) -> None:
+    _, database, _, _ = found(tmp_path)
+    with pytest.raises(DBAPIError, match="read-only"):
+        database.look_now(lambda snapshot: snapshot.connection.execute(delete(tables.swarm)))
     database.close()
 
 
