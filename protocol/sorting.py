@@ -14,11 +14,14 @@ DESCENDING = frozenset({"relevance", "newest", "largest"})
 _NUMBER = 8
 
 
+Key = tuple[int, ...] | str
+"""What an order goes by: (nearness, created), (created,), (size,), or the name's key."""
+
+
 class Place(NamedTuple):
     """Where an entry is in an order: compare those of one order only."""
 
-    key: tuple[int, ...] | str
-    """(nearness, created), (created,), (size,), or the name's key."""
+    key: Key
     id: bytes
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
+from typing import NamedTuple
 
 from pyroaring import FrozenBitMap
 
 from protocol.messages.finding import Sort
-from protocol.sorting import DESCENDING, Place
+from protocol.sorting import DESCENDING, Key, Place
 from protocol.words import EXACT, INSIDE, PART, PREFIX, WORD, Words, spaced
 from tracker import search_index
 from tracker.shelf import Shelf
@@ -26,12 +27,11 @@ _FEW = 400
 _LAST_CHARACTER = "\U0010ffff"
 
 
-@dataclass(frozen=True)
-class Match:
-    """An entry that was found, and where it is in the order."""
+class Match(NamedTuple):
+    """An entry that was found, and the key of its place in the order."""
 
     number: int
-    place: Place
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,7 @@ def _in_order(
         key = order.after.key
         after = (key if isinstance(key, str) else key[0], order.after.id)
     numbers = ordered.first(found, order.limit, after, descending=order.sort in DESCENDING)
-    places = ((number, *ordered.place(number)) for number in numbers)
-    return [
-        Match(number, Place(key if isinstance(key, str) else (*nearness, key), entry))
-        for number, key, entry in places
-    ]
+    key_of = ordered.key
+    if order.sort == "name":
+        return [Match(number, key_of(number)) for number in numbers]
+    return [Match(number, (*nearness, key_of(number))) for number in numbers]

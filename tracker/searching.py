@@ -10,6 +10,7 @@ import msgspec
 from pyroaring import FrozenBitMap
 
 from protocol.correcting import Corrected
+from protocol.entry import read_record
 from protocol.errors import InvalidTextError
 from protocol.inner_names import line_with
 from protocol.messages.finding import MAX_INSIDE, Sort
@@ -94,8 +95,9 @@ def tell(snapshot: Snapshot, found: Found, states: States, now: int, shelf: Shel
     replaced = found.corrected.replaced if found.corrected else ()
     if not listings or (len(listings) == len(told) and not found.more):
         return Page(listings, found.total, b"", replaced=replaced)
-    places = {match.number: match.place for match in found.page}
-    cursor = encode_cursor(found.sort, places[told[len(listings) - 1].number])
+    last = told[len(listings) - 1]
+    place = Place(dict(found.page)[last.number], read_record(last.record.body).id)
+    cursor = encode_cursor(found.sort, place)
     return Page(listings, found.total, cursor, replaced=replaced)
 
 
