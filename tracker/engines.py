@@ -1,7 +1,8 @@
 """The two engines: how each is connected to, and what differs but for the index of words.
 
 Invariant: on both, a write sees all writes before it and no other goes on beside it, and a read has
-one snapshot, which begins with its first question.
+one snapshot, which begins with its first question. What only looks rows up has that on SQLite; on
+PostgreSQL each of its questions has its own.
 """
 
 import os

@@ -111,8 +111,8 @@ def _section(file: BinaryIO) -> bytes:
 
 
 def _sections(shelf: "Shelf") -> Iterator[Any]:
-    shelf.texts.compact()
-    shelf.inside.compact()
+    for store in (shelf.texts, shelf.inside):
+        store.compact()
     for column in _columns(shelf):
         yield memoryview(column).cast("B")
     for order in shelf.orders.values():
@@ -144,6 +144,8 @@ def _fill(shelf: "Shelf", file: BinaryIO) -> None:
             column += _section(file)
         else:
             column.frombytes(_section(file))
+    for store in (shelf.texts, shelf.inside):
+        store.count()
     shelf.put_orders({column: array("I", _section(file)) for column in shelf.orders})
     shelf.shown = _set(file)
     for sets in (*shelf.sets.values(), shelf.possession.whole):

@@ -1,6 +1,6 @@
 """Many rows at a time, as the driver gives them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -37,16 +37,22 @@ SOME: BindParameter[Any] = bindparam("some", expanding=True)
 
 
 def raw_rows(
-    connection: Connection, statement: Select[Any], *, many: bool = False
-) -> Iterator[Row]:
-    """What a statement finds: of many rows in a third of the time, some thousands in memory.
+    connection: Connection,
+    statement: Select[Any],
+    *,
+    many: bool = False,
+    at_once: int = _FETCHED,
+) -> Generator[Row]:
+    """What a statement finds: of many rows in a third of the time, `at_once` in memory.
 
-    Of `many` only one statement at a time.
+    Of `many` only one statement at a time: close it if it is not read to its end.
     """
     cursor = _cursor(connection, statement, many=many)
-    while rows := cursor.fetchmany(_FETCHED):
-        yield from rows
-    cursor.close()
+    try:
+        while rows := cursor.fetchmany(at_once):
+            yield from rows
+    finally:
+        cursor.close()
 
 
 def rows_among(

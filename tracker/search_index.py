@@ -4,7 +4,7 @@ One index is of what entries say of themselves, one of the names in folders; all
 in the vocabulary, for what is mistyped.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from sqlalchemy import Connection, delete, or_, select
 
@@ -138,13 +138,13 @@ def texts_inside(connection: Connection, numbers: Sequence[int]) -> dict[int, st
     return _inner(connection).texts(connection, numbers)
 
 
-def all_texts(connection: Connection) -> Iterator[Row]:
-    """Numbers of entries and what each says of itself, folded; nothing else is read meanwhile."""
+def all_texts(connection: Connection) -> Generator[Row]:
+    """Numbers of entries and what each says of itself, folded: to be read or closed first."""
     return _words(connection).all_texts(connection)
 
 
-def all_texts_inside(connection: Connection) -> Iterator[Row]:
-    """Numbers of folders and the folded names in each; nothing else is read meanwhile."""
+def all_texts_inside(connection: Connection) -> Generator[Row]:
+    """Numbers of folders and the folded names in each: to be read or closed first."""
     return _inner(connection).all_texts(connection)
 
 

@@ -165,7 +165,7 @@ def _read(
         rows = load_shown(snapshot.connection, found.lacking, now, found.holders)
     if found.inside_lacking:
         inside = search_index.texts_inside(snapshot.connection, found.inside_lacking)
-    shelf.keep_read(rows, found.version)
+    shelf.keep_read(rows, inside, found.version)
     return found.rows | rows, found.inside | inside
 
 

@@ -9,7 +9,7 @@ import threading
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from sys import getsizeof
 from typing import Any
 
@@ -110,12 +110,15 @@ class Shelf:
                 self._catch_up(connection, now)
                 self._kept.write(connection, self)
 
-    def keep_read(self, rows: Mapping[int, ShownRow], version: int) -> None:
+    def keep_read(
+        self, rows: Mapping[int, ShownRow], inside: Mapping[int, str], version: int
+    ) -> None:
         """Remember what was read when the shelf was of a version, unless it has changed since."""
         lasting = {number: row for number, row in rows.items() if not row.passing}
         with self._lock:
             if version == self.version:
                 self.rows.put(lasting)
+                self.inside.put_read(inside)
 
     def remember_called(self, called: str, peers: Sequence[PeerId]) -> None:
         """Remember which machines have a name."""
@@ -239,8 +242,8 @@ class Shelf:
             (self.texts, search_index.all_texts),
             (self.inside, search_index.all_texts_inside),
         ):
-            for number, text in texts(connection):
-                store.put(number, text)
+            with closing(texts(connection)) as rows:
+                all(store.put(number, text) for number, text in rows)
 
     def _refresh(self, connection: Connection, numbers: list[int]) -> None:
         changed = FrozenBitMap(numbers)
@@ -261,12 +264,13 @@ class Shelf:
             order.put(there)
         texts = search_index.texts_of(connection, there)
         self.remembered.change(numbers, texts)
-        self.texts.forget(numbers)
-        self.inside.forget(numbers)
+        self.texts.forget([number for number in numbers if number not in texts])
         for number, each in texts.items():
             self.texts.put(number, each.text)
-            if each.inside:
-                self.inside.put(number, each.inside)
+        inside = {number: each.inside for number, each in texts.items() if each.inside}
+        self.inside.forget([number for number in numbers if number not in inside])
+        for number, names in inside.items():
+            self.inside.put(number, names)
 
 
 def _bytes_of(text: str) -> int:

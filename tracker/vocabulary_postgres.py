@@ -18,7 +18,7 @@ _KEEP = text(
 _WITH_KEYS = text(
     "SELECT word FROM vocabulary WHERE key = ANY(CAST(:keys AS text[])) ORDER BY word"
 )
-_THRESHOLD = text("SELECT set_config('pg_trgm.similarity_threshold', :least, true)")
+_THRESHOLD = text("SELECT set_config('pg_trgm.similarity_threshold', :least, false)")
 _ALIKE = text(
     "SELECT word FROM vocabulary WHERE key % :key AND length(key) BETWEEN :least AND :most"
     " ORDER BY similarity(key, :key) DESC, word LIMIT :limit"

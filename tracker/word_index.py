@@ -1,6 +1,6 @@
 """What an index of words does, whichever engine keeps it, and how entries come to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +11,8 @@ from tracker.rows import Row
 
 SHORT_TERM = 2
 MOST_ALIKE = 100
+TEXTS_AT_ONCE = 500
+"""Names in a folder are up to 64 KiB."""
 Group = tuple[str, ...]
 """Words of which one is enough."""
 
@@ -47,8 +49,8 @@ class WordIndex(Protocol):
     def texts(self, connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
         """The folded texts of a few entries."""
 
-    def all_texts(self, connection: Connection) -> Iterator[Row]:
-        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
+    def all_texts(self, connection: Connection) -> Generator[Row]:
+        """Numbers and folded texts of all entries, in any order: to be read or closed first."""
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

@@ -14,17 +14,16 @@ from tracker import search_index
 from tracker.recent import get_all
 from tracker.shelf import Shelf
 from tracker.snapshot import Snapshot
+from tracker.text_store import TextStore
 from tracker.word_index import Group
 
-_MANY, _LOOKED_AT, _VERY_LONG = 3_000, 15_000, 12
-"""So many texts are looked through in half the time that an index takes to find a word, or a long
-one, all runs of which many may have."""
-_LONG = 2_000
-"""So many while others wait."""
-_READ = 1_000
-"""So many are read from the database in half of it."""
-_MANY_FOLDERS, _LONG_FOLDERS = 1_000, 100
-"""The same of names in folders, up to 64 KiB each; so few are read too."""
+_QUICK, _QUICK_OF_LONG, _LONG = 2.5, 12.0, 12
+"""Milliseconds in which texts are looked through: half of what an index takes to find a word, or a
+long one, all runs of which many may have."""
+_AT_ONCE = 1.5
+"""The same while others wait."""
+_FEW, _FEW_FOLDERS = 1_000, 100
+"""So many texts are read from the database in half that time, and names in a folder."""
 
 
 def with_any(snapshot: Snapshot, shelf: Shelf, group: Group) -> FrozenBitMap:
@@ -52,29 +51,36 @@ def with_parts(snapshot: Snapshot, shelf: Shelf, several: Iterable[Sequence[str]
 
 def _look_own(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
     maybe = shelf.remembered.narrowed(word)
-    if maybe is not None and len(maybe) <= (_LOOKED_AT if len(word) >= _VERY_LONG else _MANY):
-        if len(maybe) > _LONG:
-            snapshot.take_time()
+    if maybe is not None and _is_quick(snapshot, shelf.texts, word, maybe):
         found, lacking = shelf.texts.having(word, maybe)
         if not lacking:
             return found
-        if len(lacking) <= _READ:
+        if len(lacking) <= _FEW:
             return [*found, *search_index.those_with(snapshot.connection, word, lacking)]
     return search_index.numbers_with(snapshot.connection, word)
 
 
 def _look_inside(snapshot: Snapshot, shelf: Shelf, word: str) -> Sequence[int]:
     maybe = shelf.remembered.narrowed(word, "\n")
-    if maybe is not None and len(maybe) <= _MANY_FOLDERS:
-        if len(maybe) > _LONG_FOLDERS:
-            snapshot.take_time()
+    if maybe is not None and _is_quick(snapshot, shelf.inside, word, maybe):
         found, lacking = shelf.inside.having(word, maybe)
         if not lacking:
             return found
-        if len(lacking) <= _LONG_FOLDERS:
+        if len(lacking) <= _FEW_FOLDERS:
             texts = search_index.texts_inside(snapshot.connection, lacking)
+            shelf.inside.put_read(texts)
             return [*found, *(number for number, text in texts.items() if word in text)]
     return search_index.numbers_inside(snapshot.connection, word)
+
+
+def _is_quick(snapshot: Snapshot, store: TextStore, word: str, maybe: FrozenBitMap) -> bool:
+    """Whether these texts are looked through sooner than an index finds a word."""
+    takes = store.milliseconds(len(maybe))
+    if takes > (_QUICK_OF_LONG if len(word) >= _LONG else _QUICK):
+        return False
+    if takes > _AT_ONCE:
+        snapshot.take_time()
+    return True
 
 
 def _look(
@@ -108,7 +114,11 @@ def those_named(
 def own_texts(snapshot: Snapshot, shelf: Shelf, numbers: Iterable[int]) -> Mapping[int, str]:
     """What a few entries say of themselves, folded."""
     texts, lacking = shelf.texts.get(numbers)
-    return texts | search_index.own_texts(snapshot.connection, lacking) if lacking else texts
+    if lacking:
+        read = search_index.own_texts(snapshot.connection, lacking)
+        shelf.texts.put_read(read)
+        texts |= read
+    return texts
 
 
 def _has(text: str, groups: Sequence[Group]) -> bool:

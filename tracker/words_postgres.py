@@ -9,7 +9,7 @@ why texts lie apart, and terms are one text, a third of what an array of them wo
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from protocol.words import LONG_WORD
 from tracker.rows import SOME, Row, raw_rows, rows_among
-from tracker.word_index import SHORT_TERM, Worded, terms
+from tracker.word_index import SHORT_TERM, TEXTS_AT_ONCE, Worded, terms
 
 _BETWEEN = "\n"
 """No folded text has it: it is a space there."""
@@ -101,9 +101,9 @@ class PostgresWords:
         """The folded texts of a few entries."""
         return dict(rows_among(connection, self._texts, list(numbers)))
 
-    def all_texts(self, connection: Connection) -> Iterator[Row]:
-        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
-        return raw_rows(connection, self._all_texts, many=True)
+    def all_texts(self, connection: Connection) -> Generator[Row]:
+        """Numbers and folded texts of all entries, in any order: to be read or closed first."""
+        return raw_rows(connection, self._all_texts, many=True, at_once=TEXTS_AT_ONCE)
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

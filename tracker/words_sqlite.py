@@ -6,7 +6,7 @@ hexadecimal so that no script or punctuation matters to the tokenizer. So every 
 from an index.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, column, func, select, 
 
 from protocol.words import LONG_WORD
 from tracker.rows import Row, as_json, put_in_sqlite, raw_rows
-from tracker.word_index import Worded, terms
+from tracker.word_index import TEXTS_AT_ONCE, Worded, terms
 
 _FOUND = "SELECT json_group_array(rowid) FROM {name} WHERE {name} MATCH ?"
 _AMONG = "id IN (SELECT value FROM json_each(?))"
@@ -86,9 +86,9 @@ class SqliteWords:
         found = connection.exec_driver_sql(self._get_texts, (as_json(numbers),))
         return {row.id: row.c0 for row in found}
 
-    def all_texts(self, connection: Connection) -> Iterator[Row]:
-        """Numbers and folded texts of all entries, in any order; of many only one at a time."""
-        return raw_rows(connection, self._all_texts, many=True)
+    def all_texts(self, connection: Connection) -> Generator[Row]:
+        """Numbers and folded texts of all entries, in any order: to be read or closed first."""
+        return raw_rows(connection, self._all_texts, many=True, at_once=TEXTS_AT_ONCE)
 
     def contains(self, column: Any, part: str) -> ColumnElement[bool]:
         """Whether a text column has this in it, byte for byte."""

@@ -30,6 +30,46 @@ def test_what_does_not_fit_is_lacking_and_not_what_it_was() -> None:
     assert store.get((1,)) == ({}, [1])
 
 
+def test_the_same_text_again_takes_no_room() -> None:
+    store = TextStore(60)
+    assert store.put(1, "film")
+    for _ in range(100):
+        assert store.put(1, "film")
+    assert store.texts == b"film"
+
+
+def test_what_changes_leave_behind_makes_room() -> None:
+    store = TextStore(100)
+    for text in (letter * 30 for letter in "abcdefgh"):
+        assert store.put(1, text)
+        assert store.put(0, text[:10])
+    assert store.get((0, 1)) == ({0: "h" * 10, 1: "h" * 30}, [])
+
+
+def test_what_did_not_fit_is_read_once_while_it_stays_as_it_is() -> None:
+    store = TextStore(30)
+    store.put(1, "film")
+    assert not store.put(2, "a film that does not fit")
+    store.put_read({2: "a film that does not fit"})
+    assert store.get((2, 3)) == ({2: "a film that does not fit"}, [3])
+    assert store.having("film", (1, 2, 3)) == ([1, 2], [3])
+    assert not store.put(2, "another that does not fit")
+    assert store.get((2,)) == ({}, [2])
+    store.put_read({2: "another that does not fit"})
+    store.forget([2])
+    assert store.get((2,)) == ({}, [2])
+
+
+def test_long_texts_take_longer() -> None:
+    short, long, empty = (TextStore(1 << 20) for _ in range(3))
+    short.put(7, "film")
+    for number in range(8):
+        long.put(number, "film" * 16_000)
+    long.forget(range(4))
+    assert empty.milliseconds(1000) <= short.milliseconds(1000) < 1
+    assert 50 < long.milliseconds(1000) < 100
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_is_what_was_put_last(seed: int) -> None:
     chance, store, kept = random.Random(seed), TextStore(1 << 20), dict[int, str]()
@@ -42,7 +82,9 @@ def test_is_what_was_put_last(seed: int) -> None:
         kept |= some
         kept = {number: text for number, text in kept.items() if number not in gone}
         if step % 50 == 0:
+            before = store.milliseconds(1000)
             store.compact()
+            assert store.milliseconds(1000) == before
             assert len(store.texts) == sum(len(text.encode()) for text in kept.values())
         asked = chance.sample(range(70), 20)
         lacking = [number for number in asked if number not in kept]
