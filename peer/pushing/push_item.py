@@ -1,18 +1,18 @@
 """One file or folder pushed: found again if the page knows it, sent, finished, added."""
 
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from peer.errors import NotFoundError, PeerError, UsageError
 from peer.pushing.pushing import FOLDERS, Pushing, Source
+from peer.pushing.senders import send_together
 from peer.store.splitter import Survey, survey
 
 AT_ONCE = 4
-TELL_EVERY = 0.25
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,13 @@ def _push_file(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
     said |= {"caption": item.caption} if item.caption else {}
     said |= {"tags": ",".join(item.tags)} if item.tags else {}
     said |= {"executable": "1"} if source.executable else {}
-    with ThreadPoolExecutor(1) as pool:
-        number = pool.submit(pushing.file, source, said, known["id"] if known else None)
-        _watch(pushing, [number], found.size, tell)
-    return number.result()
+    numbers: list[str] = []
+
+    def send() -> None:
+        numbers.append(pushing.file(source, said, known["id"] if known else None))
+
+    send_together(pushing, [send], 1, lambda: tell(min(pushing.done, found.size), found.size))
+    return numbers[0]
 
 
 def _push_folder(pushing: Pushing, item: Item, found: Survey, tell: Tell) -> str:
@@ -84,7 +87,7 @@ def _send_files(
     def send(number: int) -> None:
         source, path = _source(found, number), found.files[number].path
         if there.get(path) == (source.size, source.modified):
-            pushing.done += source.size
+            pushing.count(done=source.size)
             return
         half = begun.get(path)
         same = half and (half["size"], half["modified"]) == (source.size, source.modified)
@@ -92,8 +95,10 @@ def _send_files(
         said |= {"executable": "1"} if source.executable else {}
         pushing.file(source, said, str(half["id"]) if half and same else None)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        _watch(pushing, (pool.submit(send, n) for n in numbers), found.size, tell)
+    sending = (partial(send, number) for number in numbers)
+    send_together(
+        pushing, sending, AT_ONCE, lambda: tell(min(pushing.done, found.size), found.size)
+    )
 
 
 def _there(pushing: Pushing, folder: str) -> dict[str, tuple[int, int]]:
@@ -132,19 +137,3 @@ def _source(found: Survey, number: int) -> Source:
     if status.st_size != found.files[number].size:
         raise PeerError(f"{path} changed while it was sent; send it again")
     return Source(path, status)
-
-
-def _watch(pushing: Pushing, futures: "Iterable[Future[Any]]", total: int, tell: Tell) -> None:
-    """Wait for all of them, telling how far they are; the first error ends the others."""
-    waiting: set[Future[Any]] = set()
-    try:
-        for each in futures:
-            waiting.add(each)
-        while waiting:
-            done, waiting = wait(waiting, TELL_EVERY, return_when="FIRST_EXCEPTION")
-            tell(min(pushing.done, total), total)
-            for future in done:
-                future.result()
-    except BaseException:
-        pushing.give_up(waiting)
-        raise

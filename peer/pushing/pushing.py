@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ class Pushing:
             known, offset = self._begin(source, said)
         else:
             offset = self._offset(known)
-            self._count(done=offset)
+            self.count(done=offset)
         while offset < source.size:
             offset = self._part(known, source, offset)
         return known
@@ -135,15 +134,23 @@ class Pushing:
                 raise Stopped
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def give_up(self, waiting: "Iterable[Future[Any]]") -> None:
+    def give_up(self, threads: Iterable[threading.Thread]) -> None:
         """Let the threads that send end now, whatever the page does."""
         self.stop.set()
-        left = {future for future in waiting if not future.cancel()}
-        while left:
-            self._page.cut()
-            _, left = wait(left, _CUT_EVERY)
+        for thread in threads:
+            while thread.is_alive():
+                self._page.cut()
+                thread.join(_CUT_EVERY)
         # This thread's was cut too, and a login may follow.
         self._page.close()
+
+    def count(self, *, sent: int = 0, done: int = 0) -> None:
+        """Add what was sent, and what the page has. Stopped when somebody wants to stop."""
+        if self.stop.is_set():
+            raise Stopped
+        with self._lock:
+            self.sent += sent
+            self.done += done
 
     def _begin(self, source: Source, said: Mapping[str, object]) -> tuple[str, int]:
         """A new upload; a small one is sent with it."""
@@ -153,11 +160,11 @@ class Pushing:
             headers |= _BODY | {"Upload-Checksum": _checksum(content)}
 
         def request() -> PageAnswer:
-            self._count(sent=len(content))
+            self.count(sent=len(content))
             return self._page.ask("POST", UPLOADS, headers, content)
 
         answer = self.ask(request)
-        self._count(done=len(content))
+        self.count(done=len(content))
         return answer.headers.get("Location", "").rpartition("/")[2], len(content)
 
     def _part(self, number: str, source: Source, offset: int) -> int:
@@ -165,7 +172,7 @@ class Pushing:
         content = source.read(offset)
         headers = {**_TUS, **_BODY, "Upload-Offset": str(offset)}
         headers["Upload-Checksum"] = _checksum(content)
-        self._count(sent=len(content))
+        self.count(sent=len(content))
         try:
             answer = self._page.ask("PATCH", f"{UPLOADS}/{number}", headers, content)
             if answer.status not in _AGAIN:
@@ -175,19 +182,12 @@ class Pushing:
                 now = self._offset(number)
         except LostError:
             now = self._offset(number)
-        self._count(done=now - offset)
+        self.count(done=now - offset)
         return now
 
     def _offset(self, number: str) -> int:
         answer = self.ask(lambda: self._page.ask("HEAD", f"{UPLOADS}/{number}", _TUS))
         return int(answer.headers["Upload-Offset"])
-
-    def _count(self, *, sent: int = 0, done: int = 0) -> None:
-        if self.stop.is_set():
-            raise Stopped
-        with self._lock:
-            self.sent += sent
-            self.done += done
 
 
 def _checked(answer: PageAnswer) -> PageAnswer:

@@ -1,15 +1,19 @@
 """Connections to another machine's page, which hangs: cut for all threads, and none left."""
 
 import gc
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from peer.errors import PeerError
 from peer.pushing.page_link import LostError, PageLink
 from peer.pushing.pushing import Pushing, Stopped
+from peer.pushing.senders import send_together
 
 PATIENCE = 30
 
@@ -55,19 +59,64 @@ def page() -> Iterator[Page]:
         thread.join()
 
 
-def test_giving_up_ends_who_waits_and_a_login_may_follow(page: Page) -> None:
+def test_an_error_ends_who_waits_and_a_login_may_follow(page: Page) -> None:
     link = PageLink(page.url)
     pushing = Pushing(link)
     assert link.ask("GET", "/").status == 200
-    with ThreadPoolExecutor(2) as pool:
-        waits = pool.submit(link.ask, "GET", "/hang")
-        goes_on = pool.submit(pushing.ask, lambda: link.ask("GET", "/hang"))
+    seen: list[Exception] = []
+
+    def waits() -> None:
+        try:
+            link.ask("GET", "/hang")
+        except LostError as error:
+            seen.append(error)
+
+    def goes_on() -> None:
+        try:
+            pushing.ask(lambda: link.ask("GET", "/hang"))
+        except Stopped as error:
+            seen.append(error)
+
+    def fails() -> None:
         assert page.hangs.wait(PATIENCE)
-        pushing.give_up([waits, goes_on])
-        assert isinstance(waits.exception(), LostError)
-        assert isinstance(goes_on.exception(), Stopped)
+        raise PeerError("no room")
+
+    with pytest.raises(PeerError, match="no room"):
+        send_together(pushing, [waits, goes_on, fails], 3, lambda: None)
+    assert {type(error) for error in seen} == {LostError, Stopped}
     assert not page.goes_on.is_set()
     assert link.ask("GET", "/").status == 200
+
+
+def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Page) -> None:
+    class Interrupts:
+        def __del__(self) -> None:
+            # What is raised in here would be lost.
+            signal.raise_signal(signal.SIGINT)
+
+    link = PageLink(page.url)
+    pushing = Pushing(link)
+    done: list[int] = []
+
+    def tell() -> None:
+        assert page.hangs.wait(PATIENCE)
+        interrupts = Interrupts()
+        del interrupts
+
+    hanging = [partial(link.ask, "GET", "/hang")] * 2
+    with pytest.raises(KeyboardInterrupt):
+        send_together(pushing, [*hanging, *[partial(done.append, 1)] * 1000], 2, tell)
+    assert not done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_every_task_is_done_once_and_how_far_it_is_is_told_last(page: Page) -> None:
+    done: list[int] = []
+    told: list[int] = []
+    tasks = [partial(done.append, number) for number in range(1000)]
+    send_together(Pushing(PageLink(page.url)), tasks, 4, lambda: told.append(len(done)))
+    assert sorted(done) == list(range(1000))
+    assert told[-1] == 1000
 
 
 def test_a_connection_ends_with_its_thread(page: Page) -> None:
