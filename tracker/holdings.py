@@ -39,6 +39,10 @@ _OF_KNOWN = (
 _OF_UNKNOWN = select(_table.c.manifest).where(
     _table.c.peer == bindparam("peer"), _table.c.manifest.in_(SOME)
 )
+_HOLDERS = select(_table.c.manifest, _table.c.peer, _table.c.bits).where(
+    _table.c.manifest.in_(SOME)
+)
+_UNDOUBTED = _HOLDERS.where(or_(_table.c.doubted.is_(None), _table.c.doubted <= bindparam("now")))
 
 
 class Held(NamedTuple):
@@ -104,12 +108,12 @@ def load_holders(
 ) -> dict[ManifestId, list[Held]]:
     """Who holds each of these manifests; without those doubted at `now`, milliseconds of 1970."""
     held: dict[ManifestId, list[Held]] = {manifest: [] for manifest in wanted}
-    found = select(_table).where(_table.c.manifest.in_(list(held)))
-    if now is not None:
-        found = found.where(or_(_table.c.doubted.is_(None), _table.c.doubted <= now))
-    rows = connection.execute(found)
-    for row in rows:
-        held[ManifestId(row.manifest)].append(Held(PeerId(row.peer), row.bits))
+    if now is None:
+        rows = rows_among(connection, _HOLDERS, list(held))
+    else:
+        rows = rows_among(connection, _UNDOUBTED, list(held), now=now)
+    for manifest, peer, bits in rows:
+        held[ManifestId(manifest)].append(Held(PeerId(peer), bits))
     return held
 
 

@@ -6,9 +6,10 @@ the database. States and addresses are as members were last told.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
-from sqlalchemy import Connection
+import trio
 
 from protocol import codec
 from protocol.ids import ManifestId
@@ -18,6 +19,8 @@ from tracker.database import Database
 from tracker.holdings import Held, load_holders
 from tracker.listing import MAX_HOLDERS, REPLY_SPACE, by_usefulness
 from tracker.presence import Presence
+from tracker.rows import portions
+from tracker.snapshot import Snapshot
 from tracker.touched import Touched
 
 MOST = 200_000
@@ -34,6 +37,16 @@ class _Known:
     holders: tuple[Holder, ...] = ()
 
 
+@dataclass
+class _Look:
+    """One look at the database for all that is asked before it begins."""
+
+    wanted: list[ManifestId]
+    found: dict[ManifestId, _Known] = field(default_factory=dict)
+    error: Exception | None = None
+    ended: trio.Event = field(default_factory=trio.Event)
+
+
 class Locating:
     """Answers who holds what."""
 
@@ -44,6 +57,8 @@ class Locating:
         self._known: dict[ManifestId, _Known] = {}
         self._size = 0
         self._turn = 0
+        self._next: _Look | None = None
+        self._looking = trio.Lock()
         database.notes.listeners.append(self.forget)
 
     async def holders(self, manifest: ManifestId) -> tuple[Holder, ...]:
@@ -59,18 +74,34 @@ class Locating:
         return known.holders
 
     async def _load(self, manifest: ManifestId) -> _Known:
-        turn = self._turn
+        look = self._next
+        if look is not None:
+            look.wanted.append(manifest)
+            await look.ended.wait()
+        else:
+            look = self._next = _Look([manifest])
+            # Others wait for it, though this connection may be cut.
+            with trio.CancelScope(shield=True):
+                await self._look(look)
+        if look.error is not None:
+            raise look.error
+        return look.found[manifest]
 
-        def look(connection: Connection) -> _Known:
-            pieces = manifests.load_pieces(connection, [manifest]).get(manifest)
-            return _Known(pieces, load_holders(connection, [manifest])[manifest])
-
-        found = await self._database.read(look)
-        with self._lock:
-            # Before its manifest comes nobody notes that it did.
-            if turn == self._turn and found.pieces is not None:
-                self._remember(manifest, found)
-        return found
+    async def _look(self, look: _Look) -> None:
+        try:
+            async with self._looking:
+                # Who asks from now on needs what is written from now on.
+                self._next, turn = None, self._turn
+                look.found = await self._database.look(partial(_read, wanted=look.wanted))
+            with self._lock:
+                for manifest, found in look.found.items():
+                    # Before its manifest comes nobody notes that it did.
+                    if turn == self._turn and found.pieces is not None:
+                        self._remember(manifest, found)
+        except Exception as error:
+            look.error = error
+        finally:
+            look.ended.set()
 
     def _remember(self, manifest: ManifestId, found: _Known) -> None:
         self._drop(manifest)
@@ -95,6 +126,15 @@ class Locating:
         old = self._known.pop(manifest, None)
         if old is not None:
             self._size -= 1 + len(old.held)
+
+
+def _read(snapshot: Snapshot, wanted: Sequence[ManifestId]) -> dict[ManifestId, _Known]:
+    found = {}
+    for some in portions(wanted):
+        pieces = manifests.load_pieces(snapshot.connection, list(some))
+        for manifest, held in load_holders(snapshot.connection, some).items():
+            found[manifest] = _Known(pieces.get(manifest), held)
+    return found
 
 
 def told(pieces: int | None, held: Sequence[Held], presence: Presence) -> tuple[Holder, ...]:

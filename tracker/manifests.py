@@ -5,8 +5,10 @@ from sqlalchemy import Connection, select
 from protocol.ids import ManifestId
 from tracker import tables
 from tracker.errors import RequestFailedError
+from tracker.rows import SOME, rows_among
 
 _table = tables.manifests
+_PIECES = select(_table.c.id, _table.c.pieces).where(_table.c.id.in_(SOME))
 
 
 def load_manifest(connection: Connection, manifest: ManifestId) -> bytes:
@@ -20,5 +22,5 @@ def load_manifest(connection: Connection, manifest: ManifestId) -> bytes:
 
 def load_pieces(connection: Connection, manifests: list[ManifestId]) -> dict[ManifestId, int]:
     """How many pieces each of these manifests has, those that are here."""
-    found = select(_table.c.id, _table.c.pieces).where(_table.c.id.in_(manifests))
-    return {ManifestId(row.id): row.pieces for row in connection.execute(found)}
+    found = rows_among(connection, _PIECES, manifests)
+    return {ManifestId(manifest): pieces for manifest, pieces in found}

@@ -4,9 +4,11 @@ import pytest
 import trio.testing
 from tracker_support import Swarm, entry_of, manifest_of, signed
 
+from protocol.manifest import Manifest
 from protocol.messages.shared import Holder, Locate
 from protocol.messages.tracking import Announce, Holding, Publish, PutManifest
 from tracker import locating, members
+from tracker.errors import RequestFailedError
 from tracker.presence import SILENCE
 
 
@@ -22,16 +24,28 @@ async def publish(talk: object, machine: object, manifest: object) -> None:
     await talk.channel.send_bytes(header, manifest.encoded)  # type: ignore[attr-defined]
 
 
-def count_reads(club: Swarm, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    reads: list[None] = []
-    read = club.database.read
+def set_event() -> trio.Event:
+    event = trio.Event()
+    event.set()
+    return event
+
+
+def count_looks(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch, said: trio.Event, told: trio.Event
+) -> list[None]:
+    """How often the database was asked; what it has `said` is used when `told` is set."""
+    looks: list[None] = []
+    look = club.database.look
 
     async def counting(work):  # type: ignore[no-untyped-def]
-        reads.append(None)
-        return await read(work)
+        looks.append(None)
+        found = await look(work)
+        said.set()
+        await told.wait()
+        return found
 
-    monkeypatch.setattr(club.database, "read", counting)
-    return reads
+    monkeypatch.setattr(club.database, "look", counting)
+    return looks
 
 
 @pytest.mark.trio
@@ -45,19 +59,19 @@ async def test_what_was_asked_is_not_read_again_until_it_changes(
         await publish(talk, one, each)
     held = Holding(manifest=manifest.id, bits=None)
     await talk.ask(Announce, stored=0, holdings=(held,))
-    reads = count_reads(club, monkeypatch)
+    looks = count_looks(club, monkeypatch, trio.Event(), set_event())
     for _ in range(3):
         assert (await holders(talk, manifest)).keys() == {one.peer}
-    assert len(reads) == 1
+    assert len(looks) == 1
     await other.ask(Announce, stored=0, holdings=(Holding(manifest=manifest.id, bits=b"\x80\x00"),))
     assert (await holders(talk, manifest))[two.peer].bits == b"\x80\x00"
     await other.ask(Announce, stored=0, holdings=(held,))
     assert (await holders(talk, manifest))[two.peer].bits is None
-    reads.clear()
+    looks.clear()
     await holders(talk, manifest)
     await other.ask(Announce, stored=0, holdings=(Holding(manifest=another.id, bits=None),))
     await holders(talk, manifest)
-    assert reads == []
+    assert looks == []
     club.database.write_now(lambda c: members.revoke(c, club.keys.signing, "two", 0, 1))
     assert (await holders(talk, manifest)).keys() == {one.peer}
 
@@ -100,11 +114,101 @@ async def test_no_more_is_remembered_than_there_is_room_for(
     some = [manifest_of(1, seed) for seed in range(30)]
     for each in some:
         await publish(talk, one, each)
-    reads = count_reads(club, monkeypatch)
+    looks = count_looks(club, monkeypatch, trio.Event(), set_event())
     for each in some:
         await holders(talk, each)
-    assert len(reads) == 30
+    assert len(looks) == 30
     await holders(talk, some[-1])
-    assert len(reads) == 30
+    assert len(looks) == 30
     await holders(talk, some[0])
-    assert len(reads) == 31
+    assert len(looks) == 31
+
+
+@pytest.mark.trio
+async def test_what_is_asked_while_the_database_looks_is_looked_up_together_and_is_newer(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = club.admit("one"), club.admit("two")
+    talk, other = await club.present(one), await club.present(two)
+    some = [manifest_of(1, seed) for seed in range(20)]
+    for each in some:
+        await publish(talk, one, each)
+    held = Holding(manifest=some[0].id, bits=None)
+    await talk.ask(Announce, stored=0, holdings=(held,))
+    said, told = trio.Event(), trio.Event()
+    looks = count_looks(club, monkeypatch, said, told)
+    found: dict[object, set[bytes]] = {}
+
+    async def ask(name: object, manifest: Manifest) -> None:
+        holders = await club.tracker.locating.holders(manifest.id)
+        found[name] = {holder.peer for holder in holders}
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, "before", some[0])
+        await said.wait()
+        await other.ask(Announce, stored=0, holdings=(held,))
+        for each in some:
+            nursery.start_soon(ask, each.id, each)
+        await trio.testing.wait_all_tasks_blocked()
+        told.set()
+    assert found.pop("before") == {one.peer}
+    assert found == {each.id: set() for each in some} | {some[0].id: {one.peer, two.peer}}
+    assert len(looks) == 2
+
+
+@pytest.mark.trio
+async def test_who_is_cut_while_it_asks_for_others_too_leaves_them_their_answer(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, manifests = club.admit("one"), [manifest_of(9), manifest_of(8)]
+    talk = await club.present(one)
+    for each in manifests:
+        await publish(talk, one, each)
+    held = tuple(Holding(manifest=each.id, bits=None) for each in manifests)
+    await talk.ask(Announce, stored=0, holdings=held)
+    said, told = trio.Event(), trio.Event()
+    count_looks(club, monkeypatch, said, told)
+    locating = club.tracker.locating
+    answers: list[object] = []
+
+    async def ask() -> None:
+        answers.append(await locating.holders(manifests[1].id))
+
+    async with trio.open_nursery() as nursery, trio.open_nursery() as cut:
+        nursery.start_soon(locating.holders, manifests[0].id)
+        await said.wait()
+        cut.start_soon(locating.holders, manifests[1].id)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        cut.cancel_scope.cancel()
+        told.set()
+    assert len(answers) == 1
+    assert answers[0]
+
+
+@pytest.mark.trio
+async def test_a_database_that_is_away_is_told_to_all_who_asked_and_asked_again(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, manifest = club.admit("one"), manifest_of(9)
+    talk = await club.present(one)
+    await publish(talk, one, manifest)
+    look, refused = club.database.look, 0
+
+    async def away(_work: object) -> None:
+        raise RequestFailedError("failed", "the database does not answer")
+
+    async def ask() -> None:
+        nonlocal refused
+        with pytest.raises(RequestFailedError):
+            await club.tracker.locating.holders(manifest.id)
+        refused += 1
+
+    monkeypatch.setattr(club.database, "look", away)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+    assert refused == 3
+    monkeypatch.setattr(club.database, "look", look)
+    assert not await club.tracker.locating.holders(manifest.id)
