@@ -19,7 +19,7 @@ from tracker.database import Database
 from tracker.holdings import Held, load_holders
 from tracker.listing import MAX_HOLDERS, REPLY_SPACE, by_usefulness
 from tracker.presence import Presence
-from tracker.rows import portions
+from tracker.rows import AT_ONCE
 from tracker.snapshot import Snapshot
 from tracker.touched import Touched
 
@@ -39,12 +39,20 @@ class _Known:
 
 @dataclass
 class _Look:
-    """One look at the database for all that is asked before it begins."""
+    """One look at the database for what is asked before it begins, as much as one statement takes.
 
-    wanted: list[ManifestId]
+    What is `stale` changed since: it may be told to who asked before, and not be remembered.
+    """
+
+    wanted: dict[ManifestId, None] = field(default_factory=dict)
+    stale: set[bytes] = field(default_factory=set)
+    all_stale: bool = False
     found: dict[ManifestId, _Known] = field(default_factory=dict)
     error: Exception | None = None
     ended: trio.Event = field(default_factory=trio.Event)
+
+    def is_stale(self, manifest: ManifestId) -> bool:
+        return self.all_stale or manifest in self.stale
 
 
 class Locating:
@@ -56,8 +64,8 @@ class Locating:
         self._lock = threading.Lock()
         self._known: dict[ManifestId, _Known] = {}
         self._size = 0
-        self._turn = 0
         self._next: _Look | None = None
+        self._current: _Look | None = None
         self._looking = trio.Lock()
         database.notes.listeners.append(self.forget)
 
@@ -75,52 +83,61 @@ class Locating:
 
     async def _load(self, manifest: ManifestId) -> _Known:
         look = self._next
-        if look is not None:
-            look.wanted.append(manifest)
+        if look is not None and (manifest in look.wanted or len(look.wanted) < AT_ONCE):
+            look.wanted[manifest] = None
             await look.ended.wait()
         else:
-            look = self._next = _Look([manifest])
+            look = self._next = _Look({manifest: None})
             # Others wait for it, though this connection may be cut.
             with trio.CancelScope(shield=True):
                 await self._look(look)
         if look.error is not None:
-            raise look.error
+            raise look.error.with_traceback(None)
         return look.found[manifest]
 
     async def _look(self, look: _Look) -> None:
         try:
             async with self._looking:
-                # Who asks from now on needs what is written from now on.
-                self._next, turn = None, self._turn
-                look.found = await self._database.look(partial(_read, wanted=look.wanted))
-            with self._lock:
-                for manifest, found in look.found.items():
-                    # Before its manifest comes nobody notes that it did.
-                    if turn == self._turn and found.pieces is not None:
-                        self._remember(manifest, found)
+                if self._next is look:
+                    # Who asks from now on needs what is written from now on.
+                    self._next = None
+                self._current = look
+                try:
+                    work = partial(_read, wanted=list(look.wanted))
+                    look.found = await self._database.look(work)
+                finally:
+                    self._remember(look)
         except Exception as error:
             look.error = error
         finally:
             look.ended.set()
 
-    def _remember(self, manifest: ManifestId, found: _Known) -> None:
-        self._drop(manifest)
-        self._known[manifest] = found
-        self._size += 1 + len(found.held)
-        while self._size > MOST:
-            self._drop(next(iter(self._known)))
+    def _remember(self, look: _Look) -> None:
+        with self._lock:
+            self._current = None
+            for manifest, found in look.found.items():
+                # Before its manifest comes nobody notes that it did.
+                if found.pieces is None or look.is_stale(manifest):
+                    continue
+                self._drop(manifest)
+                self._known[manifest] = found
+                self._size += 1 + len(found.held)
+            while self._size > MOST:
+                self._drop(next(iter(self._known)))
 
     def forget(self, touched: Touched) -> None:
         """What a transaction changed is read again; for any thread."""
         if not touched:
             return
         with self._lock:
-            self._turn += 1
             if touched.everything or touched.peers:
                 self._known.clear()
                 self._size = 0
             for manifest in touched.manifests:
                 self._drop(ManifestId(manifest))
+            if self._current is not None:
+                self._current.stale |= touched.manifests
+                self._current.all_stale |= touched.everything or bool(touched.peers)
 
     def _drop(self, manifest: ManifestId) -> None:
         old = self._known.pop(manifest, None)
@@ -128,13 +145,10 @@ class Locating:
             self._size -= 1 + len(old.held)
 
 
-def _read(snapshot: Snapshot, wanted: Sequence[ManifestId]) -> dict[ManifestId, _Known]:
-    found = {}
-    for some in portions(wanted):
-        pieces = manifests.load_pieces(snapshot.connection, list(some))
-        for manifest, held in load_holders(snapshot.connection, some).items():
-            found[manifest] = _Known(pieces.get(manifest), held)
-    return found
+def _read(snapshot: Snapshot, wanted: list[ManifestId]) -> dict[ManifestId, _Known]:
+    pieces = manifests.load_pieces(snapshot.connection, wanted)
+    held = load_holders(snapshot.connection, wanted)
+    return {manifest: _Known(pieces.get(manifest), held[manifest]) for manifest in wanted}
 
 
 def told(pieces: int | None, held: Sequence[Held], presence: Presence) -> tuple[Holder, ...]:

@@ -1,7 +1,8 @@
 """A few threads that send, and a person who may press Ctrl-C at any moment.
 
 Ctrl-C does not break off what the first thread is doing: an exception raised in the middle of a
-lock, or of what forgets an object, would leave the lock taken or be lost.
+lock, or of what forgets an object, would leave the lock taken or be lost. Who presses it again
+does not want to wait for what still hangs: that breaks off, and the threads are left alone.
 """
 
 import signal
@@ -43,7 +44,7 @@ def send_together(
         else:
             ended.put(None)
 
-    threads = [threading.Thread(target=send) for _ in range(at_once)]
+    threads = [threading.Thread(target=send, daemon=True) for _ in range(at_once)]
     with _interrupts_go_to(ended):
         try:
             for thread in threads:
@@ -70,13 +71,26 @@ def _wait(ended: _Ended, running: int, tell: Callable[[], None]) -> None:
 
 @contextmanager
 def _interrupts_go_to(ended: _Ended) -> Iterator[None]:
-    """Ctrl-C is put where ends are waited for, unless this process has another use for it."""
+    """Ctrl-C is put where ends are waited for, unless this process has another use for it.
+
+    When nobody waits there any more, it is raised as soon as all is done.
+    """
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not usual or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, lambda *_: ended.put(KeyboardInterrupt()))
+    pressed = False
+
+    def first(*_: object) -> None:
+        nonlocal pressed
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        pressed = True
+        ended.put(KeyboardInterrupt())
+
+    signal.signal(signal.SIGINT, first)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if pressed:
+            raise KeyboardInterrupt from None

@@ -3,7 +3,7 @@
 import gc
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -88,12 +88,27 @@ def test_an_error_ends_who_waits_and_a_login_may_follow(page: Page) -> None:
     assert link.ask("GET", "/").status == 200
 
 
-def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Page) -> None:
-    class Interrupts:
-        def __del__(self) -> None:
-            # What is raised in here would be lost.
-            signal.raise_signal(signal.SIGINT)
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is not ignored, as it is of what a script runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+class Interrupts:
+    def __del__(self) -> None:
+        # What is raised in here would be lost.
+        interrupt()
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Page) -> None:
     link = PageLink(page.url)
     pushing = Pushing(link)
     done: list[int] = []
@@ -107,7 +122,52 @@ def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Pa
     with pytest.raises(KeyboardInterrupt):
         send_together(pushing, [*hanging, *[partial(done.append, 1)] * 1000], 2, tell)
     assert not done
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_after_the_last_end_is_not_lost(page: Page) -> None:
+    pushing = Pushing(PageLink(page.url))
+    with pytest.raises(KeyboardInterrupt):
+        send_together(pushing, [lambda: None], 1, interrupt)
+    assert not pushing.stop.is_set()
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_behind_an_error_is_not_lost(page: Page) -> None:
+    pushing = Pushing(PageLink(page.url))
+
+    def fails() -> None:
+        raise PeerError("no room")
+
+    def give_up(threads: Iterable[threading.Thread]) -> None:
+        interrupt()
+        Pushing.give_up(pushing, threads)
+
+    pushing.give_up = give_up  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        send_together(pushing, [fails], 1, lambda: None)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_interrupt_does_not_wait_for_what_cannot_be_cut(page: Page) -> None:
+    pushing = Pushing(PageLink(page.url))
+    goes_on, ended = threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        # As a name that is looked up, or a disk.
+        goes_on.wait(PATIENCE)
+        ended.set()
+
+    def cut() -> None:
+        assert not ended.is_set()
+        interrupt()
+
+    pushing._page.cut = cut  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        send_together(pushing, [hangs], 1, interrupt)
+    assert not ended.is_set()
+    goes_on.set()
+    assert ended.wait(PATIENCE)
 
 
 def test_every_task_is_done_once_and_how_far_it_is_is_told_last(page: Page) -> None:

@@ -154,6 +154,65 @@ async def test_what_is_asked_while_the_database_looks_is_looked_up_together_and_
     assert found.pop("before") == {one.peer}
     assert found == {each.id: set() for each in some} | {some[0].id: {one.peer, two.peer}}
     assert len(looks) == 2
+    for each in some:
+        await holders(talk, each)
+    assert len(looks) == 2
+
+
+@pytest.mark.trio
+async def test_what_changes_while_the_database_looks_is_read_again_and_nothing_else(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = club.admit("one"), club.admit("two")
+    talk, other = await club.present(one), await club.present(two)
+    some = [manifest_of(1, seed) for seed in range(3)]
+    for each in some:
+        await publish(talk, one, each)
+    looks = count_looks(club, monkeypatch, said := trio.Event(), told := trio.Event())
+    locating = club.tracker.locating
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(locating.holders, some[0].id)
+        await trio.testing.wait_all_tasks_blocked()
+        # Looked up second, of what is written meanwhile.
+        nursery.start_soon(locating.holders, some[1].id)
+        nursery.start_soon(locating.holders, some[2].id)
+        await said.wait()
+        held = tuple(Holding(manifest=some[at].id, bits=None) for at in (0, 2))
+        await other.ask(Announce, stored=0, holdings=held)
+        told.set()
+    assert len(looks) == 2
+    assert (await holders(talk, some[1])).keys() == set()
+    assert (await holders(talk, some[2])).keys() == {two.peer}
+    assert len(looks) == 2
+    assert (await holders(talk, some[0])).keys() == {two.peer}
+    assert len(looks) == 3
+
+
+@pytest.mark.trio
+async def test_one_look_is_of_no_more_than_one_statement_takes(
+    club: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locating, "AT_ONCE", 4)
+    one = club.admit("one")
+    talk = await club.present(one)
+    some = [manifest_of(1, seed) for seed in range(10)]
+    for each in some:
+        await publish(talk, one, each)
+    looks = count_looks(club, monkeypatch, trio.Event(), set_event())
+    asked: list[int] = []
+    read = locating.load_holders
+
+    def reading(connection, wanted):  # type: ignore[no-untyped-def]
+        asked.append(len(wanted))
+        return read(connection, wanted)
+
+    monkeypatch.setattr(locating, "load_holders", reading)
+    async with trio.open_nursery() as nursery:
+        for each in [*some, *some]:
+            nursery.start_soon(club.tracker.locating.holders, each.id)
+    assert sum(asked) >= len(some)
+    assert max(asked) == 4
+    assert len(looks) <= 7
 
 
 @pytest.mark.trio
