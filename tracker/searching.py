@@ -31,6 +31,8 @@ from tracker.snapshot import MEMORY, NotInMemoryError, Snapshot
 _WORDS = 6
 """More may take long to be brought up to date, after many changes."""
 _HOLDERS = 1_000
+_LETTERS = 10_000
+"""Names inside of so many are looked through in less than a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,12 @@ class Found:
 
         Long lists of names, and of parts that somebody holds, do.
         """
-        rows = self.rows.values()
-        holders = sum(len(row.held) for row in rows)
-        parts = any(one.bits is not None for row in rows for one in row.held)
-        return self.complete and not self.inside and not parts and holders <= _HOLDERS
+        if not self.complete or sum(map(len, self.inside.values())) > _LETTERS:
+            return False
+        # Most are held by the same few machines: kept once.
+        alike = {id(row.held): row.held for row in self.rows.values()}.values()
+        parts = any(one.bits is not None for held in alike for one in held)
+        return not parts and sum(len(row.held) for row in self.rows.values()) <= _HOLDERS
 
 
 def search(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Page:

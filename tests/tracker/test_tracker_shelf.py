@@ -11,7 +11,16 @@ import pytest
 from changing_catalogue import QUESTIONS, Changing, begin_changing
 from postgres import Postgres
 from sqlalchemy import Connection, event
-from tracker_support import NOW, admit, entry_of, found, manifest_of, signed, store_manifest
+from tracker_support import (
+    NOW,
+    admit,
+    entry_of,
+    folder_of,
+    found,
+    manifest_of,
+    signed,
+    store_manifest,
+)
 
 from protocol import delete_brake
 from protocol.entry import Entry, read_record
@@ -290,3 +299,20 @@ def test_a_page_that_is_cut_goes_on_where_it_was(changing: Changing) -> None:
     names = [getattr(read_record(each.record.body), "name", "") for each in listings]
     at = len(page.listings)
     assert names[:10] == [f"{number:03}" for number in range(at, at + 10)]
+
+
+@pytest.mark.parametrize("letters", [100, 9_000])
+def test_names_inside_are_told_at_once_unless_they_are_many(
+    changing: Changing, letters: int
+) -> None:
+    for folder in range(3):
+        paths = [f"{at:03}{'x' * (letters // 100 - 4)}" for at in range(99)]
+        manifest = folder_of([*paths, f"zoo {folder}"])
+        changing.add(f"folder {folder}", manifest, kind="folder", files=100)
+    request = Search(call=0, words="zoo", sort="name")
+    changing.check()
+    for _ in range(2):
+        before = changing.in_memory
+        told = changing.ask(request, changing.shelf).listings
+        assert [each.inside for each in told] == ["zoo 0", "zoo 1", "zoo 2"]
+    assert changing.in_memory - before == (letters == 100)

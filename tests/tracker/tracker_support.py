@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +123,13 @@ def manifest_of(pieces: int, seed: int = 0) -> Manifest:
     length = pieces * PIECE - (seed if pieces else 0)
     geometry = Geometry(piece_length=PIECE, length=length, short={})
     return make_manifest(geometry, hashes, [FileRecord(path="", offset=0, size=length)])
+
+
+def folder_of(paths: Iterable[str]) -> Manifest:
+    """A manifest of a folder with files of a byte; its piece is made up."""
+    files = [FileRecord(path=path, offset=at, size=1) for at, path in enumerate(sorted(paths))]
+    geometry = Geometry(piece_length=PIECE, length=len(files), short={})
+    return make_manifest(geometry, [hash_piece(files[-1].path.encode())], files)
 
 
 def store_manifest(connection: Connection, manifest: Manifest) -> None:
