@@ -3,11 +3,10 @@
 Refuses keys that were not proven on this very connection.
 """
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
 from protocol.messages.tracking import Join, Joined, join_proof_body
+from protocol.signing import is_signature
 from tracker import audit, members
 from tracker.audit import Actor
 from tracker.errors import RequestFailedError
@@ -39,8 +38,5 @@ async def join(tracker: Tracker, session: Session, request: Join) -> None:
 
 
 def _check_proof(request: Join, handshake_hash: bytes) -> None:
-    try:
-        key = Ed25519PublicKey.from_public_bytes(request.peer)
-        key.verify(request.proof, join_proof_body(handshake_hash))
-    except (InvalidSignature, ValueError):
-        raise RequestFailedError("refused", "the machine did not prove its key") from None
+    if not is_signature(request.proof, request.peer, join_proof_body(handshake_hash)):
+        raise RequestFailedError("refused", "the machine did not prove its key")
