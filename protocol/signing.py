@@ -1,7 +1,7 @@
 """Ed25519 signatures over exact bytes: what was signed is carried, never encoded again to check it.
 
 Each kind of body is signed under its own context, so that no signature of one kind serves another.
-Signatures are checked by libsodium, in half the time that OpenSSL takes.
+Signatures are checked by libsodium: of what is short in half the time that OpenSSL takes.
 """
 
 import msgspec

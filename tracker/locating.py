@@ -92,7 +92,7 @@ class Locating:
             with trio.CancelScope(shield=True):
                 await self._look(look)
         if look.error is not None:
-            raise look.error.with_traceback(None)
+            raise look.error
         return look.found[manifest]
 
     async def _look(self, look: _Look) -> None:
@@ -136,7 +136,7 @@ class Locating:
             for manifest in touched.manifests:
                 self._drop(ManifestId(manifest))
             if self._current is not None:
-                self._current.stale |= touched.manifests
+                self._current.stale |= touched.manifests & self._current.wanted.keys()
                 self._current.all_stale |= touched.everything or bool(touched.peers)
 
     def _drop(self, manifest: ManifestId) -> None:

@@ -31,8 +31,8 @@ from tracker.snapshot import MEMORY, NotInMemoryError, Snapshot
 _WORDS = 6
 """More may take long to be brought up to date, after many changes."""
 _HOLDERS = 1_000
-_LETTERS = 10_000
-"""Names inside of so many are looked through in less than a millisecond."""
+_LETTERS, _LOOKS = 10_000, 3_000
+"""Names inside of so many letters, so often looked at, take a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,20 @@ class Found:
 
         Long lists of names, and of parts that somebody holds, do.
         """
-        if not self.complete or sum(map(len, self.inside.values())) > _LETTERS:
+        if not self.complete or self._looks_long():
             return False
         # Most are held by the same few machines: kept once.
         alike = {id(row.held): row.held for row in self.rows.values()}.values()
         parts = any(one.bits is not None for held in alike for one in held)
         return not parts and sum(len(row.held) for row in self.rows.values()) <= _HOLDERS
+
+    def _looks_long(self) -> bool:
+        """Whether each word is looked for in many names inside."""
+        texts = self.inside.values()
+        if sum(map(len, texts)) > _LETTERS:
+            return True
+        names = sum(text.count("\n") + 1 for text in texts)
+        return names * sum(map(len, self.words.groups)) > _LOOKS
 
 
 def search(snapshot: Snapshot, request: Search, states: States, now: int, shelf: Shelf) -> Page:

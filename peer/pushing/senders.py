@@ -83,9 +83,9 @@ def _interrupts_go_to(ended: _Ended) -> Iterator[None]:
 
     def first(*_: object) -> None:
         nonlocal pressed
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         pressed = True
         ended.put(KeyboardInterrupt())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, first)
     try:

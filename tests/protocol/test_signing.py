@@ -77,6 +77,29 @@ def test_a_key_that_anybody_could_sign_with_is_none(first: int) -> None:
         assert not is_signature(neutral + bytes(32), low, b"%d" % number)
 
 
+@pytest.mark.parametrize(
+    ("key", "signature"),
+    [
+        (
+            "7767a3242dc9b58bbc68488c1265cc6cc5f26c6f3c88a5d55e901b0734dca572",
+            "dfd3145e691e9b998cb20bd6e1790ccfbd79f23e01dc20a7349e3aec7193acf6"
+            "f96ba821cb9ecbf8e487f2d2cd2b8ee4c007a462bee416565f8a3a64bd50e70d",
+        ),
+        (
+            "6a84d583f06569edb3f5ed77df65544b27d6948b4f0b2cb76f33dd8413b20719",
+            "684c0d53ab44de46d526ab4d33b5947bab9d77af687fe0a09518a5f6df4a86eb"
+            "0b936459d6e11badddd2c8d161ed844bed5321a447f510d641bac659cbf7c200",
+        ),
+    ],
+)
+def test_what_only_some_libraries_accept_is_refused(key: str, signature: str) -> None:
+    """R, or the key, with a point of order 8 added: valid where the cofactor is multiplied in.
+
+    A library that accepts one would make machines disagree about who signed what (decision 0042).
+    """
+    assert not is_signature(bytes.fromhex(signature), bytes.fromhex(key), b"twofold")
+
+
 def test_a_signature_serves_one_use(key: Ed25519PrivateKey) -> None:
     public = key.public_key().public_bytes_raw()
     signed = sign(key, "entry", b"body")

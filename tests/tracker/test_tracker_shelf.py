@@ -301,18 +301,26 @@ def test_a_page_that_is_cut_goes_on_where_it_was(changing: Changing) -> None:
     assert names[:10] == [f"{number:03}" for number in range(at, at + 10)]
 
 
-@pytest.mark.parametrize("letters", [100, 9_000])
-def test_names_inside_are_told_at_once_unless_they_are_many(
-    changing: Changing, letters: int
+@pytest.mark.parametrize(
+    ("names", "letters", "words", "at_once"),
+    [
+        (100, 3, "zoo", True),
+        (100, 90, "zoo", False),
+        (400, 5, "zoo", True),
+        (400, 5, "zoo oo zo", False),
+    ],
+)
+def test_names_inside_are_told_at_once_unless_looking_through_them_takes_long(
+    changing: Changing, names: int, letters: int, words: str, at_once: bool
 ) -> None:
     for folder in range(3):
-        paths = [f"{at:03}{'x' * (letters // 100 - 4)}" for at in range(99)]
+        paths = [f"{at:0{letters}}" for at in range(names)]
         manifest = folder_of([*paths, f"zoo {folder}"])
-        changing.add(f"folder {folder}", manifest, kind="folder", files=100)
-    request = Search(call=0, words="zoo", sort="name")
+        changing.add(f"folder {folder}", manifest, kind="folder", files=names + 1)
+    request = Search(call=0, words=words, sort="name")
     changing.check()
     for _ in range(2):
         before = changing.in_memory
         told = changing.ask(request, changing.shelf).listings
         assert [each.inside for each in told] == ["zoo 0", "zoo 1", "zoo 2"]
-    assert changing.in_memory - before == (letters == 100)
+    assert changing.in_memory - before == at_once
