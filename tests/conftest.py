@@ -1,6 +1,7 @@
 """For all tests: the order, patience, no silent skipping in CI, and where to import from."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 import postgres
 
 _IN_CI = os.environ.get("CI") == "true"
+
+# What a script runs in the background ignores Ctrl-C, and so would all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -88,15 +88,6 @@ def test_an_error_ends_who_waits_and_a_login_may_follow(page: Page) -> None:
     assert link.ask("GET", "/").status == 200
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C is not ignored, as it is of what a script runs in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
@@ -107,7 +98,6 @@ class Interrupts:
         interrupt()
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Page) -> None:
     link = PageLink(page.url)
     pushing = Pushing(link)
@@ -122,9 +112,9 @@ def test_an_interrupt_ends_who_waits_wherever_it_finds_the_first_thread(page: Pa
     with pytest.raises(KeyboardInterrupt):
         send_together(pushing, [*hanging, *[partial(done.append, 1)] * 1000], 2, tell)
     assert not done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_after_the_last_end_is_not_lost(page: Page) -> None:
     pushing = Pushing(PageLink(page.url))
     with pytest.raises(KeyboardInterrupt):
@@ -132,7 +122,6 @@ def test_an_interrupt_after_the_last_end_is_not_lost(page: Page) -> None:
     assert not pushing.stop.is_set()
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_behind_an_error_is_not_lost(page: Page) -> None:
     pushing = Pushing(PageLink(page.url))
 
@@ -148,7 +137,6 @@ def test_an_interrupt_behind_an_error_is_not_lost(page: Page) -> None:
         send_together(pushing, [fails], 1, lambda: None)
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_does_not_wait_for_what_cannot_be_cut(page: Page) -> None:
     pushing = Pushing(PageLink(page.url))
     goes_on, ended = threading.Event(), threading.Event()
